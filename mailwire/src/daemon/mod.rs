@@ -1,0 +1,9 @@
+//! What every server program needs around its listeners: configuration file, log, logins, signals, limits of the process.
+
+pub mod config;
+pub mod log;
+pub mod login;
+mod nearest;
+pub mod process;
+pub mod serving;
+pub mod signals;

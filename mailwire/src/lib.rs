@@ -1,0 +1,25 @@
+//! What goes over the wire, for both ends of SMTP and POP3.
+//!
+//! Octets come in through a bounded [`line::LineBuffer`], whole lines are parsed with nom into
+//! [`smtp::Command`] or [`pop3::Command`], and [`smtp::Reply`] or [`pop3::Reply`] goes back. [`dot`] frames
+//! content, [`sasl`] holds the mechanisms of AUTH, both sides. With the feature `net` (on by default) come
+//! [`net`] (connections, listeners, TLS) and [`daemon`] (what every server program needs around them).
+//!
+//! Invariants: this crate knows no storage and no policy, and without `net` it builds without tokio.
+
+pub mod address;
+pub mod cause;
+pub mod clock;
+#[cfg(feature = "net")]
+pub mod daemon;
+pub mod dot;
+pub mod escape;
+mod grammar;
+pub mod line;
+#[cfg(feature = "net")]
+pub mod net;
+pub mod pop3;
+pub mod sasl;
+pub mod secret;
+pub mod smtp;
+pub mod tls_policy;

@@ -1,0 +1,279 @@
+//! Octets over TCP or TLS, with no buffer of its own while nothing moves.
+//!
+//! tokio-rustls makes the handshake. After it rustls is driven here: what the socket has is read in one piece into a
+//! scratch buffer of the thread (a TLS stream would read 4 KiB at a time and keep its buffers), so a connection that
+//! waits holds what rustls needs and nothing else.
+
+use std::cell::RefCell;
+use std::io::{self, BufRead, IoSlice, Read, Write};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::rustls::{self, pki_types::ServerName};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::line::LineBuffer;
+
+/// Most octets that one look at the socket takes: four TLS records of full size.
+const SCRATCH_OCTETS: usize = 64 << 10;
+/// Most octets that are still read, and thrown away, from a peer that has been told goodbye.
+const FAREWELL_OCTETS_MAX: usize = 1 << 20;
+
+thread_local! {
+    /// Lent to whichever connection is being polled; none keeps a buffer while it waits.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_OCTETS]);
+}
+
+/// The socket, and TLS over it once the handshake is done.
+#[derive(Debug)]
+pub(super) struct Channel {
+    stream: TcpStream,
+    tls: Option<Box<rustls::Connection>>,
+    sent_octets: u64,
+}
+
+impl Channel {
+    /// In clear.
+    pub(super) const fn new(stream: TcpStream) -> Self {
+        Self { stream, tls: None, sent_octets: 0 }
+    }
+
+    /// The socket alone, whatever ran over it.
+    #[cfg(test)]
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// The TLS session, once there is one.
+    pub(super) fn tls(&self) -> Option<&rustls::Connection> {
+        self.tls.as_deref()
+    }
+
+    /// Octets that the socket has taken so far; it grows with every progress.
+    pub(super) const fn sent_octets(&self) -> u64 {
+        self.sent_octets
+    }
+
+    /// Appends what has come to `received`, and says how many octets that was; 0 once the peer has closed.
+    pub(super) fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+        received: &mut LineBuffer,
+    ) -> Poll<io::Result<usize>> {
+        let Self { stream, tls, .. } = self;
+        let Some(tls) = tls else {
+            return poll_scratch(stream, context, |octets| {
+                received.extend(octets);
+                Ok(octets.len())
+            });
+        };
+        // What came behind the handshake in one piece with it.
+        let mut taken = take_plaintext(tls, received)?;
+        loop {
+            match taken {
+                Taken::Closed => return Poll::Ready(Ok(0)),
+                Taken::Octets(0) => {}
+                Taken::Octets(octets) => return Poll::Ready(Ok(octets)),
+            }
+            let came = poll_scratch(stream, context, |octets| decrypt(tls, octets, received));
+            taken = match ready!(came) {
+                Ok(taken) => taken,
+                Err(error) => {
+                    // The alert that says why; the connection ends whether or not it gets out.
+                    let _ = tls.write_tls(&mut Outgoing { stream, context });
+                    return Poll::Ready(Err(error));
+                }
+            };
+        }
+    }
+
+    /// Moves octets towards the peer and says how many of `octets` were taken. With no `octets` it pushes what TLS
+    /// still holds and is ready when nothing is left.
+    pub(super) fn poll_send(&mut self, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(tls) = &mut self.tls else {
+            if octets.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            let taken = ready!(Pin::new(&mut self.stream).poll_write(context, octets))?;
+            self.sent_octets = self.sent_octets.saturating_add(to_u64(taken));
+            return Poll::Ready(if taken == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(taken) });
+        };
+        loop {
+            let taken = tls.writer().write(octets)?;
+            if taken > 0 {
+                return Poll::Ready(Ok(taken));
+            }
+            if !tls.wants_write() {
+                let refused = !octets.is_empty();
+                return Poll::Ready(if refused { Err(io::ErrorKind::WriteZero.into()) } else { Ok(0) });
+            }
+            match tls.write_tls(&mut Outgoing { stream: &mut self.stream, context }) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(moved) => self.sent_octets = self.sent_octets.saturating_add(to_u64(moved)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Gives back the memory that rustls keeps after a large record.
+    pub(super) fn release(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            // rustls trims its buffer before each read; this read brings nothing.
+            let _ = tls.read_tls(&mut Nothing);
+        }
+    }
+
+    /// The server's handshake.
+    pub(super) async fn accept(&mut self, config: Arc<rustls::ServerConfig>) -> io::Result<()> {
+        let accepted = TlsAcceptor::from(config).accept(&mut self.stream).await?;
+        let (_, session) = accepted.into_inner();
+        self.tls = Some(Box::new(session.into()));
+        Ok(())
+    }
+
+    /// The client's handshake.
+    pub(super) async fn connect(
+        &mut self,
+        config: Arc<rustls::ClientConfig>,
+        name: ServerName<'static>,
+    ) -> io::Result<()> {
+        let connected = TlsConnector::from(config).connect(name, &mut self.stream).await?;
+        let (_, session) = connected.into_inner();
+        self.tls = Some(Box::new(session.into()));
+        Ok(())
+    }
+
+    /// Encrypts what TLS has room for and says how much that was; [`Self::poll_send`] sends it.
+    pub(super) fn queue(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.tls.as_mut().map_or(Ok(0), |tls| tls.writer().write(octets))
+    }
+
+    /// Queues the goodbye of TLS (RFC 8446 §6.1); [`Self::poll_send`] sends it.
+    pub(super) fn queue_close_notify(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+        }
+    }
+
+    /// Ends our side, then reads on until the peer ends its own: closing with octets unread would make the system
+    /// reset the connection, and the peer could lose our last reply.
+    pub(super) async fn farewell(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        let mut read_octets = 0_usize;
+        while read_octets < FAREWELL_OCTETS_MAX {
+            let stream = &mut self.stream;
+            let came =
+                std::future::poll_fn(|context| poll_scratch(stream, context, |octets| Ok(octets.len())));
+            match came.await? {
+                0 => return Ok(()),
+                octets => read_octets = read_octets.saturating_add(octets),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads what the socket has into the scratch buffer and hands it to `take`.
+fn poll_scratch<T>(
+    stream: &mut TcpStream,
+    context: &mut Context<'_>,
+    take: impl FnOnce(&[u8]) -> io::Result<T>,
+) -> Poll<io::Result<T>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut buffer = ReadBuf::new(scratch);
+        ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+        Poll::Ready(take(buffer.filled()))
+    })
+}
+
+/// What TLS made of what came.
+enum Taken {
+    /// So many octets of plain text; none where a record is not complete yet.
+    Octets(usize),
+    /// The peer has said goodbye, or gone without it, and all it sent has been taken.
+    Closed,
+}
+
+/// Gives `octets` to TLS and appends what they say to `received`.
+fn decrypt(tls: &mut rustls::Connection, octets: &[u8], received: &mut LineBuffer) -> io::Result<Taken> {
+    if octets.is_empty() {
+        return Ok(Taken::Closed);
+    }
+    let mut rest = octets;
+    let mut sum = 0;
+    while !rest.is_empty() {
+        tls.read_tls(&mut rest)?;
+        tls.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        match take_plaintext(tls, received)? {
+            Taken::Octets(taken) => sum += taken,
+            // After the goodbye nothing more counts (RFC 8446 §6.1).
+            Taken::Closed if sum == 0 => return Ok(Taken::Closed),
+            Taken::Closed => break,
+        }
+    }
+    Ok(Taken::Octets(sum))
+}
+
+/// Moves what TLS has decrypted to `received`.
+fn take_plaintext(tls: &mut rustls::Connection, received: &mut LineBuffer) -> io::Result<Taken> {
+    let mut reader = tls.reader();
+    let mut sum = 0;
+    loop {
+        let count = match reader.fill_buf() {
+            Ok([]) if sum == 0 => return Ok(Taken::Closed),
+            Ok([]) => return Ok(Taken::Octets(sum)),
+            Ok(octets) => {
+                received.extend(octets);
+                octets.len()
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Taken::Octets(sum)),
+            Err(error) => return Err(error),
+        };
+        reader.consume(count);
+        sum += count;
+    }
+}
+
+/// A size as the counters hold it.
+fn to_u64(octets: usize) -> u64 {
+    u64::try_from(octets).unwrap_or(u64::MAX)
+}
+
+/// The socket as rustls writes to it.
+struct Outgoing<'a, 'b> {
+    stream: &'a mut TcpStream,
+    context: &'a mut Context<'b>,
+}
+
+impl Write for Outgoing<'_, '_> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match Pin::new(&mut *self.stream).poll_write(self.context, octets) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match Pin::new(&mut *self.stream).poll_write_vectored(self.context, slices) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A source that has nothing yet.
+struct Nothing;
+
+impl Read for Nothing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}

@@ -1,0 +1,47 @@
+//! Why a connection's peer is not read or written any more, or does not get TLS.
+
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Why nothing more was read.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The peer closed, or reset, the connection.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// A deadline passed: the peer was idle, or slower than the least rate.
+    #[error("nothing, or too little, came from the peer within {0:?}")]
+    TimedOut(Duration),
+    /// The server is draining and the peer was idle.
+    #[error("the server is shutting down")]
+    Shutdown,
+    /// The socket or TLS failed.
+    #[error("reading from the peer failed")]
+    Io(#[source] io::Error),
+}
+
+/// Why a switch to TLS failed.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// Octets came behind the STARTTLS line in clear (RFC 3207 §4.2, CVE-2011-0411).
+    #[error("the peer sent {0} octets in clear behind the command that starts TLS")]
+    Injection(usize),
+    /// This connection has no TLS to switch to, or has switched.
+    #[error("TLS is not available on this connection")]
+    Unavailable,
+    /// The handshake took too long.
+    #[error("the TLS handshake took longer than {0:?}")]
+    TimedOut(Duration),
+    /// The handshake failed.
+    #[error("the TLS handshake failed")]
+    Handshake(#[source] io::Error),
+}
+
+/// A peer that went away is no failure of ours.
+pub(super) fn read_error(error: io::Error) -> ReadError {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    let gone = [ConnectionReset, BrokenPipe, ConnectionAborted, NotConnected, UnexpectedEof];
+    if gone.contains(&error.kind()) { ReadError::Closed } else { ReadError::Io(error) }
+}

@@ -1,0 +1,433 @@
+//! Accepting connections within limits, and draining them.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_ipv6_v6only;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{JoinError, JoinSet};
+use tracing::{debug, error, warn};
+
+use super::counts::{Counts, Place};
+use super::{Connection, ConnectionLimits, ListenerLimits, ServerTls, Shutdown};
+use crate::cause::chain;
+use crate::clock;
+
+/// Connections that the system holds for us until they are accepted.
+const BACKLOG: u32 = 1024;
+/// After an accept that failed for want of something (descriptors, memory), how long before the next one.
+const RECOVERY: Duration = Duration::from_millis(100);
+/// A condition that lasts is told again after so long.
+const REPEAT: Duration = Duration::from_mins(1);
+
+/// What protects a listener's connections.
+#[derive(Clone, Debug)]
+pub enum Security {
+    /// Clear, with no TLS to switch to.
+    Plain,
+    /// Clear, and STARTTLS or STLS switches to TLS.
+    Upgrade(ServerTls),
+    /// TLS from the first octet (RFC 8314 §3).
+    Implicit(ServerTls),
+}
+
+/// On what terms a listener's connections are served.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// What protects them.
+    pub security: Security,
+    /// Their deadlines.
+    pub limits: ConnectionLimits,
+    /// What a connection over a limit of the listener is told.
+    pub refusal: &'static [u8],
+}
+
+/// How a connection begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    InClear,
+    WithTls,
+}
+
+impl Security {
+    fn tls(&self) -> Option<ServerTls> {
+        match self {
+            Self::Plain => None,
+            Self::Upgrade(tls) | Self::Implicit(tls) => Some(tls.clone()),
+        }
+    }
+
+    const fn begins(&self) -> Begins {
+        match self {
+            Self::Plain | Self::Upgrade(_) => Begins::InClear,
+            Self::Implicit(_) => Begins::WithTls,
+        }
+    }
+}
+
+/// A bound socket. Several listeners share one [`ListenerLimits`] count when made by [`Listener::beside`].
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    counts: Counts,
+}
+
+impl Listener {
+    /// Binds `address` (port 0: any free one). An IPv6 address takes IPv6 only, so `0.0.0.0` and `[::]` can stand
+    /// beside each other.
+    ///
+    /// # Errors
+    /// As the system says, with the address in the text.
+    pub fn bind(address: SocketAddr, limits: ListenerLimits) -> io::Result<Self> {
+        Self::counted(address, Counts::new(limits))
+    }
+
+    /// Binds `address`, counting connections together with this listener.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub fn beside(&self, address: SocketAddr) -> io::Result<Self> {
+        Self::counted(address, self.counts.clone())
+    }
+
+    fn counted(address: SocketAddr, counts: Counts) -> io::Result<Self> {
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("listening on {address} is not possible: {error}"))
+        };
+        let socket = listen(address).map_err(named)?;
+        let address = socket.local_addr().map_err(named)?;
+        Ok(Self { socket, address, counts })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts until the drain begins, then returns when every connection has ended.
+    ///
+    /// Each connection is one task running `serve`. With [`Security::Implicit`] the handshake is done (within its
+    /// deadline, in that task) before `serve` sees the connection. A connection over a limit gets the refusal (in
+    /// clear, or nothing on an implicit-TLS port) and is closed. Dropping the future ends every connection.
+    pub async fn run<S, F>(self, terms: Terms, shutdown: Shutdown, serve: S)
+    where
+        S: Fn(Connection) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Terms { security, limits, refusal } = terms;
+        let serve = Arc::new(serve);
+        let mut sessions = JoinSet::new();
+        let mut troubles = Troubles::new(self.address);
+        let drain = shutdown.clone();
+        let mut drain = std::pin::pin!(drain.begun());
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut drain => break,
+                Some(ended) = sessions.join_next() => {
+                    report(ended);
+                    continue;
+                }
+                accepted = self.socket.accept() => accepted,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) if is_of_one_peer(&error) => continue,
+                Err(error) => {
+                    troubles.failed(&error);
+                    tokio::time::sleep(RECOVERY).await;
+                    continue;
+                }
+            };
+            if let Some(place) = self.counts.place(peer.ip()) {
+                let connection = Connection::server(stream, security.tls(), limits, shutdown.clone());
+                sessions.spawn(session(connection, security.begins(), place, Arc::clone(&serve)));
+            } else {
+                troubles.refused(peer);
+                if security.begins() == Begins::InClear {
+                    refuse(&stream, refusal);
+                }
+            }
+        }
+        drop(self);
+        while let Some(ended) = sessions.join_next().await {
+            report(ended);
+        }
+    }
+}
+
+/// One connection's task.
+async fn session<S, F>(mut connection: Connection, begins: Begins, place: Place, serve: Arc<S>)
+where
+    S: Fn(Connection) -> F,
+    F: Future<Output = ()>,
+{
+    if begins == Begins::WithTls
+        && let Err(error) = connection.accept_tls().await
+    {
+        debug!(peer = %connection.peer(), error = chain(&error), "no TLS session");
+        return;
+    }
+    serve(connection).await;
+    drop(place);
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => {
+            let socket = TcpSocket::new_v6()?;
+            set_ipv6_v6only(&socket, true)?;
+            socket
+        }
+    };
+    // A restart must not wait for the old connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Says why and lets go. A new socket has room for a line, so nothing waits and refused peers cannot pile up.
+fn refuse(stream: &TcpStream, refusal: &[u8]) {
+    // The peer that is not there to read it needs no answer.
+    let _ = stream.try_write(refusal);
+    // Octets left unread would turn the close into a reset that may overtake the text.
+    let _ = stream.try_read(&mut [0; 512]);
+}
+
+/// True where the next accept may well succeed: one peer went away before it was accepted (accept(2)).
+fn is_of_one_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// A session that panicked ends alone.
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        error!("a session ended by a fault of this program; the others go on");
+    }
+}
+
+/// What the operator hears of connections that were not served: the first of a burst, then one a minute.
+struct Troubles {
+    address: SocketAddr,
+    refused: Burst,
+    failed: Burst,
+}
+
+impl Troubles {
+    const fn new(address: SocketAddr) -> Self {
+        Self { address, refused: Burst::new(), failed: Burst::new() }
+    }
+
+    fn refused(&mut self, peer: SocketAddr) {
+        if let Some(unsaid) = self.refused.say(clock::instant()) {
+            warn!(address = %self.address, %peer, unsaid, "connection refused: too many connections");
+        }
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        if let Some(unsaid) = self.failed.say(clock::instant()) {
+            warn!(address = %self.address, %error, unsaid, "accepting connections fails");
+        }
+    }
+}
+
+/// Keeps what happens often from filling the log.
+#[derive(Debug)]
+struct Burst {
+    said: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Burst {
+    const fn new() -> Self {
+        Self { said: None, unsaid: 0 }
+    }
+
+    /// Whether it is to be said now, and how often it was not said since the last time.
+    fn say(&mut self, now: Instant) -> Option<u64> {
+        if self.said.is_some_and(|said| now.saturating_duration_since(said) < REPEAT) {
+            self.unsaid = self.unsaid.saturating_add(1);
+            return None;
+        }
+        self.said = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::JoinHandle;
+
+    use super::super::ShutdownTrigger;
+    use super::super::testing::{PATIENT, SOON, Tls};
+    use super::*;
+    use crate::line::Line;
+
+    const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    const MANY: ListenerLimits = ListenerLimits { connections_max: 100, connections_per_address_max: 100 };
+    const REFUSAL: &[u8] = b"421 too many\r\n";
+
+    struct Running {
+        address: SocketAddr,
+        trigger: ShutdownTrigger,
+        task: JoinHandle<()>,
+    }
+
+    /// Sends each line back; `panic` makes the session fail.
+    async fn echo(mut connection: Connection) {
+        connection.write(b"220 ready\r\n");
+        while let Ok(Line::Complete(line)) = connection.read_line(100).await {
+            assert_ne!(line, b"panic");
+            connection.write(&line);
+            connection.write(b"\r\n");
+        }
+        connection.close().await;
+    }
+
+    fn run(listener: Listener, security: Security, limits: ConnectionLimits) -> Running {
+        let (trigger, shutdown) = Shutdown::new();
+        let address = listener.address();
+        let task = tokio::spawn(listener.run(Terms { security, limits, refusal: REFUSAL }, shutdown, echo));
+        Running { address, trigger, task }
+    }
+
+    async fn greeted(address: SocketAddr) -> (TcpStream, String) {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let mut greeting = vec![0; 64];
+        let octets = client.read(&mut greeting).await.unwrap();
+        greeting.truncate(octets);
+        (client, String::from_utf8(greeting).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_connection_over_the_limit_is_told_so_and_one_that_ends_makes_room() {
+        let limits = ListenerLimits { connections_per_address_max: 2, ..MANY };
+        let listener = Listener::bind(ANY, limits).unwrap();
+        let beside = listener.beside(ANY).unwrap();
+        let first = run(listener, Security::Plain, PATIENT);
+        let second = run(beside, Security::Plain, PATIENT);
+
+        let (one, greeting) = greeted(first.address).await;
+        assert_eq!(greeting, "220 ready\r\n");
+        let (_two, _) = greeted(second.address).await;
+        let (mut three, refusal) = greeted(second.address).await;
+        assert_eq!(refusal.as_bytes(), REFUSAL);
+        assert_eq!(three.read(&mut [0; 1]).await.unwrap(), 0);
+
+        drop(one);
+        while greeted(first.address).await.1 != "220 ready\r\n" {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_that_panics_leaves_the_others_alone() {
+        let listener = run(Listener::bind(ANY, MANY).unwrap(), Security::Plain, PATIENT);
+        let (mut one, _) = greeted(listener.address).await;
+        let (mut two, _) = greeted(listener.address).await;
+        one.write_all(b"panic\r\n").await.unwrap();
+        assert_eq!(one.read(&mut [0; 1]).await.unwrap_or(0), 0);
+        two.write_all(b"hello\r\n").await.unwrap();
+        let mut answer = [0; 7];
+        two.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"hello\r\n");
+        assert_eq!(greeted(listener.address).await.1, "220 ready\r\n");
+    }
+
+    #[tokio::test]
+    async fn the_drain_closes_the_listener_and_waits_for_its_sessions() {
+        let listener = run(Listener::bind(ANY, MANY).unwrap(), Security::Plain, PATIENT);
+        let (mut client, _) = greeted(listener.address).await;
+        listener.trigger.trigger();
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        drop(client);
+        listener.task.await.unwrap();
+        assert!(TcpStream::connect(listener.address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn dropping_the_listener_ends_its_sessions() {
+        let ended = Arc::new(AtomicUsize::new(0));
+        let (_trigger, shutdown) = Shutdown::new();
+        let listener = Listener::bind(ANY, MANY).unwrap();
+        let address = listener.address();
+        let counted = Arc::clone(&ended);
+        let terms = Terms { security: Security::Plain, limits: PATIENT, refusal: REFUSAL };
+        let task = tokio::spawn(listener.run(terms, shutdown, move |connection| {
+            let counted = Arc::clone(&counted);
+            async move {
+                let _counts = Counting(counted);
+                echo(connection).await;
+            }
+        }));
+        let (mut client, _) = greeted(address).await;
+        task.abort();
+        assert!(task.await.is_err());
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap_or(0), 0);
+        assert_eq!(ended.load(Ordering::SeqCst), 1);
+    }
+
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Drop for Counting {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn implicit_tls_comes_before_the_session() {
+        let tls = Tls::new();
+        let listener = Listener::bind(ANY, MANY).unwrap();
+        let listener = run(listener, Security::Implicit(tls.server), PATIENT);
+        let mut client =
+            Connection::connect(&listener.address.ip().to_string(), listener.address.port(), PATIENT)
+                .await
+                .unwrap();
+        client.connect_tls(tls.client, Tls::name()).await.unwrap();
+        assert_eq!(client.read_line(100).await.unwrap(), Line::Complete(b"220 ready".to_vec()));
+        client.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_begins_no_handshake_loses_its_place() {
+        let tls = Tls::new();
+        let limits = ConnectionLimits { handshake: SOON, ..PATIENT };
+        let listener = Listener::bind(ANY, ListenerLimits { connections_max: 1, ..MANY }).unwrap();
+        let listener = run(listener, Security::Implicit(tls.server), limits);
+        let mut client = TcpStream::connect(listener.address).await.unwrap();
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named() {
+        let listener = Listener::bind(ANY, MANY).unwrap();
+        let error = Listener::bind(listener.address(), MANY).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&listener.address().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_burst_is_told_once_a_minute_with_what_was_left_out() {
+        let mut burst = Burst::new();
+        let start = clock::instant();
+        assert_eq!(burst.say(start), Some(0));
+        assert_eq!(burst.say(start + Duration::from_secs(1)), None);
+        assert_eq!(burst.say(start + Duration::from_secs(2)), None);
+        assert_eq!(burst.say(start + REPEAT), Some(2));
+    }
+}

@@ -1,0 +1,83 @@
+//! rustls as mailstack uses it: TLS 1.2 and 1.3 with AEAD and ECDHE (RFC 8996, RFC 9325), by ring.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{self, pki_types::ServerName};
+
+use super::Certificates;
+
+/// The server's side of TLS, shared by all connections.
+#[derive(Clone, Debug)]
+pub struct ServerTls(Arc<rustls::ServerConfig>);
+
+impl ServerTls {
+    /// TLS with the certificate that is in use at each handshake.
+    #[must_use]
+    pub fn new(certificates: Arc<Certificates>) -> Self {
+        use_ring();
+        let mut config =
+            rustls::ServerConfig::builder().with_no_client_auth().with_cert_resolver(certificates);
+        // Sessions resume by tickets, so the server keeps nothing per client (RFC 8446 §2.2). Without randomness
+        // for the ticket keys there are no tickets, and every handshake is a full one.
+        if let Ok(ticketer) = ring::Ticketer::new() {
+            config.ticketer = ticketer;
+        }
+        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        Self(Arc::new(config))
+    }
+
+    /// What rustls takes.
+    pub(super) fn config(&self) -> Arc<rustls::ServerConfig> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// A client's configuration that trusts `roots`.
+#[must_use]
+pub fn client_config(roots: rustls::RootCertStore) -> Arc<rustls::ClientConfig> {
+    use_ring();
+    Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The name to verify, from a host name or IP address as a user writes it; `None` where it is neither.
+#[must_use]
+pub fn client_name(host: &str) -> Option<ServerName<'static>> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Some(ServerName::IpAddress(address.into()));
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    ServerName::try_from(name.to_owned()).ok()
+}
+
+/// Makes ring the process's provider, where none has been chosen: rustls asks for one by default.
+fn use_ring() {
+    let _ = ring::default_provider().install_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_verifies_names_and_addresses_as_users_write_them() {
+        let name = |host: &str| client_name(host).map(|name| name.to_str().into_owned());
+        assert_eq!(name("mail.example.org").as_deref(), Some("mail.example.org"));
+        assert_eq!(name("mail.example.org.").as_deref(), Some("mail.example.org"));
+        assert_eq!(name("127.0.0.1").as_deref(), Some("127.0.0.1"));
+        assert_eq!(name("[::1]").as_deref(), Some("::1"));
+        assert_eq!(name("not a name"), None);
+        assert_eq!(name(""), None);
+    }
+
+    #[test]
+    fn every_suite_is_aead_with_ephemeral_keys() {
+        for suite in ring::default_provider().cipher_suites {
+            let name = format!("{:?}", suite.suite());
+            assert!(name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_"), "{name}");
+            assert!(name.contains("_GCM_") || name.contains("CHACHA20_POLY1305"), "{name}");
+        }
+    }
+}

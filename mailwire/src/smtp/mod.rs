@@ -1,0 +1,26 @@
+//! SMTP (RFC 5321 and its extensions): commands, replies, enhanced codes, extensions, the client's session.
+
+pub mod client;
+mod command;
+mod encode;
+mod enhanced;
+mod extension;
+mod parameters;
+mod parse;
+mod reply;
+mod xtext;
+
+pub use command::{
+    Body, ByMode, Command, DeliverBy, Hello, Hold, MailParameters, Notify, OriginalRecipient, RcptParameters,
+    Return,
+};
+pub use enhanced::Enhanced;
+pub use extension::Extension;
+pub use parse::{CommandError, parse};
+pub use reply::{REPLY_LINE_OCTETS_MAX, REPLY_OCTETS_MAX, Reply, ReplyError, ReplyReader};
+
+/// Most octets of a command line without CRLF (RFC 5321 §4.5.3.1.4, widened by the parameters of the
+/// extensions: RFC 1870, 3461, 4954, 6531 and others add up to less than this).
+pub const COMMAND_LINE_OCTETS_MAX: usize = 2048 - 2;
+/// Most octets of a line within AUTH, without CRLF (RFC 4954 §4).
+pub const AUTH_LINE_OCTETS_MAX: usize = 12288 - 2;
