@@ -1,0 +1,162 @@
+//! What somebody wants to become true, and the event that it becomes once it is checked against the state.
+
+use mailwire::cause::chain;
+use mailwire::clock;
+
+use super::accounts::Accounts;
+use super::index::IndexError;
+use super::index_slot::IndexSlot;
+use super::record::{AccountRecord, Event, Message};
+use crate::AdministrationError;
+
+/// Most octets that are kept of what the other side of an attempt said.
+const RESULT_OCTETS_MAX: usize = 512;
+
+/// A wish.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Message(Box<Message>),
+    Expunge { maildrop: u64, messages: Vec<u64> },
+    Directory(DirectoryChange),
+    Queue { message: u64, recipient: u32, step: QueueStep },
+}
+
+/// A wish about accounts and aliases; addresses are keys.
+#[derive(Debug)]
+pub(crate) enum DirectoryChange {
+    AddAccount { address: String, password_hash: String },
+    SetPassword { address: String, password_hash: String },
+    RemoveAccount { address: String },
+    AddAlias { address: String, targets: Vec<String> },
+    RemoveAlias { address: String },
+}
+
+/// A wish about one entry of the queue.
+#[derive(Debug)]
+pub(crate) enum QueueStep {
+    Defer { due: u64, result: String },
+    Hold,
+    Release,
+    Finish,
+}
+
+/// Why it did not become true.
+#[derive(Clone, Debug)]
+pub(crate) enum Refused {
+    /// The disk is full.
+    Full,
+    /// The store cannot do it now.
+    Unavailable(String),
+    /// An account or alias says no.
+    Administration(AdministrationError),
+    /// There is no such maildrop or queue entry any more.
+    Missing,
+}
+
+impl From<IndexError> for Refused {
+    fn from(error: IndexError) -> Self {
+        Self::Unavailable(chain(&error))
+    }
+}
+
+impl From<AdministrationError> for Refused {
+    fn from(error: AdministrationError) -> Self {
+        Self::Administration(error)
+    }
+}
+
+/// What a change is checked against: the state before its group.
+pub(crate) struct State<'a> {
+    pub(crate) index: &'a IndexSlot,
+    pub(crate) accounts: &'a Accounts,
+    /// The record's own number.
+    pub(crate) sequence: u64,
+    /// Maildrop and queue entries so far.
+    pub(crate) live: u64,
+}
+
+impl State<'_> {
+    /// The event, and how many maildrop and queue entries there are after it.
+    pub(crate) fn event(&self, change: Change) -> Result<(Event, u64), Refused> {
+        match change {
+            Change::Message(message) => {
+                if !message.maildrops.iter().all(|maildrop| self.accounts.has_maildrop(*maildrop)) {
+                    return Err(Refused::Missing);
+                }
+                let added = message.maildrops.len().saturating_add(message.relay.len());
+                Ok((Event::Message(*message), self.live.saturating_add(added as u64)))
+            }
+            Change::Expunge { maildrop, messages } => self.expunge(maildrop, messages),
+            Change::Directory(change) => self.directory(change),
+            Change::Queue { message, recipient, step } => self.queue(message, recipient, step),
+        }
+    }
+
+    /// Only what is there is listed, so that the count of entries stays true when records are applied again.
+    fn expunge(&self, maildrop: u64, messages: Vec<u64>) -> Result<(Event, u64), Refused> {
+        let mut there = Vec::with_capacity(messages.len());
+        for message in messages {
+            if self.index.ask(|index| index.has_entry(maildrop, message))? {
+                there.push(message);
+            }
+        }
+        let live = self.live.saturating_sub(there.len() as u64);
+        Ok((Event::Expunge { maildrop, messages: there, at: clock::unix_seconds() }, live))
+    }
+
+    fn directory(&self, change: DirectoryChange) -> Result<(Event, u64), Refused> {
+        let event = match change {
+            DirectoryChange::AddAccount { address, password_hash } => {
+                self.accounts.check_new_account(&address)?;
+                let created_at = clock::unix_seconds();
+                Event::Account(AccountRecord { address, maildrop: self.sequence, password_hash, created_at })
+            }
+            DirectoryChange::SetPassword { address, password_hash } => {
+                let account = self.accounts.existing(&address)?.clone();
+                Event::Account(AccountRecord { password_hash, ..account })
+            }
+            DirectoryChange::RemoveAccount { address } => {
+                let maildrop = self.accounts.existing(&address)?.maildrop;
+                self.accounts.check_unused(&address)?;
+                let entries = self.index.ask(|index| index.count_entries(maildrop))?;
+                let live = self.live.saturating_sub(entries);
+                return Ok((Event::AccountRemoved { address, maildrop }, live));
+            }
+            DirectoryChange::AddAlias { address, targets } => {
+                let targets = self.accounts.alias_targets(&address, &targets)?;
+                Event::Alias { address, targets }
+            }
+            DirectoryChange::RemoveAlias { address } => {
+                self.accounts.check_alias(&address)?;
+                self.accounts.check_unused(&address)?;
+                Event::AliasRemoved { address }
+            }
+        };
+        Ok((event, self.live))
+    }
+
+    fn queue(&self, message: u64, recipient: u32, step: QueueStep) -> Result<(Event, u64), Refused> {
+        let old = self.index.ask(|index| index.queue_value(message, recipient))?.ok_or(Refused::Missing)?;
+        let changed = |due, attempts, last_result, held| Event::QueueChanged {
+            message,
+            recipient,
+            due,
+            attempts,
+            last_result,
+            held,
+        };
+        let event = match step {
+            QueueStep::Defer { due, mut result } => {
+                result.truncate(result.floor_char_boundary(RESULT_OCTETS_MAX));
+                changed(due, old.attempts.saturating_add(1), result, old.held)
+            }
+            QueueStep::Hold => changed(old.due, old.attempts, old.last_result, true),
+            QueueStep::Release => changed(old.due, old.attempts, old.last_result, false),
+            QueueStep::Finish => {
+                let event = Event::QueueFinished { message, recipient, at: clock::unix_seconds() };
+                return Ok((event, self.live.saturating_sub(1)));
+            }
+        };
+        Ok((event, self.live))
+    }
+}

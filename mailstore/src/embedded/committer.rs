@@ -1,0 +1,311 @@
+//! The one thread that writes to the journal: takes all that wait, syncs once, applies, answers.
+//!
+//! A group is whatever waited meanwhile: there is no timer, and a lone writer never waits for company.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, error, info};
+
+use super::accounts::Accounts;
+use super::change::{Change, Refused, State};
+use super::checkpoint::{Health, Progress};
+use super::files::{Files, is_full};
+use super::index::{Committed, IndexError};
+use super::index_slot::IndexSlot;
+use super::journal::{AppendError, Journal, Location, Writer};
+use super::layout::Layout;
+use super::record::{self, Event, Place};
+use super::recovery;
+use super::room::{Reserve, Room};
+
+/// Most records of a group.
+const GROUP_RECORDS_MAX: usize = 1024;
+/// A group takes no more records once it holds this much.
+const GROUP_OCTETS_MAX: u64 = 8 << 20;
+/// Requests that wait in the channel; whoever comes then waits to be let in.
+pub(crate) const REQUESTS_MAX: usize = 1024;
+
+/// What the committer is asked to do.
+pub(crate) enum Work {
+    /// Commit this.
+    Commit(Request),
+    /// Try again what has failed.
+    Mend,
+    /// Finish what came before, and end.
+    End,
+}
+
+/// A change with its content, and who waits for it.
+pub(crate) struct Request {
+    pub(crate) change: Change,
+    pub(crate) content: Vec<Vec<u8>>,
+    /// Gets the record's sequence.
+    pub(crate) answer: oneshot::Sender<Result<u64, Refused>>,
+}
+
+/// The committer's own state.
+pub(crate) struct Committer {
+    pub(crate) requests: mpsc::Receiver<Work>,
+    pub(crate) writer: Writer,
+    pub(crate) index: Arc<IndexSlot>,
+    pub(crate) accounts: Arc<RwLock<Accounts>>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) seed: u32,
+    pub(crate) next_sequence: u64,
+    pub(crate) live: u64,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) layout: Layout,
+    pub(crate) reserve: Reserve,
+    pub(crate) room: Room,
+    /// Why nothing more is written, from a failed sync until the journal is mended.
+    pub(crate) broken: Option<String>,
+}
+
+/// Records on their way to the disk together.
+#[derive(Default)]
+struct Group {
+    records: Vec<Pending>,
+    touched: HashSet<Touched>,
+    octets: u64,
+    alone: bool,
+}
+
+struct Pending {
+    event: Event,
+    place: Place,
+    /// Frame and head.
+    front: Vec<u8>,
+    content: Vec<Vec<u8>>,
+    content_octets: u64,
+    answer: oneshot::Sender<Result<u64, Refused>>,
+}
+
+/// What two records of one group must not both change, since each is checked against the state before the group.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Touched {
+    Maildrop(u64),
+    Queue(u64, u32),
+}
+
+/// How a change goes together with others.
+enum Company {
+    Any,
+    Others(Touched),
+    None,
+}
+
+const fn company(change: &Change) -> Company {
+    match change {
+        Change::Message(_) => Company::Any,
+        Change::Expunge { maildrop, .. } => Company::Others(Touched::Maildrop(*maildrop)),
+        Change::Queue { message, recipient, .. } => Company::Others(Touched::Queue(*message, *recipient)),
+        Change::Directory(_) => Company::None,
+    }
+}
+
+impl Group {
+    fn has_room_for(&self, change: &Change) -> bool {
+        let room = self.records.len() < GROUP_RECORDS_MAX && self.octets < GROUP_OCTETS_MAX && !self.alone;
+        room && match company(change) {
+            Company::Any => true,
+            Company::Others(touched) => !self.touched.contains(&touched),
+            Company::None => self.records.is_empty(),
+        }
+    }
+
+    fn answer(self, result: &Result<(), Refused>) {
+        for record in self.records {
+            let answer = result.clone().map(|()| record.place.sequence);
+            // Whoever asked may have gone; the record stands all the same.
+            let _ = record.answer.send(answer);
+        }
+    }
+}
+
+impl Committer {
+    /// Works until it is told to end, or everybody who could ask is gone.
+    pub(crate) fn run(mut self) {
+        let mut left_over = None;
+        loop {
+            match left_over.take().or_else(|| self.requests.blocking_recv()) {
+                Some(Work::Commit(first)) => {
+                    self.room = self.reserve.look();
+                    let mut group = Group::default();
+                    self.join(&mut group, first);
+                    left_over = self.fill(&mut group);
+                    if !group.records.is_empty() {
+                        let result = self.commit(&group);
+                        group.answer(&result);
+                    }
+                }
+                Some(Work::Mend) => self.mend(),
+                Some(Work::End) | None => return,
+            }
+        }
+    }
+
+    /// Lets in whoever waits; the first that does not fit is handed back.
+    fn fill(&mut self, group: &mut Group) -> Option<Work> {
+        while let Ok(work) = self.requests.try_recv() {
+            match work {
+                Work::Commit(request) if group.has_room_for(&request.change) => self.join(group, request),
+                Work::Commit(_) | Work::Mend | Work::End => return Some(work),
+            }
+        }
+        None
+    }
+
+    /// Makes a record of the request, or refuses it at once.
+    fn join(&mut self, group: &mut Group, request: Request) {
+        let Request { change, content, answer } = request;
+        let company = company(&change);
+        let content_octets: u64 = content.iter().map(|part| part.len() as u64).sum();
+        let (event, place, front) = match self.record(group, change, content_octets) {
+            Ok(record) => record,
+            Err(refused) => {
+                // Whoever asked may have gone; there is nobody to tell then.
+                let _ = answer.send(Err(refused));
+                return;
+            }
+        };
+        match company {
+            Company::Any => {}
+            Company::Others(touched) => {
+                group.touched.insert(touched);
+            }
+            Company::None => group.alone = true,
+        }
+        self.next_sequence = place.sequence.saturating_add(1);
+        self.live = place.live;
+        group.octets = group.octets.saturating_add(content_octets).saturating_add(front.len() as u64);
+        group.records.push(Pending { event, place, front, content, content_octets, answer });
+    }
+
+    fn record(
+        &self,
+        group: &Group,
+        change: Change,
+        content_octets: u64,
+    ) -> Result<(Event, Place, Vec<u8>), Refused> {
+        if let Some(broken) = &self.broken {
+            return Err(Refused::Unavailable(broken.clone()));
+        }
+        if self.room == Room::None && matches!(change, Change::Message(_)) {
+            return Err(Refused::Full);
+        }
+        if self.index.has_failed() {
+            return Err(IndexError::Reopening.into());
+        }
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        let sequence = self.next_sequence;
+        let state = State { index: &self.index, accounts: &accounts, sequence, live: self.live };
+        let (event, live) = state.event(change)?;
+        let group = group.records.first().map_or(sequence, |first| first.place.sequence);
+        let place = Place { sequence, group, live };
+        let front = record::encode(&event, content_octets, place, self.seed)
+            .map_err(|error| Refused::Unavailable(format!("the record cannot be written: {error}")))?;
+        Ok((event, place, front))
+    }
+
+    /// Writes, syncs and applies the group.
+    fn commit(&mut self, group: &Group) -> Result<(), Refused> {
+        let before = group.records.first().map(|first| first.place.sequence);
+        let live_before = self.progress.live();
+        let written = self.append(group, before.unwrap_or(self.next_sequence), live_before);
+        let Ok(first) = written else {
+            self.next_sequence = before.unwrap_or(self.next_sequence);
+            self.live = live_before;
+            return written.map(|_| ());
+        };
+        self.apply(group, first);
+        self.progress.advance(self.writer.end(), self.next_sequence, self.live);
+        Ok(())
+    }
+
+    /// Where the group's first record lies, once all of it is on disk.
+    fn append(&mut self, group: &Group, sequence: u64, live: u64) -> Result<Location, Refused> {
+        let unavailable =
+            |what: &str, error: &std::io::Error| Refused::Unavailable(format!("{what}: {error}"));
+        if let Err(error) = self.writer.rotate_for(group.octets, sequence, live) {
+            error!(%error, "beginning a new journal segment failed");
+            return Err(full_or(&error, unavailable("beginning a new journal segment failed", &error)));
+        }
+        let first = self.writer.end();
+        let parts: Vec<&[u8]> = group
+            .records
+            .iter()
+            .flat_map(|record| std::iter::once(&record.front).chain(&record.content))
+            .map(Vec::as_slice)
+            .collect();
+        match self.writer.append(&parts) {
+            Ok(()) => Ok(first),
+            Err(AppendError::Write(error)) => {
+                error!(%error, "writing to the journal failed; nothing of it was kept or acknowledged");
+                Err(full_or(&error, unavailable("writing to the journal failed", &error)))
+            }
+            Err(AppendError::Sync(error)) => {
+                error!(%error, "syncing the journal failed; the store takes no changes until the disk works again");
+                self.progress.set_journal(Health::Failed);
+                self.broken = Some(format!("syncing the journal failed: {error}"));
+                Err(unavailable("syncing the journal failed", &error))
+            }
+        }
+    }
+
+    /// The group is on disk: whatever happens to the index, it is committed.
+    fn apply(&mut self, group: &Group, first: Location) {
+        let mut location = first;
+        for record in &group.records {
+            let committed = Committed {
+                location,
+                sequence: record.place.sequence,
+                content_octets: record.content_octets,
+                event: &record.event,
+            };
+            // The slot has noticed a failure, and the index that takes its place will have the record.
+            let _ = self.index.ask(|index| index.apply(committed));
+            let octets = (record.front.len() as u64).saturating_add(record.content_octets);
+            location.offset = location.offset.saturating_add(octets);
+        }
+        if group.alone {
+            let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+            group.records.iter().for_each(|record| accounts.apply(&record.event));
+        }
+    }
+
+    /// Tries again what has failed: the journal first, then the index.
+    fn mend(&mut self) {
+        if self.broken.is_some() {
+            match self.writer.begin_anew(self.next_sequence, self.live) {
+                Ok(()) => {
+                    info!("the disk works again; the store takes changes");
+                    self.broken = None;
+                    self.progress.set_journal(Health::Well);
+                }
+                Err(error) => debug!(%error, "the disk does not work yet"),
+            }
+        }
+        if self.index.has_failed() {
+            self.reserve.give_up();
+            match self.index.exchange(|| recovery::reopen_index(&self.files, &self.layout, &self.journal)) {
+                Ok(end) => {
+                    info!("the index works again");
+                    self.writer = end.writer;
+                    self.next_sequence = end.next_sequence;
+                    self.live = end.live;
+                    self.progress.advance(self.writer.end(), self.next_sequence, self.live);
+                }
+                Err(error) => {
+                    error!(%error, "the index could not be opened again; that is tried once more soon");
+                }
+            }
+        }
+    }
+}
+
+fn full_or(error: &std::io::Error, otherwise: Refused) -> Refused {
+    if is_full(error) { Refused::Full } else { otherwise }
+}

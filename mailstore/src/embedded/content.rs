@@ -1,0 +1,278 @@
+//! Octets of messages: read back by range from the journal and from content files, each block checked.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::error;
+
+use super::files::{File, Files, Mode};
+use super::journal::{Journal, Location};
+use super::record::{self, BLOCK_OCTETS, Event, FRAME_OCTETS, FileContent, Frame, Message};
+
+/// How much is read ahead of a record's content, so that most heads come with their first block.
+const HEAD_OCTETS_EXPECTED: usize = 2 << 10;
+
+/// Whether a read may wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Only what is in memory: `None` otherwise. For the threads that serve the network.
+    Once,
+    /// As long as it takes.
+    Wait,
+}
+
+/// Which message, and its size: what the index says of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject {
+    pub(crate) location: Location,
+    /// Octets of all of it.
+    pub(crate) octets: u64,
+    pub(crate) header_octets: u64,
+    pub(crate) unique_id: [u8; 16],
+}
+
+/// Opens messages.
+pub(crate) struct Contents {
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) journal: Arc<Journal>,
+    /// Where content files are.
+    pub(crate) folder: PathBuf,
+}
+
+/// One message, open for reading.
+pub(crate) struct Content {
+    subject: Subject,
+    parts: Parts,
+}
+
+enum Parts {
+    Whole {
+        segment: Arc<dyn File>,
+        /// Where the content in the record begins.
+        offset: u64,
+        octets: u64,
+        checksums: Vec<u32>,
+        /// What was read with the head: the first octets of the content.
+        ahead: Vec<u8>,
+        rest: Option<(Arc<dyn File>, FileContent)>,
+    },
+    /// The record's head is damaged: nothing of it can be found any more.
+    Lost,
+}
+
+/// A content file's name.
+pub(crate) fn file_name(unique_id: [u8; 16]) -> String {
+    crate::UniqueId(unique_id).to_string()
+}
+
+impl Contents {
+    /// Opens a message; one whose record is damaged gives its substitute.
+    pub(crate) fn open(&self, subject: Subject, access: Access) -> io::Result<Option<Content>> {
+        let first_block = usize::try_from(subject.octets).unwrap_or(BLOCK_OCTETS).min(BLOCK_OCTETS);
+        let segment = match self.journal.file(subject.location.segment) {
+            Ok(segment) => segment,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(lost(subject))),
+            Err(error) => return Err(error),
+        };
+        let mut octets = vec![0; FRAME_OCTETS + HEAD_OCTETS_EXPECTED + first_block];
+        let Some(in_memory) = read(&*segment, &mut octets, subject.location.offset, access)? else {
+            return Ok(None);
+        };
+        octets.truncate(in_memory);
+        if let Some(frame) = Frame::parse(&octets)
+            && let Ok(head_end) = usize::try_from(frame.content_offset())
+            && octets.len() < head_end
+        {
+            octets.resize(head_end, 0);
+            let Some(read) = read(&*segment, &mut octets, subject.location.offset, access)? else {
+                return Ok(None);
+            };
+            octets.truncate(read);
+        }
+        if access == Access::Once
+            && Frame::parse(&octets).is_none_or(|frame| frame.content_offset() > octets.len() as u64)
+        {
+            return Ok(None);
+        }
+        match record::decode(&octets, self.journal.seed()) {
+            Some((frame, Event::Message(message))) => {
+                let ahead = usize::try_from(frame.content_offset()).ok().and_then(|at| octets.get(at..));
+                let ahead = ahead.unwrap_or_default().to_vec();
+                self.whole(subject, segment, frame, (message, ahead)).map(Some)
+            }
+            Some(_) | None => Ok(Some(lost(subject))),
+        }
+    }
+
+    fn whole(
+        &self,
+        subject: Subject,
+        segment: Arc<dyn File>,
+        frame: Frame,
+        (message, mut ahead): (Message, Vec<u8>),
+    ) -> io::Result<Content> {
+        ahead.truncate(usize::try_from(frame.content_octets).unwrap_or(usize::MAX));
+        let rest = match message.file {
+            Some(file) => {
+                match self.files.open(&self.folder.join(file_name(subject.unique_id)), Mode::Read) {
+                    Ok(open) => Some((open, file)),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(lost(subject)),
+                    Err(error) => return Err(error),
+                }
+            }
+            None => None,
+        };
+        let offset = subject.location.offset.saturating_add(frame.content_offset());
+        let parts = Parts::Whole {
+            segment,
+            offset,
+            octets: frame.content_octets,
+            checksums: message.checksums,
+            ahead,
+            rest,
+        };
+        Ok(Content { subject, parts })
+    }
+}
+
+fn lost(subject: Subject) -> Content {
+    let unique_id = crate::UniqueId(subject.unique_id);
+    error!(%unique_id, location = ?subject.location, "a message is lost: its journal record is damaged");
+    Content { subject, parts: Parts::Lost }
+}
+
+/// The block of a run of content that holds `offset`: its begin, its length and its place among the checksums.
+struct Block {
+    begin: u64,
+    octets: usize,
+    number: usize,
+}
+
+fn block(offset: u64, run_octets: u64) -> Option<Block> {
+    let size = BLOCK_OCTETS as u64;
+    let number = offset / size;
+    let begin = number * size;
+    let octets = usize::try_from(run_octets.checked_sub(begin)?.min(size)).ok()?;
+    Some(Block { begin, octets, number: usize::try_from(number).ok()? })
+}
+
+impl Content {
+    /// At most `octets_max` octets from `offset` on, never more than the rest of one block; empty at the end.
+    pub(crate) fn read(&self, offset: u64, octets_max: usize, access: Access) -> io::Result<Option<Vec<u8>>> {
+        if offset >= self.subject.octets {
+            return Ok(Some(Vec::new()));
+        }
+        let Parts::Whole { segment, offset: begin, octets, checksums, ahead, rest, .. } = &self.parts else {
+            return Ok(Some(self.substitute(offset, octets_max)));
+        };
+        if offset < *octets {
+            let Some(block) = block(offset, *octets) else { return Ok(Some(Vec::new())) };
+            let first = if block.number == 0 { ahead.get(..block.octets) } else { None };
+            let read = match first {
+                Some(first) => Some(first.to_vec()),
+                None => read_block(&**segment, begin.saturating_add(block.begin), block.octets, access)?,
+            };
+            let checksum = checksums.get(block.number).copied();
+            return Ok(read.map(|read| self.checked(read, checksum, (block.begin, offset, octets_max))));
+        }
+        let Some((file, content)) = rest else { return Ok(Some(self.substitute(offset, octets_max))) };
+        let within = offset - octets;
+        let Some(block) = block(within, content.octets) else { return Ok(Some(Vec::new())) };
+        let read = read_block(&**file, block.begin, block.octets, access)?;
+        let checksum = content.checksums.get(block.number).copied();
+        let begin = octets.saturating_add(block.begin);
+        Ok(read.map(|read| self.checked(read, checksum, (begin, offset, octets_max))))
+    }
+
+    /// What was asked for, out of a block that is as it was written, or out of its substitute.
+    fn checked(
+        &self,
+        block: Vec<u8>,
+        checksum: Option<u32>,
+        (begin, offset, octets_max): (u64, u64, usize),
+    ) -> Vec<u8> {
+        if checksum != Some(crc32c::crc32c(&block)) {
+            let unique_id = crate::UniqueId(self.subject.unique_id);
+            error!(%unique_id, offset = begin, octets = block.len(), "content of a message is damaged on disk");
+            let rest = (begin + block.len() as u64).saturating_sub(offset);
+            return self.substitute(offset, octets_max.min(usize::try_from(rest).unwrap_or(octets_max)));
+        }
+        let start = usize::try_from(offset - begin).unwrap_or(usize::MAX);
+        let mut block = block;
+        if start > 0 {
+            block.drain(..start.min(block.len()));
+        }
+        block.truncate(octets_max);
+        block
+    }
+
+    /// A well-formed stand-in for damaged octets, of the same size: a reader that gets an error at one message
+    /// never comes past it (common clients stop there at every attempt).
+    fn substitute(&self, offset: u64, octets_max: usize) -> Vec<u8> {
+        let left = self.subject.octets.saturating_sub(offset);
+        let octets = octets_max.min(BLOCK_OCTETS).min(usize::try_from(left).unwrap_or(BLOCK_OCTETS));
+        (0_u64..).take(octets).map(|at| self.substitute_octet(offset.saturating_add(at))).collect()
+    }
+
+    fn substitute_octet(&self, at: u64) -> u8 {
+        const SUBJECT: &[u8] = b"Subject: [mailstack] This message was damaged on disk\r\n";
+        const FILLER: &[u8] = b"X-Mailstack-Damaged: this part is lost\r\n";
+        const TEXT: &[u8] = b"[This part of the message was damaged on disk and is lost.]\r\n";
+        let header = self.subject.header_octets;
+        let end = if at < header { header } else { self.subject.octets };
+        let pick = |text: &[u8], at: u64| {
+            let at = usize::try_from(at % (text.len() as u64)).unwrap_or(0);
+            text.get(at).copied().unwrap_or(b' ')
+        };
+        let left = end - at;
+        // Both sections end in line ends whatever their size: the header's blank line, the body's last line.
+        let ending = if at < header { 4 } else { 2 };
+        if left <= ending {
+            return if left.is_multiple_of(2) { b'\r' } else { b'\n' };
+        }
+        let octet = if at >= header {
+            pick(TEXT, at - header)
+        } else if at < SUBJECT.len() as u64 {
+            pick(SUBJECT, at)
+        } else {
+            pick(FILLER, at - SUBJECT.len() as u64)
+        };
+        if octet == b'\r' && left == ending + 1 { b' ' } else { octet }
+    }
+}
+
+/// True where the content in the record, and its length, are as they were written.
+pub(crate) fn is_whole(
+    segment: &dyn File,
+    location: Location,
+    frame: &Frame,
+    message: &Message,
+) -> io::Result<bool> {
+    let begin = location.offset.saturating_add(frame.content_offset());
+    let mut offset = 0;
+    let mut checksums = message.checksums.iter();
+    while offset < frame.content_octets {
+        let Some(block) = block(offset, frame.content_octets) else { return Ok(false) };
+        let read = read_block(segment, begin.saturating_add(offset), block.octets, Access::Wait)?;
+        if checksums.next().copied() != read.as_deref().map(crc32c::crc32c) {
+            return Ok(false);
+        }
+        offset = offset.saturating_add(block.octets as u64);
+    }
+    Ok(checksums.next().is_none())
+}
+
+/// A block; shorter where the file ends too early.
+fn read_block(file: &dyn File, offset: u64, octets: usize, access: Access) -> io::Result<Option<Vec<u8>>> {
+    let mut block = vec![0; octets];
+    let read = read(file, &mut block, offset, access)?;
+    Ok(read.filter(|read| access == Access::Wait || *read == octets).map(|_| block))
+}
+
+fn read(file: &dyn File, buffer: &mut [u8], offset: u64, access: Access) -> io::Result<Option<usize>> {
+    match access {
+        Access::Once => file.read_at_once(buffer, offset),
+        Access::Wait => file.read_at(buffer, offset).map(Some),
+    }
+}

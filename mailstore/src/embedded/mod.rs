@@ -1,0 +1,47 @@
+//! The embedded store: an append-only journal is the truth, sled is an index that may be deleted at any time.
+//!
+//! - [`files`], [`lock`], [`layout`]: the few file operations that everything else is built on, and where it lies
+//! - [`record`], [`segment`], [`journal`]: what is on disk, and how it gets there
+//! - [`change`]: wishes, checked against the state
+//! - [`committer`]: the one thread that writes, syncs once for all who wait, and answers
+//! - [`keys`], [`index`], [`replay`], [`recovery`]: the sled trees, and how they follow the journal
+//! - [`index_slot`], [`checkpoint`]: the index in use, and up to where it is complete
+//! - [`room`]: what is left on the disk, and a reserve for when it is full
+//! - [`content`], [`reading`]: octets of messages, read back by range and checked
+//! - [`leases`]: who has what for now
+//! - [`password`], [`remembered`]: who knows the password, at what cost
+//! - [`draft`], [`header_end`], [`accounts`], [`directory`], [`maildrops`], [`queue`]: the traits of this crate, answered
+//! - [`simulation`]: the proof that a crash at any moment loses nothing that was answered for
+//! - [`host`]: all of it together, behind the lock file
+
+mod accounts;
+mod change;
+mod checkpoint;
+mod committer;
+mod content;
+mod directory;
+mod draft;
+mod files;
+mod header_end;
+mod host;
+mod index;
+mod index_slot;
+mod journal;
+mod keys;
+mod layout;
+mod leases;
+mod lock;
+mod maildrops;
+mod password;
+mod queue;
+mod reading;
+mod record;
+mod recovery;
+mod remembered;
+mod replay;
+mod room;
+mod segment;
+mod simulation;
+
+pub(crate) use host::{Core, Host, open};
+pub use simulation::{Proof, ProofError, ProofPlan, Sabotage, prove};

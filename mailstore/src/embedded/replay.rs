@@ -1,0 +1,165 @@
+//! Reading the journal into the index: all of it, or what comes behind a checkpoint.
+
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::content;
+use super::index::{Committed, Index, IndexError};
+use super::journal::{Journal, Location};
+use super::record::{Event, Frame, Message};
+use super::segment::{Found, HEADER_OCTETS, Scan};
+
+/// Octets that are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) at: Location,
+    pub(crate) octets: u64,
+    /// Sequence of the last record before it; 0 where there is none.
+    pub(crate) behind: u64,
+    /// What comes behind it.
+    pub(crate) end: GapEnd,
+}
+
+/// What comes behind a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GapEnd {
+    /// Nothing: the journal ends in it.
+    Journal,
+    /// A record, or the next segment.
+    More,
+}
+
+/// What a replay found.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    /// Of the next record to be written.
+    pub(crate) next_sequence: u64,
+    /// Entries that exist, as the last record says.
+    pub(crate) live: u64,
+    /// Everything that is no record and is not explained by an earlier recovery.
+    pub(crate) gaps: Vec<Gap>,
+    /// The records that were synced together last.
+    last_group: Vec<(Location, Frame, Event)>,
+    /// What earlier recoveries have declared void.
+    torn_before: Vec<Location>,
+    applied: u64,
+}
+
+impl Replay {
+    /// Applies every record from `from` on; `next_sequence` and `live` are what holds there.
+    pub(crate) fn run(
+        journal: &Arc<Journal>,
+        index: &Index,
+        from: Location,
+        (next_sequence, live): (u64, u64),
+    ) -> Result<Self, IndexError> {
+        let mut replay = Self {
+            next_sequence,
+            live,
+            gaps: Vec::new(),
+            last_group: Vec::new(),
+            torn_before: Vec::new(),
+            applied: 0,
+        };
+        let segments = journal.segments();
+        for segment in segments.iter().copied().filter(|segment| *segment >= from.segment) {
+            let offset = if segment == from.segment { from.offset } else { HEADER_OCTETS };
+            let end = if Some(&segment) == segments.last() { GapEnd::Journal } else { GapEnd::More };
+            replay.segment(journal, index, Location { segment, offset }, end)?;
+        }
+        let torn = &replay.torn_before;
+        replay.gaps.retain(|gap| !torn.contains(&gap.at));
+        Ok(replay)
+    }
+
+    fn segment(
+        &mut self,
+        journal: &Arc<Journal>,
+        index: &Index,
+        from: Location,
+        segment_end: GapEnd,
+    ) -> Result<(), IndexError> {
+        let segment = from.segment;
+        let mut scan = Scan::new(journal.file(segment)?, journal.seed(), from.offset)?;
+        loop {
+            match scan.find_next()? {
+                Found::Record { offset, frame, event } => {
+                    self.record(index, Location { segment, offset }, frame, *event)?;
+                }
+                Found::Gap { offset, octets } => self.gap(Location { segment, offset }, octets, GapEnd::More),
+                Found::End { offset, octets } => {
+                    if octets > 0 {
+                        self.gap(Location { segment, offset }, octets, segment_end);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn gap(&mut self, at: Location, octets: u64, end: GapEnd) {
+        self.gaps.push(Gap { at, octets, behind: self.next_sequence.saturating_sub(1), end });
+    }
+
+    fn record(
+        &mut self,
+        index: &Index,
+        location: Location,
+        frame: Frame,
+        event: Event,
+    ) -> Result<(), IndexError> {
+        index.apply(Committed::new(location, &frame, &event))?;
+        if let Event::Torn { segment, offset, .. } = &event {
+            self.torn_before.push(Location { segment: *segment, offset: *offset });
+        }
+        if self.last_group.last().is_some_and(|(_, last, _)| last.group != frame.group) {
+            self.last_group.clear();
+        }
+        self.next_sequence = frame.sequence.saturating_add(1);
+        self.live = frame.live;
+        self.last_group.push((location, frame, event));
+        self.applied = self.applied.saturating_add(1);
+        if self.applied.is_multiple_of(250_000) {
+            info!(records = self.applied, segment = location.segment, "reading the journal");
+        }
+        Ok(())
+    }
+
+    /// Records that have been applied.
+    pub(crate) const fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// The group that was synced last; `None` where no record was read.
+    pub(crate) fn last_group(&self) -> Option<u64> {
+        self.last_group.last().map(|(_, frame, _)| frame.group)
+    }
+
+    /// Takes the gaps that a crash explains: they lie in the last group, which was never acknowledged.
+    pub(crate) fn take_torn_gaps(&mut self) -> Vec<Gap> {
+        let last_group = self.last_group().unwrap_or(0);
+        let (torn, damaged) = std::mem::take(&mut self.gaps)
+            .into_iter()
+            .partition(|gap| gap.end == GapEnd::Journal || gap.behind.saturating_add(1) >= last_group);
+        self.gaps = damaged;
+        torn
+    }
+
+    /// Messages of the last group whose content never came to the disk.
+    pub(crate) fn torn_messages(
+        &self,
+        journal: &Arc<Journal>,
+    ) -> std::io::Result<Vec<(Location, Frame, Message)>> {
+        let mut torn = Vec::new();
+        for (location, frame, event) in &self.last_group {
+            if let Event::Message(message) = event
+                && !self.torn_before.contains(location)
+                && !content::is_whole(&*journal.file(location.segment)?, *location, frame, message)?
+            {
+                torn.push((*location, *frame, message.clone()));
+            }
+        }
+        Ok(torn)
+    }
+}

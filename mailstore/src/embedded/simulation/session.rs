@@ -1,0 +1,356 @@
+//! The store on a simulated disk: asked, looked at, and left.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailwire::address::{Mailbox, ReversePath};
+use tokio::task::JoinHandle;
+
+use super::super::change::{Change, DirectoryChange};
+use super::super::checkpoint::Ending;
+use super::super::files::Files;
+use super::super::host::{Core, Host};
+use super::super::index::{Index, IndexError};
+use super::super::journal::Location;
+use super::super::layout::Layout;
+use super::super::record::AccountRecord;
+use super::super::replay::Replay;
+use super::super::segment::HEADER_OCTETS;
+use super::disk::SimulatedDisk;
+use super::model::{Asked, Found, Model, Sent};
+use super::view::{AccountView, QueueChange, QueueView, Relay, Step, Token};
+use crate::{
+    Delivery, Draft, Intake, Lease, MaildropId, Maildrops, MessageId, Options, Queue, QueueId, QueueState,
+    RelayRecipient, TraceRow,
+};
+
+/// The store's folder on the simulated disk.
+pub(super) const ROOT: &str = "/srv/store";
+/// Content above this goes to files of its own.
+const INLINE_OCTETS_MAX: u64 = 6 << 10;
+const DELIVERY_PREFIX: &str = "Return-Path: <sender@example.test>\r\n";
+const TOKEN_FIELD: &str = "X-Token: ";
+/// Of a line of a message.
+const LINE_OCTETS: usize = 240;
+const READ_OCTETS: usize = 64 << 10;
+
+/// A store that is open.
+pub(super) struct Session {
+    pub(super) disk: Arc<SimulatedDisk>,
+    host: Host,
+}
+
+/// A step that only waits to be asked.
+enum Ready {
+    Deliver(Box<dyn Draft>, Delivery),
+    Expunge(Box<dyn Lease>, Vec<usize>),
+    Directory(DirectoryChange),
+    Queue(QueueId, QueueChange),
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+impl Session {
+    /// Opens the store, which must always work.
+    pub(super) fn open(disk: Arc<SimulatedDisk>, layout: Layout) -> Result<Self, String> {
+        let options = Options {
+            path: layout.root.clone(),
+            reserve_octets: 0,
+            draft_memory_octets_max: INLINE_OCTETS_MAX,
+        };
+        let files: Arc<dyn Files> = Arc::clone(&disk) as _;
+        let host = Host::open(&files, options, layout);
+        let host =
+            host.map_err(|error| format!("the store did not open: {}", mailwire::cause::chain(&error)))?;
+        Ok(Self { disk, host })
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.host.core
+    }
+
+    async fn lease(&self, maildrop: u64) -> Result<Box<dyn Lease>, String> {
+        Maildrops::lease(self.core(), MaildropId(maildrop), Duration::ZERO).await.map_err(text)
+    }
+
+    /// Asks all of `batch` at one time; every step must be answered for.
+    pub(super) async fn ask(&self, batch: Vec<Step>, model: &Model) -> Result<Vec<Asked>, String> {
+        let mut ready = Vec::new();
+        for step in batch {
+            ready.push((self.prepare(&step, model).await?, step));
+        }
+        self.disk.shut_gate();
+        let begin = self.disk.operations();
+        let waiting: Vec<_> = ready.into_iter().map(|(ready, step)| self.begin(ready, step, begin)).collect();
+        // The committer finds them all when it looks.
+        tokio::task::yield_now().await;
+        self.disk.open_gate();
+        let mut answers = Vec::new();
+        for task in waiting {
+            answers.push(task.await.map_err(text)??);
+        }
+        Ok(answers)
+    }
+
+    async fn prepare(&self, step: &Step, model: &Model) -> Result<Ready, String> {
+        let account = |address: &String| model.view().accounts.get(address);
+        Ok(match step {
+            Step::Deliver { token, accounts, relay } => {
+                let sent = model.sent(*token).ok_or("a message without content")?;
+                let maildrops = accounts.iter().filter_map(account);
+                let maildrops = maildrops.map(|account| MaildropId(account.maildrop)).collect();
+                let prefix = format!("{TOKEN_FIELD}{token}\r\n");
+                let front = DELIVERY_PREFIX.len().saturating_add(prefix.len());
+                let mut draft = self.core().draft(0).await.map_err(text)?;
+                for piece in sent.content.get(front..).unwrap_or_default().chunks(READ_OCTETS) {
+                    draft.write(piece).await.map_err(text)?;
+                }
+                let relay = relay.iter().map(recipient).collect::<Result<_, _>>()?;
+                Ready::Deliver(draft, delivery(prefix, maildrops, relay))
+            }
+            Step::Expunge { account: address, tokens } => {
+                let maildrop = account(address).ok_or("no such account")?.maildrop;
+                let messages = model.view().maildrops.get(address).map(Vec::as_slice).unwrap_or_default();
+                let indices = (0..).zip(messages).filter(|(_, (_, token))| tokens.contains(token));
+                let indices = indices.map(|(index, _)| index).collect();
+                let lease = self.lease(maildrop).await?;
+                Ready::Expunge(lease, indices)
+            }
+            Step::Queue { message, recipient, change } => {
+                let id = QueueId { message: MessageId(*message), recipient: *recipient };
+                Ready::Queue(id, change.clone())
+            }
+            Step::AddAccount { .. }
+            | Step::SetPassword { .. }
+            | Step::RemoveAccount { .. }
+            | Step::AddAlias { .. }
+            | Step::RemoveAlias { .. } => {
+                Ready::Directory(directory(step).ok_or("no change of the directory")?)
+            }
+        })
+    }
+
+    fn begin(&self, ready: Ready, step: Step, begin: usize) -> JoinHandle<Result<Asked, String>> {
+        let (core, disk) = (Arc::clone(self.core()), Arc::clone(&self.disk));
+        tokio::spawn(async move {
+            let sequence = commit(&core, ready).await;
+            let sequence = sequence.map_err(|why| format!("{step:?} was refused: {why}"))?;
+            Ok(Asked { step, begin, answered: disk.operations(), sequence })
+        })
+    }
+
+    /// Everything that the store holds, compared with what was sent as it is read.
+    pub(super) async fn look(&self, model: &Model) -> Result<Found, String> {
+        let mut found = Found::default();
+        let accounts = self.core().index.ask(Index::accounts).map_err(text)?;
+        found.view.aliases = self.core().index.ask(Index::aliases).map_err(text)?.into_iter().collect();
+        for account in accounts {
+            self.look_at_maildrop(&account, model, &mut found).await?;
+            let AccountRecord { address, maildrop, password_hash, .. } = account;
+            found.view.accounts.insert(address, AccountView { maildrop, password_hash });
+        }
+        self.look_at_queue(model, &mut found).await?;
+        let live = self.core().index.ask(Index::count_live).map_err(text)?;
+        if live != found.view.live() as u64 {
+            return Err(format!("the index counts {live} entries and shows {}", found.view.live()));
+        }
+        Ok(found)
+    }
+
+    async fn look_at_maildrop(
+        &self,
+        account: &AccountRecord,
+        model: &Model,
+        found: &mut Found,
+    ) -> Result<(), String> {
+        let entries = |index: &Index| index.entries(account.maildrop).collect::<Result<Vec<_>, _>>();
+        let entries = self.core().index.ask(entries).map_err(text)?;
+        let mut lease = self.lease(account.maildrop).await?;
+        let mut messages = Vec::new();
+        for (index, (sequence, entry)) in entries.into_iter().enumerate() {
+            let mut content = Vec::new();
+            loop {
+                let offset = content.len() as u64;
+                let read = lease.read(index, offset, READ_OCTETS).await.map_err(text)?;
+                if read.is_empty() {
+                    break;
+                }
+                content.extend(read);
+            }
+            let what = format!("message {sequence} of {}", account.address);
+            let (token, sent) = sent(&content, model).ok_or_else(|| format!("{what} is damaged"))?;
+            if content != *sent.content {
+                return Err(format!("{what} is not what was sent"));
+            }
+            let unique_id = lease.entries().get(index).map(|entry| entry.unique_id);
+            let unique_id = unique_id.filter(|id| id.0 == entry.unique_id).ok_or("another entry")?;
+            if found.unique_ids.insert(token, unique_id).is_some_and(|other| other != unique_id) {
+                return Err(format!("{what} has two unique-ids"));
+            }
+            messages.push((sequence, token));
+        }
+        found.view.maildrops.insert(account.address.clone(), messages);
+        Ok(())
+    }
+
+    async fn look_at_queue(&self, model: &Model, found: &mut Found) -> Result<(), String> {
+        let due = |index: &Index| index.due().collect::<Result<Vec<_>, _>>();
+        let due = self.core().index.ask(due).map_err(text)?;
+        let waiting = due.iter().map(|(_, message, recipient)| (*message, *recipient));
+        for (message, recipient) in waiting.clone().chain(model.view().queue.keys().copied()) {
+            let value = self.core().index.ask(|index| index.queue_value(message, recipient)).map_err(text)?;
+            let Some(value) = value else { continue };
+            let what = format!("recipient {recipient} of message {message} in the queue");
+            let times = due.iter().filter(|entry| **entry == (value.due, message, recipient)).count();
+            let others = waiting.clone().filter(|id| *id == (message, recipient)).count();
+            if times != usize::from(!value.held) || others != times {
+                return Err(format!("{what} is not found by its time"));
+            }
+            let id = QueueId { message: MessageId(message), recipient };
+            let mut content = Vec::new();
+            loop {
+                let offset = content.len() as u64;
+                let read = self.core().read(id, offset, READ_OCTETS).await.map_err(text)?;
+                if read.is_empty() {
+                    break;
+                }
+                content.extend(read);
+            }
+            let (token, sent) = sent(&content, model).ok_or_else(|| format!("{what} is damaged"))?;
+            if sent.content.get(sent.delivery_prefix_octets..) != Some(content.as_slice()) {
+                return Err(format!("{what} is not what was sent"));
+            }
+            let entry = QueueView {
+                token,
+                mailbox: value.mailbox,
+                due: value.due,
+                attempts: value.attempts,
+                last_result: value.last_result,
+                held: value.held,
+            };
+            found.view.queue.insert((message, recipient), entry);
+        }
+        Ok(())
+    }
+
+    /// Compares the index with one that is made anew from the journal in `folder`.
+    pub(super) fn compare_with_rebuild(&self, folder: &Path) -> Result<(), String> {
+        let journal = &self.core().contents.journal;
+        let rebuilt = Index::open(&*self.disk, folder).map_err(text)?;
+        let segment = *journal.segments().first().ok_or("no journal")?;
+        let begin = Location { segment, offset: HEADER_OCTETS };
+        let replay = Replay::run(journal, &rebuilt, begin, (1, 0)).map_err(text)?;
+        if let Some(gap) = replay.gaps.first() {
+            return Err(format!("a crash counts as damage: {gap:?}"));
+        }
+        let rebuilt = contents(&rebuilt).map_err(text)?;
+        let used = self.core().index.ask(contents).map_err(text)?;
+        if used == rebuilt { Ok(()) } else { Err(format!("the index is {used}, a rebuild gives {rebuilt}")) }
+    }
+
+    /// Says up to where the index is complete.
+    pub(super) fn checkpoint(&self) -> Result<(), String> {
+        self.host.checkpoint().map_err(text)
+    }
+
+    /// Ends everything that works on the store.
+    pub(super) async fn end(self, ending: Ending) -> Arc<SimulatedDisk> {
+        self.host.end(ending).await;
+        self.disk
+    }
+}
+
+/// Everything in an index, as text.
+fn contents(index: &Index) -> Result<String, IndexError> {
+    let accounts = index.accounts()?;
+    let mut entries = Vec::new();
+    for account in &accounts {
+        entries.push(index.entries(account.maildrop).collect::<Result<Vec<_>, _>>()?);
+    }
+    let mut queue = Vec::new();
+    for due in index.due() {
+        let (_, message, recipient) = due?;
+        queue.push(index.queue_value(message, recipient)?);
+    }
+    let (aliases, live) = (index.aliases()?, index.count_live()?);
+    Ok(format!("{live} {accounts:?} {aliases:?} {entries:?} {queue:?}"))
+}
+
+/// The message that `content` says it is.
+fn sent<'a>(content: &[u8], model: &'a Model) -> Option<(Token, &'a Sent)> {
+    let at = memchr::memmem::find(content, TOKEN_FIELD.as_bytes())?;
+    let field = content.get(at.saturating_add(TOKEN_FIELD.len())..)?;
+    let digits = field.split(|octet| *octet == b'\r').next()?;
+    let token = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some((token, model.sent(token)?))
+}
+
+/// A message of about `octets`, no line of which is in another one.
+pub(super) fn compose(token: Token, octets: usize) -> Sent {
+    let front = format!("{DELIVERY_PREFIX}{TOKEN_FIELD}{token}\r\nSubject: message {token}\r\n\r\n");
+    let lines = octets.saturating_sub(front.len()).div_ceil(LINE_OCTETS);
+    let line = |number| format!("{token:>12} {number:>8} {:x>width$}\r\n", "", width = LINE_OCTETS - 24);
+    let content = std::iter::once(front).chain((0..lines).map(line)).collect::<String>();
+    Sent { content: content.into_bytes().into(), delivery_prefix_octets: DELIVERY_PREFIX.len() }
+}
+
+fn recipient(relay: &Relay) -> Result<RelayRecipient, String> {
+    let mailbox = Mailbox::parse(&relay.mailbox).map_err(text)?;
+    Ok(RelayRecipient { mailbox, due: relay.due, expires: relay.due.saturating_add(1000) })
+}
+
+fn delivery(prefix: String, maildrops: Vec<MaildropId>, relay: Vec<RelayRecipient>) -> Delivery {
+    Delivery {
+        delivery_prefix: DELIVERY_PREFIX.as_bytes().to_vec(),
+        prefix: prefix.into_bytes(),
+        reverse_path: ReversePath::Null,
+        maildrops,
+        relay,
+        trace: TraceRow::default(),
+    }
+}
+
+fn directory(step: &Step) -> Option<DirectoryChange> {
+    let step = step.clone();
+    match step {
+        Step::AddAccount { address, password_hash } => {
+            Some(DirectoryChange::AddAccount { address, password_hash })
+        }
+        Step::SetPassword { address, password_hash } => {
+            Some(DirectoryChange::SetPassword { address, password_hash })
+        }
+        Step::RemoveAccount { address } => Some(DirectoryChange::RemoveAccount { address }),
+        Step::AddAlias { address, target } => {
+            Some(DirectoryChange::AddAlias { address, targets: vec![target] })
+        }
+        Step::RemoveAlias { address } => Some(DirectoryChange::RemoveAlias { address }),
+        Step::Deliver { .. } | Step::Expunge { .. } | Step::Queue { .. } => None,
+    }
+}
+
+/// The number of the commit, where it names something.
+async fn commit(core: &Arc<Core>, ready: Ready) -> Result<u64, String> {
+    match ready {
+        Ready::Deliver(draft, delivery) => {
+            draft.commit(delivery).await.map(|receipt| receipt.message.0).map_err(text)
+        }
+        Ready::Expunge(mut lease, indices) => lease.expunge(&indices).await.map(|()| 0).map_err(text),
+        Ready::Directory(change) => {
+            let committed = core.commit(Change::Directory(change), Vec::new()).await;
+            committed.map_err(|refused| format!("{refused:?}"))
+        }
+        Ready::Queue(id, change) => {
+            let changed = match change {
+                QueueChange::Defer { due, result } => core.defer(id, due, &result).await,
+                QueueChange::Hold => core.hold(id, QueueState::Held).await,
+                QueueChange::Release => core.hold(id, QueueState::Waiting).await,
+                QueueChange::Finish => core.finish(id).await,
+            };
+            changed.map(|()| 0).map_err(text)
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What a store holds, as its users see it, and how that changes.
+
+use std::collections::BTreeMap;
+
+/// A message of the simulation, by the number that its content carries.
+pub(super) type Token = u64;
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AccountView {
+    pub(super) maildrop: u64,
+    pub(super) password_hash: String,
+}
+
+/// A recipient that waits for relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct QueueView {
+    pub(super) token: Token,
+    pub(super) mailbox: String,
+    pub(super) due: u64,
+    pub(super) attempts: u32,
+    pub(super) last_result: String,
+    pub(super) held: bool,
+}
+
+/// Everything that a store holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct View {
+    pub(super) accounts: BTreeMap<String, AccountView>,
+    pub(super) aliases: BTreeMap<String, Vec<String>>,
+    /// Messages with the numbers of their commits, in the order of their arrival, by account.
+    pub(super) maildrops: BTreeMap<String, Vec<(u64, Token)>>,
+    /// By the number of the message's commit and of the recipient.
+    pub(super) queue: BTreeMap<(u64, u32), QueueView>,
+}
+
+/// One thing that is asked of the store.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Deliver { token: Token, accounts: Vec<String>, relay: Vec<Relay> },
+    Expunge { account: String, tokens: Vec<Token> },
+    AddAccount { address: String, password_hash: String },
+    SetPassword { address: String, password_hash: String },
+    RemoveAccount { address: String },
+    AddAlias { address: String, target: String },
+    RemoveAlias { address: String },
+    Queue { message: u64, recipient: u32, change: QueueChange },
+}
+
+/// A recipient elsewhere.
+#[derive(Clone, Debug)]
+pub(super) struct Relay {
+    pub(super) mailbox: String,
+    pub(super) due: u64,
+}
+
+/// What becomes of an entry of the queue.
+#[derive(Clone, Debug)]
+pub(super) enum QueueChange {
+    Defer { due: u64, result: String },
+    Hold,
+    Release,
+    Finish,
+}
+
+impl View {
+    /// Does what `step` says; `sequence` is the number of its commit.
+    pub(super) fn apply(&mut self, step: &Step, sequence: u64) {
+        match step {
+            Step::Deliver { token, accounts, relay } => self.deliver(*token, accounts, relay, sequence),
+            Step::Expunge { account, tokens } => {
+                if let Some(messages) = self.maildrops.get_mut(account) {
+                    messages.retain(|(_, token)| !tokens.contains(token));
+                }
+            }
+            Step::AddAccount { address, password_hash } => {
+                let account = AccountView { maildrop: sequence, password_hash: password_hash.clone() };
+                self.accounts.insert(address.clone(), account);
+                self.maildrops.insert(address.clone(), Vec::new());
+            }
+            Step::SetPassword { address, password_hash } => {
+                if let Some(account) = self.accounts.get_mut(address) {
+                    account.password_hash.clone_from(password_hash);
+                }
+            }
+            Step::RemoveAccount { address } => {
+                self.accounts.remove(address);
+                self.maildrops.remove(address);
+            }
+            Step::AddAlias { address, target } => {
+                let targets = self.aliases.entry(address.clone()).or_default();
+                if !targets.contains(target) {
+                    targets.push(target.clone());
+                }
+            }
+            Step::RemoveAlias { address } => {
+                self.aliases.remove(address);
+            }
+            Step::Queue { message, recipient, change } => self.queue((*message, *recipient), change),
+        }
+    }
+
+    fn deliver(&mut self, token: Token, accounts: &[String], relay: &[Relay], sequence: u64) {
+        for account in accounts {
+            let messages = self.maildrops.entry(account.clone()).or_default();
+            messages.push((sequence, token));
+            // Answers to several deliveries at one time come in any order.
+            messages.sort_unstable();
+        }
+        for (recipient, relay) in (0..).zip(relay) {
+            let entry = QueueView {
+                token,
+                mailbox: relay.mailbox.clone(),
+                due: relay.due,
+                attempts: 0,
+                last_result: String::new(),
+                held: false,
+            };
+            self.queue.insert((sequence, recipient), entry);
+        }
+    }
+
+    fn queue(&mut self, id: (u64, u32), change: &QueueChange) {
+        let Some(entry) = self.queue.get_mut(&id) else { return };
+        match change {
+            QueueChange::Defer { due, result } => {
+                entry.due = *due;
+                entry.attempts = entry.attempts.saturating_add(1);
+                entry.last_result.clone_from(result);
+            }
+            QueueChange::Hold => entry.held = true,
+            QueueChange::Release => entry.held = false,
+            QueueChange::Finish => {
+                self.queue.remove(&id);
+            }
+        }
+    }
+
+    /// The number of the commit that brought `token`, where anybody has it.
+    pub(super) fn sequence(&self, token: Token) -> Option<u64> {
+        let mut delivered = self.maildrops.values().flatten();
+        let queued = || self.queue.iter().find(|(_, entry)| entry.token == token);
+        delivered
+            .find(|(_, found)| *found == token)
+            .map(|(sequence, _)| *sequence)
+            .or_else(|| queued().map(|((sequence, _), _)| *sequence))
+    }
+
+    /// How many maildrop and queue entries there are.
+    pub(super) fn live(&self) -> usize {
+        self.maildrops.values().map(Vec::len).sum::<usize>().saturating_add(self.queue.len())
+    }
+
+    /// The first thing in which `self`, which was expected, and `found` differ.
+    pub(super) fn difference(&self, found: &Self) -> Option<String> {
+        differs("account", &self.accounts, &found.accounts)
+            .or_else(|| differs("alias", &self.aliases, &found.aliases))
+            .or_else(|| differs("maildrop", &self.maildrops, &found.maildrops))
+            .or_else(|| differs("queue entry", &self.queue, &found.queue))
+    }
+}
+
+fn differs<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+    what: &str,
+    expected: &BTreeMap<K, V>,
+    found: &BTreeMap<K, V>,
+) -> Option<String> {
+    expected.keys().chain(found.keys()).find_map(|key| {
+        let (expected, found) = (expected.get(key), found.get(key));
+        (expected != found).then(|| format!("{what} {key:?}: expected {expected:?}, found {found:?}"))
+    })
+}

@@ -1,0 +1,122 @@
+//! What the simulated store is asked: deliveries, expunges, accounts, aliases and the queue, mixed by a seed.
+
+use super::random::Random;
+use super::view::{QueueChange, Relay, Step, View};
+
+/// Names of accounts; each may come and go.
+const ACCOUNTS: [&str; 4] = ["ann", "bob", "cleo", "dan"];
+/// Names of aliases.
+const ALIASES: [&str; 3] = ["all", "info", "sales"];
+/// Most deliveries at one time.
+const DELIVERIES_MAX: usize = 5;
+/// A maildrop, or the queue, that has more than this is emptied before anything else.
+const ENTRIES_MAX: usize = 8;
+
+/// Chooses what is asked.
+pub(super) struct Workload<'a> {
+    pub(super) random: &'a mut Random,
+    /// Of the last message.
+    pub(super) last_token: &'a mut u64,
+}
+
+fn address(name: &str) -> String {
+    format!("{name}@example.test")
+}
+
+impl Workload<'_> {
+    /// Steps that are asked at one time, none of which depends on another.
+    pub(super) fn batch(&mut self, view: &View) -> Vec<Step> {
+        if view.accounts.is_empty() {
+            return self.directory(view).into_iter().collect();
+        }
+        match self.random.below(8) {
+            0 => self.directory(view).into_iter().collect(),
+            1 | 2 => vec![self.delivery(view)],
+            3 => self.expunges(view),
+            4 => self.queue_steps(view),
+            _ => {
+                let mut batch = self.expunges(view);
+                batch.truncate(1);
+                batch.extend(self.queue_steps(view));
+                let deliveries = self.random.below(DELIVERIES_MAX).saturating_add(1);
+                batch.extend((0..deliveries).map(|_| self.delivery(view)));
+                batch
+            }
+        }
+    }
+
+    fn delivery(&mut self, view: &View) -> Step {
+        *self.last_token = self.last_token.saturating_add(1);
+        let names: Vec<_> = view.accounts.keys().cloned().collect();
+        let mut accounts = self.random.some(&names);
+        let mut relay = Vec::new();
+        if self.random.one_in(3) && view.queue.len() < ENTRIES_MAX {
+            for number in 0..=self.random.below(2) {
+                let due = 1000_u64.saturating_add(self.random.number() % 1000);
+                relay.push(Relay { mailbox: format!("to{number}@elsewhere.test"), due });
+            }
+        }
+        if accounts.is_empty() && relay.is_empty() {
+            accounts.extend(self.random.pick(&names).cloned());
+        }
+        Step::Deliver { token: *self.last_token, accounts, relay }
+    }
+
+    /// Of at most one maildrop each.
+    fn expunges(&mut self, view: &View) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for (account, messages) in &view.maildrops {
+            let tokens: Vec<_> = messages.iter().map(|(_, token)| *token).collect();
+            let full = tokens.len() > ENTRIES_MAX;
+            let tokens = if full { tokens } else { self.random.some(&tokens) };
+            if !tokens.is_empty() && (full || self.random.one_in(2)) {
+                steps.push(Step::Expunge { account: account.clone(), tokens });
+            }
+        }
+        steps
+    }
+
+    fn queue_steps(&mut self, view: &View) -> Vec<Step> {
+        let full = view.queue.len() > ENTRIES_MAX;
+        let mut steps = Vec::new();
+        for ((message, recipient), entry) in &view.queue {
+            if !self.random.one_in(2) {
+                continue;
+            }
+            let change = match self.random.below(if full { 1 } else { 3 }) {
+                0 => QueueChange::Finish,
+                1 if entry.held => QueueChange::Release,
+                1 => QueueChange::Hold,
+                _ => QueueChange::Defer {
+                    due: 2000_u64.saturating_add(self.random.number() % 1000),
+                    result: format!("451 not now, {}", self.random.number()),
+                },
+            };
+            steps.push(Step::Queue { message: *message, recipient: *recipient, change });
+        }
+        steps
+    }
+
+    /// A change of accounts or aliases that is allowed.
+    fn directory(&mut self, view: &View) -> Option<Step> {
+        let password_hash = format!("hash {}", self.random.number());
+        let present: Vec<_> = view.accounts.keys().cloned().collect();
+        let absent: Vec<_> =
+            ACCOUNTS.map(address).into_iter().filter(|name| !present.contains(name)).collect();
+        let is_target = |name: &String| view.aliases.values().any(|targets| targets.contains(name));
+        let removable: Vec<_> = present.iter().filter(|name| !is_target(name)).cloned().collect();
+        let aliases: Vec<_> = view.aliases.keys().cloned().collect();
+        let new_alias = self.random.pick(&ALIASES).map(|name| address(name))?;
+        let pick = |random: &mut Random, from: &[String]| random.pick(from).cloned();
+        match self.random.below(6) {
+            0 => pick(self.random, &removable).map(|address| Step::RemoveAccount { address }),
+            1 => pick(self.random, &present).map(|address| Step::SetPassword { address, password_hash }),
+            2 => {
+                let target = pick(self.random, &present)?;
+                Some(Step::AddAlias { address: new_alias, target })
+            }
+            3 => pick(self.random, &aliases).map(|address| Step::RemoveAlias { address }),
+            _ => pick(self.random, &absent).map(|address| Step::AddAccount { address, password_hash }),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Accepting messages: content streams into a draft, and one durable commit makes it a message everywhere at once.
+
+use async_trait::async_trait;
+use mailwire::address::{Mailbox, ReversePath};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{MaildropId, MessageId};
+
+/// Why content was not taken. Nothing of it is kept.
+#[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IntakeError {
+    /// The disk is, or would be, too full: a temporary failure (452 4.3.1).
+    #[error("the disk has only {free_octets} octets left for mail")]
+    Full {
+        /// What is free above the reserve.
+        free_octets: u64,
+    },
+    /// The store cannot take mail now.
+    #[error("the store cannot take mail: {0}")]
+    Unavailable(String),
+}
+
+/// A recipient elsewhere, for the outbound queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayRecipient {
+    /// The address.
+    pub mailbox: Mailbox,
+    /// Seconds since 1970 before which no attempt is made.
+    pub due: u64,
+    /// Seconds since 1970 after which the sender gets a report instead of another attempt.
+    pub expires: u64,
+}
+
+/// One step in the life of a message. The first one is written with the message itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceRow {
+    /// Seconds since 1970.
+    pub at: u64,
+    /// The identity of the session in the log.
+    pub session: String,
+    /// What happened: `submitted`, `received`, ...
+    pub event: String,
+    /// The peer's address, and what else tells of it.
+    pub detail: String,
+}
+
+/// Everything that becomes true with the commit.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Trace fields for final delivery that stand before `prefix` (Return-Path, RFC 5321 §4.4) and are not relayed.
+    pub delivery_prefix: Vec<u8>,
+    /// Header fields that stand before the content (Received, ...), whole lines with CRLF.
+    pub prefix: Vec<u8>,
+    /// Where reports go.
+    pub reverse_path: ReversePath,
+    /// Maildrops that get the message; each once.
+    pub maildrops: Vec<MaildropId>,
+    /// Recipients elsewhere.
+    pub relay: Vec<RelayRecipient>,
+    /// The first row of the message's trace.
+    pub trace: TraceRow,
+}
+
+/// What was committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The message's identity.
+    pub message: MessageId,
+    /// Octets of the message as its readers will get it.
+    pub octets: u64,
+}
+
+/// Content on its way in: in memory while small, in a file of the store when not. Dropping it forgets it.
+#[async_trait]
+pub trait Draft: Send {
+    /// Appends content: CRLF line ends, undotted.
+    ///
+    /// # Errors
+    /// See [`IntakeError`]; the draft can only be dropped then.
+    async fn write(&mut self, octets: &[u8]) -> Result<(), IntakeError>;
+
+    /// Makes it a message, durably and as a whole, or not at all. Content that lacks its last CRLF gets it.
+    ///
+    /// # Errors
+    /// See [`IntakeError`]; then nobody has the message.
+    async fn commit(self: Box<Self>, delivery: Delivery) -> Result<Receipt, IntakeError>;
+}
+
+/// Where messages begin.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// A draft for content of about `octets_expected` (0: unknown).
+    ///
+    /// # Errors
+    /// Where there is no room for so much, before any of it is received.
+    async fn draft(&self, octets_expected: u64) -> Result<Box<dyn Draft>, IntakeError>;
+}

@@ -1,0 +1,410 @@
+//! Hosting the store or sharing it, whichever it is at the moment; nobody above can tell.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mailwire::address::Mailbox;
+use mailwire::cause::chain;
+use mailwire::clock;
+use mailwire::secret::Secret;
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
+use tracing::{info, warn};
+
+use super::frame::Octets;
+use super::objects::{SharedDraft, SharedLease, lost};
+use super::pool::{Connection, Pool};
+use super::request::{
+    AccountText, AdministrationRequest, AliasText, DirectoryRequest, QueueEntryText, QueueRequest, Request,
+};
+use super::server::Server;
+use crate::embedded::{self, Core, Host};
+use crate::{
+    Account, Administration, AdministrationError, Alias, Directory, Draft, Intake, IntakeError, Lease,
+    MaildropError, MaildropId, Maildrops, OpenError, Options, Queue, QueueEntry, QueueError, QueueId,
+    QueueState, Unavailable,
+};
+
+/// How long the lock may be held by a process whose socket does not answer: it is opening the store, or closing it.
+const SETTLE: Duration = Duration::from_secs(30);
+/// Pause between two looks meanwhile.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// One process's part in a store.
+pub(crate) struct Member {
+    options: Options,
+    role: RwLock<Role>,
+    /// Held by whoever looks for a new role.
+    changing: Mutex<()>,
+}
+
+#[derive(Clone)]
+enum Role {
+    Hosting(Arc<Hosting>),
+    Sharing(Arc<Pool>),
+    Closed,
+}
+
+struct Hosting {
+    /// Ends before the host does.
+    server: Option<Server>,
+    host: Host,
+}
+
+/// Where one question goes.
+enum Way {
+    Here(Arc<Core>),
+    Host(Connection),
+}
+
+impl Member {
+    /// Hosts the store if nobody does, or shares it.
+    pub(crate) async fn join(options: Options) -> Result<Self, OpenError> {
+        let role = find_role(&options).await?;
+        Ok(Self { options, role: RwLock::new(role), changing: Mutex::new(()) })
+    }
+
+    /// Ends this process's part in order.
+    pub(crate) async fn close(&self) {
+        let _changing = self.changing.lock().await;
+        let role =
+            std::mem::replace(&mut *self.role.write().unwrap_or_else(PoisonError::into_inner), Role::Closed);
+        if let Role::Hosting(hosting) = role {
+            hosting.server.iter().for_each(Server::end);
+            hosting.host.close().await;
+        }
+    }
+
+    fn role(&self) -> Role {
+        self.role.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn way(&self) -> Result<Way, Unavailable> {
+        let error = match self.role() {
+            Role::Hosting(hosting) => return Ok(Way::Here(Arc::clone(&hosting.host.core))),
+            Role::Closed => return Err(Unavailable("the store is closed".to_owned())),
+            Role::Sharing(pool) => match pool.connection().await {
+                Ok(connection) => return Ok(Way::Host(connection)),
+                Err(error) => error,
+            },
+        };
+        self.change_role(&error).await
+    }
+
+    /// The host has gone: this process hosts the store now, or another one does.
+    async fn change_role(&self, error: &io::Error) -> Result<Way, Unavailable> {
+        let _changing = self.changing.lock().await;
+        if let Role::Sharing(pool) = self.role() {
+            if let Ok(connection) = pool.connection().await {
+                return Ok(Way::Host(connection));
+            }
+            info!(%error, "the process that hosted the store has gone");
+            let role = find_role(&self.options).await;
+            let role = role.map_err(|error| Unavailable(chain(&error)))?;
+            *self.role.write().unwrap_or_else(PoisonError::into_inner) = role;
+        }
+        match self.role() {
+            Role::Hosting(hosting) => Ok(Way::Here(Arc::clone(&hosting.host.core))),
+            Role::Sharing(pool) => {
+                pool.connection().await.map(Way::Host).map_err(|error| Unavailable(lost(&error)))
+            }
+            Role::Closed => Err(Unavailable("the store is closed".to_owned())),
+        }
+    }
+}
+
+async fn find_role(options: &Options) -> Result<Role, OpenError> {
+    let deadline = clock::instant() + SETTLE;
+    loop {
+        let for_host = options.clone();
+        let opened = tokio::task::spawn_blocking(|| embedded::open(for_host)).await;
+        match opened.map_err(|error| failed(&options.path, io::Error::other(error)))? {
+            Ok(host) => return Ok(Role::Hosting(Arc::new(Hosting::begin(host, &options.path)))),
+            Err(OpenError::InUse(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let pool = Arc::new(Pool::new(&options.path).map_err(|source| failed(&options.path, source))?);
+        if let Ok(connection) = pool.connection().await {
+            connection.give_back();
+            return Ok(Role::Sharing(pool));
+        }
+        if clock::instant() >= deadline {
+            return Err(OpenError::InUse(options.path.clone()));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> OpenError {
+    OpenError::Io { path: path.to_owned(), source }
+}
+
+impl Hosting {
+    fn begin(host: Host, path: &Path) -> Self {
+        let server = Server::start(path, &host.core)
+            .inspect_err(|error| warn!(%error, "other processes cannot share the store: its socket failed"));
+        Self { server: server.ok(), host }
+    }
+}
+
+/// Asks the host and keeps the connection.
+async fn ask<T: DeserializeOwned>(mut connection: Connection, request: Request) -> Result<T, Unavailable> {
+    let answer = connection.ask(&request).await.map_err(|error| Unavailable(lost(&error)))?;
+    connection.give_back();
+    Ok(answer)
+}
+
+/// An answer that does not parse comes from another release.
+fn foreign() -> Unavailable {
+    Unavailable("the process that hosts the store is of another release".to_owned())
+}
+
+#[async_trait]
+impl Directory for Member {
+    async fn authenticate(
+        &self,
+        login: &str,
+        password: &Secret<String>,
+    ) -> Result<Option<Account>, Unavailable> {
+        let connection = match self.way().await? {
+            Way::Here(core) => return core.authenticate(login, password).await,
+            Way::Host(connection) => connection,
+        };
+        let (login, password) = (login.to_owned(), password.expose().clone());
+        let request = Request::Directory(DirectoryRequest::Authenticate { login, password });
+        let found: Result<Option<AccountText>, Unavailable> = ask(connection, request).await?;
+        found?.map(|account| account.account().ok_or_else(foreign)).transpose()
+    }
+
+    async fn recipient(&self, mailbox: &Mailbox) -> Result<Option<Vec<MaildropId>>, Unavailable> {
+        match self.way().await? {
+            Way::Here(core) => core.recipient(mailbox).await,
+            Way::Host(connection) => {
+                let mailbox = mailbox.to_string();
+                ask(connection, Request::Directory(DirectoryRequest::Recipient { mailbox })).await?
+            }
+        }
+    }
+
+    async fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> Result<bool, Unavailable> {
+        match self.way().await? {
+            Way::Here(core) => core.may_send_as(account, mailbox).await,
+            Way::Host(connection) => {
+                let (account, mailbox) = (account.into(), mailbox.to_string());
+                ask(connection, Request::Directory(DirectoryRequest::MaySendAs { account, mailbox })).await?
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Administration for Member {
+    async fn accounts(&self) -> Result<Vec<Account>, AdministrationError> {
+        let connection = match self.way().await? {
+            Way::Here(core) => return core.accounts().await,
+            Way::Host(connection) => connection,
+        };
+        let request = Request::Administration(AdministrationRequest::Accounts);
+        let accounts: Result<Vec<AccountText>, AdministrationError> = ask(connection, request).await?;
+        let accounts: Option<_> = accounts?.into_iter().map(AccountText::account).collect();
+        Ok(accounts.ok_or_else(foreign)?)
+    }
+
+    async fn add_account(
+        &self,
+        address: &Mailbox,
+        password: &Secret<String>,
+    ) -> Result<Account, AdministrationError> {
+        let connection = match self.way().await? {
+            Way::Here(core) => return core.add_account(address, password).await,
+            Way::Host(connection) => connection,
+        };
+        let (address, password) = (address.to_string(), password.expose().clone());
+        let request = Request::Administration(AdministrationRequest::AddAccount { address, password });
+        let added: Result<AccountText, AdministrationError> = ask(connection, request).await?;
+        Ok(added?.account().ok_or_else(foreign)?)
+    }
+
+    async fn remove_account(&self, address: &Mailbox) -> Result<(), AdministrationError> {
+        match self.way().await? {
+            Way::Here(core) => core.remove_account(address).await,
+            Way::Host(connection) => {
+                let address = address.to_string();
+                ask(connection, Request::Administration(AdministrationRequest::RemoveAccount { address }))
+                    .await?
+            }
+        }
+    }
+
+    async fn set_password(
+        &self,
+        address: &Mailbox,
+        password: &Secret<String>,
+    ) -> Result<(), AdministrationError> {
+        match self.way().await? {
+            Way::Here(core) => core.set_password(address, password).await,
+            Way::Host(connection) => {
+                let (address, password) = (address.to_string(), password.expose().clone());
+                let request = AdministrationRequest::SetPassword { address, password };
+                ask(connection, Request::Administration(request)).await?
+            }
+        }
+    }
+
+    async fn aliases(&self) -> Result<Vec<Alias>, AdministrationError> {
+        let connection = match self.way().await? {
+            Way::Here(core) => return core.aliases().await,
+            Way::Host(connection) => connection,
+        };
+        let request = Request::Administration(AdministrationRequest::Aliases);
+        let aliases: Result<Vec<AliasText>, AdministrationError> = ask(connection, request).await?;
+        let aliases: Option<_> = aliases?.into_iter().map(AliasText::alias).collect();
+        Ok(aliases.ok_or_else(foreign)?)
+    }
+
+    async fn add_alias(&self, alias: &Alias) -> Result<(), AdministrationError> {
+        match self.way().await? {
+            Way::Here(core) => core.add_alias(alias).await,
+            Way::Host(connection) => {
+                let request = AdministrationRequest::AddAlias(alias.into());
+                ask(connection, Request::Administration(request)).await?
+            }
+        }
+    }
+
+    async fn remove_alias(&self, address: &Mailbox) -> Result<(), AdministrationError> {
+        match self.way().await? {
+            Way::Here(core) => core.remove_alias(address).await,
+            Way::Host(connection) => {
+                let address = address.to_string();
+                ask(connection, Request::Administration(AdministrationRequest::RemoveAlias { address }))
+                    .await?
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Intake for Member {
+    async fn draft(&self, octets_expected: u64) -> Result<Box<dyn Draft>, IntakeError> {
+        match self.way().await.map_err(|Unavailable(why)| IntakeError::Unavailable(why))? {
+            Way::Here(core) => core.draft(octets_expected).await,
+            Way::Host(connection) => Ok(Box::new(SharedDraft::begin(connection, octets_expected).await?)),
+        }
+    }
+}
+
+#[async_trait]
+impl Maildrops for Member {
+    async fn lease(&self, maildrop: MaildropId, patience: Duration) -> Result<Box<dyn Lease>, MaildropError> {
+        match self.way().await.map_err(|Unavailable(why)| MaildropError::Unavailable(why))? {
+            Way::Here(core) => Maildrops::lease(&core, maildrop, patience).await,
+            Way::Host(connection) => Ok(Box::new(SharedLease::begin(connection, maildrop, patience).await?)),
+        }
+    }
+}
+
+impl From<Unavailable> for QueueError {
+    fn from(Unavailable(why): Unavailable) -> Self {
+        Self::Unavailable(why)
+    }
+}
+
+#[async_trait]
+impl Queue for Member {
+    async fn due(&self, now: u64, entries_max: usize) -> Result<Vec<QueueEntry>, QueueError> {
+        let connection = match self.way().await? {
+            Way::Here(core) => return core.due(now, entries_max).await,
+            Way::Host(connection) => connection,
+        };
+        let request = Request::Queue(QueueRequest::Due { now, entries_max: entries_max as u64 });
+        let due: Result<Vec<QueueEntryText>, QueueError> = ask(connection, request).await?;
+        let due: Option<_> = due?.into_iter().map(QueueEntryText::entry).collect();
+        Ok(due.ok_or_else(foreign)?)
+    }
+
+    async fn next_due(&self) -> Result<Option<u64>, QueueError> {
+        match self.way().await? {
+            Way::Here(core) => core.next_due().await,
+            Way::Host(connection) => ask(connection, Request::Queue(QueueRequest::NextDue)).await?,
+        }
+    }
+
+    async fn lease(&self, id: QueueId, until: u64) -> Result<(), QueueError> {
+        match self.way().await? {
+            Way::Here(core) => Queue::lease(&core, id, until).await,
+            Way::Host(connection) => {
+                ask(connection, Request::Queue(QueueRequest::Lease { id, until })).await?
+            }
+        }
+    }
+
+    async fn read(&self, id: QueueId, offset: u64, octets_max: usize) -> Result<Vec<u8>, QueueError> {
+        match self.way().await? {
+            Way::Here(core) => Queue::read(&core, id, offset, octets_max).await,
+            Way::Host(connection) => {
+                let request = QueueRequest::Read { id, offset, octets_max: octets_max as u64 };
+                let answer: Result<Octets, QueueError> = ask(connection, Request::Queue(request)).await?;
+                answer.map(|octets| octets.0)
+            }
+        }
+    }
+
+    async fn defer(&self, id: QueueId, due: u64, result: &str) -> Result<(), QueueError> {
+        match self.way().await? {
+            Way::Here(core) => core.defer(id, due, result).await,
+            Way::Host(connection) => {
+                let request = QueueRequest::Defer { id, due, result: result.to_owned() };
+                ask(connection, Request::Queue(request)).await?
+            }
+        }
+    }
+
+    async fn finish(&self, id: QueueId) -> Result<(), QueueError> {
+        match self.way().await? {
+            Way::Here(core) => core.finish(id).await,
+            Way::Host(connection) => ask(connection, Request::Queue(QueueRequest::Finish { id })).await?,
+        }
+    }
+
+    async fn hold(&self, id: QueueId, state: QueueState) -> Result<(), QueueError> {
+        match self.way().await? {
+            Way::Here(core) => core.hold(id, state).await,
+            Way::Host(connection) => {
+                let request = QueueRequest::Hold { id, held: state == QueueState::Held };
+                ask(connection, Request::Queue(request)).await?
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::contract::{account, deliver_text, lease, options, read_all};
+
+    #[tokio::test]
+    async fn when_the_host_goes_a_sharer_takes_its_place_and_all_mail_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = crate::open(options(folder.path())).await.unwrap();
+        let second = crate::open(options(folder.path())).await.unwrap();
+        let third = crate::open(options(folder.path())).await.unwrap();
+        let alice = account(&third, "alice").await.maildrop;
+        deliver_text(&second, alice, "one").await;
+        let held = lease(&second, alice).await;
+        first.close().await;
+        drop(held);
+        let (asked_second, asked_third) =
+            tokio::join!(second.administration.accounts(), third.administration.accounts());
+        assert_eq!(asked_second.unwrap(), asked_third.unwrap());
+        assert_eq!(read_all(&second, alice).await.len(), 1);
+        assert_eq!(read_all(&third, alice).await.len(), 1);
+        deliver_text(&third, alice, "two").await;
+        second.close().await;
+        deliver_text(&third, alice, "three").await;
+        assert_eq!(read_all(&third, alice).await.len(), 3);
+        third.close().await;
+    }
+}

@@ -1,0 +1,20 @@
+//! One store for several processes: the first one hosts it, later ones share it through a socket beside it.
+//!
+//! - [`member`]: hosting or sharing, whichever it is at the moment, behind the traits of this crate
+//! - [`server`]: the host's side of the socket
+//! - [`pool`]: the sharers' side: connections that are opened when needed and used again
+//! - [`objects`]: drafts and leases of a sharer
+//! - [`request`]: what is asked and answered
+//! - [`frame`]: how it stands on the socket
+//!
+//! A connection carries one question at a time, and a draft or a lease has a connection to itself. So nothing has to
+//! be told apart, nothing can overtake, and whatever a process held is given back when its connections end.
+
+mod frame;
+mod member;
+mod objects;
+mod pool;
+mod request;
+mod server;
+
+pub(crate) use member::Member;

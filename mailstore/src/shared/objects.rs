@@ -1,0 +1,125 @@
+//! Drafts and leases of a sharer: each has a connection, and ends with it.
+
+use std::io;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::frame::Octets;
+use super::pool::Connection;
+use super::request::{IntakeRequest, MaildropRequest, Request};
+use crate::{Delivery, Draft, Entry, IntakeError, Lease, MaildropError, MaildropId, Receipt};
+
+/// Content that is gathered before it is sent; each draft may hold as much.
+const WRITE_OCTETS: usize = 64 << 10;
+
+/// A draft at the host.
+pub(crate) struct SharedDraft {
+    connection: Connection,
+    buffer: Vec<u8>,
+}
+
+impl SharedDraft {
+    pub(crate) async fn begin(mut connection: Connection, octets_expected: u64) -> Result<Self, IntakeError> {
+        let begun: Result<(), IntakeError> = connection
+            .ask(&Request::Intake(IntakeRequest::Draft { octets_expected }))
+            .await
+            .map_err(|error| intake_lost(&error))?;
+        begun?;
+        Ok(Self { connection, buffer: Vec::new() })
+    }
+
+    async fn send(&mut self) -> Result<(), IntakeError> {
+        let mut written = Ok(());
+        let buffer = std::mem::take(&mut self.buffer);
+        for piece in buffer.chunks(WRITE_OCTETS) {
+            let request = Request::Intake(IntakeRequest::Write(Octets(piece.to_vec())));
+            written = self.connection.ask(&request).await.map_err(|error| intake_lost(&error))?;
+            if written.is_err() {
+                break;
+            }
+        }
+        written
+    }
+}
+
+#[async_trait]
+impl Draft for SharedDraft {
+    async fn write(&mut self, octets: &[u8]) -> Result<(), IntakeError> {
+        self.buffer.extend_from_slice(octets);
+        if self.buffer.len() >= WRITE_OCTETS { self.send().await } else { Ok(()) }
+    }
+
+    async fn commit(mut self: Box<Self>, delivery: Delivery) -> Result<Receipt, IntakeError> {
+        self.send().await?;
+        let request = Request::Intake(IntakeRequest::Commit(delivery.into()));
+        let committed: Result<Receipt, IntakeError> =
+            self.connection.ask(&request).await.map_err(|error| intake_lost(&error))?;
+        self.connection.give_back();
+        committed
+    }
+}
+
+/// A lease at the host.
+pub(crate) struct SharedLease {
+    connection: Connection,
+    entries: Vec<Entry>,
+}
+
+impl SharedLease {
+    pub(crate) async fn begin(
+        mut connection: Connection,
+        maildrop: MaildropId,
+        patience: Duration,
+    ) -> Result<Self, MaildropError> {
+        let request = Request::Maildrop(MaildropRequest::Lease { maildrop, patience });
+        let begun: Result<u64, MaildropError> =
+            connection.ask(&request).await.map_err(|error| maildrop_lost(&error))?;
+        let count = begun?;
+        let mut entries: Vec<Entry> = Vec::new();
+        while (entries.len() as u64) < count {
+            let request = Request::Maildrop(MaildropRequest::Entries { from: entries.len() as u64 });
+            let page: Vec<Entry> = connection.ask(&request).await.map_err(|error| maildrop_lost(&error))?;
+            if page.is_empty() {
+                return Err(MaildropError::Ended);
+            }
+            entries.extend(page);
+        }
+        Ok(Self { connection, entries })
+    }
+}
+
+#[async_trait]
+impl Lease for SharedLease {
+    fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    async fn read(&mut self, index: usize, offset: u64, octets_max: usize) -> Result<Vec<u8>, MaildropError> {
+        let request = MaildropRequest::Read { index: index as u64, offset, octets_max: octets_max as u64 };
+        let answer: Result<Octets, MaildropError> =
+            self.connection.ask(&Request::Maildrop(request)).await.map_err(|error| maildrop_lost(&error))?;
+        answer.map(|octets| octets.0)
+    }
+
+    async fn expunge(&mut self, indices: &[usize]) -> Result<(), MaildropError> {
+        let indices = indices.iter().map(|index| *index as u64).collect();
+        self.connection
+            .ask(&Request::Maildrop(MaildropRequest::Expunge { indices }))
+            .await
+            .map_err(|error| maildrop_lost(&error))?
+    }
+}
+
+fn intake_lost(error: &io::Error) -> IntakeError {
+    IntakeError::Unavailable(lost(error))
+}
+
+fn maildrop_lost(error: &io::Error) -> MaildropError {
+    MaildropError::Unavailable(lost(error))
+}
+
+/// What is said when the host does not answer.
+pub(crate) fn lost(error: &io::Error) -> String {
+    format!("the process that hosts the store does not answer: {error}")
+}

@@ -1,0 +1,230 @@
+//! What a sharer asks the host. Each answer is the `Result` of the trait's method, in a form that can be sent.
+
+use std::time::Duration;
+
+use mailwire::address::{Mailbox, ReversePath};
+use serde::{Deserialize, Serialize};
+
+use super::frame::Octets;
+use crate::{
+    Account, Alias, Delivery, MaildropId, QueueEntry, QueueId, QueueState, RelayRecipient, TraceRow,
+};
+
+/// One question, by the trait it belongs to.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Request {
+    Directory(DirectoryRequest),
+    Administration(AdministrationRequest),
+    Intake(IntakeRequest),
+    Maildrop(MaildropRequest),
+    Queue(QueueRequest),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) enum DirectoryRequest {
+    Authenticate { login: String, password: String },
+    Recipient { mailbox: String },
+    MaySendAs { account: AccountText, mailbox: String },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) enum AdministrationRequest {
+    Accounts,
+    AddAccount { address: String, password: String },
+    RemoveAccount { address: String },
+    SetPassword { address: String, password: String },
+    Aliases,
+    AddAlias(AliasText),
+    RemoveAlias { address: String },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) enum IntakeRequest {
+    /// This connection is a draft from now on, until it is committed.
+    Draft {
+        octets_expected: u64,
+    },
+    Write(Octets),
+    Commit(DeliveryText),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) enum MaildropRequest {
+    /// This connection is a lease from now on, until it ends; the answer says how many entries there are.
+    Lease {
+        maildrop: MaildropId,
+        patience: Duration,
+    },
+    /// A page of the lease's entries.
+    Entries {
+        from: u64,
+    },
+    Read {
+        index: u64,
+        offset: u64,
+        octets_max: u64,
+    },
+    Expunge {
+        indices: Vec<u64>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) enum QueueRequest {
+    Due { now: u64, entries_max: u64 },
+    NextDue,
+    Lease { id: QueueId, until: u64 },
+    Read { id: QueueId, offset: u64, octets_max: u64 },
+    Defer { id: QueueId, due: u64, result: String },
+    Finish { id: QueueId },
+    Hold { id: QueueId, held: bool },
+}
+
+/// An [`Account`].
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AccountText {
+    address: String,
+    maildrop: MaildropId,
+}
+
+/// An [`Alias`].
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AliasText {
+    address: String,
+    targets: Vec<String>,
+}
+
+/// A [`Delivery`].
+#[derive(Serialize, Deserialize)]
+pub(crate) struct DeliveryText {
+    delivery_prefix: Vec<u8>,
+    prefix: Vec<u8>,
+    reverse_path: String,
+    maildrops: Vec<MaildropId>,
+    relay: Vec<(String, u64, u64)>,
+    trace: TraceRow,
+}
+
+/// A [`QueueEntry`].
+#[derive(Serialize, Deserialize)]
+pub(crate) struct QueueEntryText {
+    id: QueueId,
+    reverse_path: String,
+    recipient: String,
+    accepted_at: u64,
+    due: u64,
+    expires: u64,
+    attempts: u32,
+    last_result: String,
+    held: bool,
+    octets: u64,
+}
+
+impl From<&Account> for AccountText {
+    fn from(account: &Account) -> Self {
+        Self { address: account.address.to_string(), maildrop: account.maildrop }
+    }
+}
+
+impl AccountText {
+    /// `None` where the address does not parse, which only another release could cause.
+    pub(crate) fn account(self) -> Option<Account> {
+        Some(Account { address: Mailbox::parse(&self.address).ok()?, maildrop: self.maildrop })
+    }
+}
+
+impl From<&Alias> for AliasText {
+    fn from(alias: &Alias) -> Self {
+        let targets = alias.targets.iter().map(ToString::to_string).collect();
+        Self { address: alias.address.to_string(), targets }
+    }
+}
+
+impl AliasText {
+    /// As [`AccountText::account`].
+    pub(crate) fn alias(self) -> Option<Alias> {
+        let targets: Option<_> = self.targets.iter().map(|target| Mailbox::parse(target).ok()).collect();
+        Some(Alias { address: Mailbox::parse(&self.address).ok()?, targets: targets? })
+    }
+}
+
+/// Empty for the null reverse-path.
+fn reverse_path_text(reverse_path: &ReversePath) -> String {
+    match reverse_path {
+        ReversePath::Null => String::new(),
+        ReversePath::Mailbox(mailbox) => mailbox.to_string(),
+    }
+}
+
+fn reverse_path(text: &str) -> Option<ReversePath> {
+    if text.is_empty() {
+        return Some(ReversePath::Null);
+    }
+    Mailbox::parse(text).ok().map(ReversePath::Mailbox)
+}
+
+impl From<Delivery> for DeliveryText {
+    fn from(delivery: Delivery) -> Self {
+        let relay = delivery.relay.iter();
+        Self {
+            relay: relay.map(|to| (to.mailbox.to_string(), to.due, to.expires)).collect(),
+            reverse_path: reverse_path_text(&delivery.reverse_path),
+            delivery_prefix: delivery.delivery_prefix,
+            prefix: delivery.prefix,
+            maildrops: delivery.maildrops,
+            trace: delivery.trace,
+        }
+    }
+}
+
+impl DeliveryText {
+    /// As [`AccountText::account`].
+    pub(crate) fn delivery(self) -> Option<Delivery> {
+        let relay = self.relay.into_iter().map(|(mailbox, due, expires)| {
+            Some(RelayRecipient { mailbox: Mailbox::parse(&mailbox).ok()?, due, expires })
+        });
+        Some(Delivery {
+            relay: relay.collect::<Option<_>>()?,
+            reverse_path: reverse_path(&self.reverse_path)?,
+            delivery_prefix: self.delivery_prefix,
+            prefix: self.prefix,
+            maildrops: self.maildrops,
+            trace: self.trace,
+        })
+    }
+}
+
+impl From<QueueEntry> for QueueEntryText {
+    fn from(entry: QueueEntry) -> Self {
+        Self {
+            id: entry.id,
+            reverse_path: reverse_path_text(&entry.reverse_path),
+            recipient: entry.recipient.to_string(),
+            accepted_at: entry.accepted_at,
+            due: entry.due,
+            expires: entry.expires,
+            attempts: entry.attempts,
+            last_result: entry.last_result,
+            held: entry.state == QueueState::Held,
+            octets: entry.octets,
+        }
+    }
+}
+
+impl QueueEntryText {
+    /// As [`AccountText::account`].
+    pub(crate) fn entry(self) -> Option<QueueEntry> {
+        Some(QueueEntry {
+            id: self.id,
+            reverse_path: reverse_path(&self.reverse_path)?,
+            recipient: Mailbox::parse(&self.recipient).ok()?,
+            accepted_at: self.accepted_at,
+            due: self.due,
+            expires: self.expires,
+            attempts: self.attempts,
+            last_result: self.last_result,
+            state: if self.held { QueueState::Held } else { QueueState::Waiting },
+            octets: self.octets,
+        })
+    }
+}

@@ -1,0 +1,299 @@
+//! The host's side of the socket.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use mailwire::address::Mailbox;
+use mailwire::secret::Secret;
+use serde::Serialize;
+use tokio::io::AsyncReadExt;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tracing::{debug, warn};
+
+use super::frame::{self, GREETING, Octets};
+use super::pool::SocketPath;
+use super::request::{
+    AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest, MaildropRequest,
+    QueueEntryText, QueueRequest, Request,
+};
+use crate::embedded::Core;
+use crate::{
+    Administration, AdministrationError, Directory, Draft, Intake, Lease, MaildropError, Maildrops, Queue,
+    QueueError, QueueState, Unavailable,
+};
+
+/// Connections of all sharers together; each draft and each lease is one.
+const CONNECTIONS_MAX: usize = 8192;
+/// Entries of one page of a lease.
+const PAGE_ENTRIES: usize = 10_000;
+/// Octets of one read, whatever was asked for.
+const READ_OCTETS_MAX: usize = 1 << 20;
+
+/// Serves the socket until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    socket: SocketPath,
+    ended: watch::Sender<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+        // The next host replaces what is left.
+        let _ = fs::remove_file(self.socket.path());
+    }
+}
+
+impl Server {
+    /// Ends every connection; what their processes held is given back.
+    pub(crate) fn end(&self) {
+        self.ended.send_replace(());
+    }
+
+    /// Listens beside the store in `folder`, whose lock this process holds.
+    pub(crate) fn start(folder: &Path, core: &Arc<Core>) -> io::Result<Self> {
+        let socket = SocketPath::new(folder)?;
+        match fs::remove_file(socket.path()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(socket.path())?;
+        let (ended, end) = watch::channel(());
+        tokio::spawn(accept(listener, Arc::clone(core), end));
+        Ok(Self { socket, ended })
+    }
+}
+
+async fn accept(listener: UnixListener, core: Arc<Core>, mut end: watch::Receiver<()>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut trouble = Trouble::None;
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = end.changed() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                trouble = Trouble::None;
+                let (core, mut end) = (Arc::clone(&core), end.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        served = serve(stream, core) => {
+                            if let Err(error) = served {
+                                debug!(%error, "a process that shares the store broke off");
+                            }
+                        }
+                        _ = end.changed() => {}
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                if std::mem::replace(&mut trouble, Trouble::Told) == Trouble::None {
+                    warn!(%error, "accepting a process that shares the store failed");
+                }
+                // Whatever it lacks (open files, mostly) comes back when others end.
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Whether the operator knows that accepting fails; it is tried too often to be told each time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    None,
+    Told,
+}
+
+/// One connection, with the draft or the lease that it has become.
+struct Session {
+    stream: UnixStream,
+    core: Arc<Core>,
+    draft: Option<Box<dyn Draft>>,
+    lease: Option<Box<dyn Lease>>,
+}
+
+async fn serve(mut stream: UnixStream, core: Arc<Core>) -> io::Result<()> {
+    let mut greeting = [0; GREETING.len()];
+    stream.read_exact(&mut greeting).await?;
+    if greeting != GREETING {
+        warn!("a process of another release wants to share the store; let both run the same release");
+        return Ok(());
+    }
+    let mut session = Session { stream, core, draft: None, lease: None };
+    while let Some(request) = frame::read(&mut session.stream).await? {
+        session.answer(request).await?;
+    }
+    Ok(())
+}
+
+impl Session {
+    async fn answer(&mut self, request: Request) -> io::Result<()> {
+        match request {
+            Request::Directory(request) => self.directory(request).await,
+            Request::Administration(request) => self.administration(request).await,
+            Request::Intake(request) => self.intake(request).await,
+            Request::Maildrop(request) => self.maildrop(request).await,
+            Request::Queue(request) => self.queue(request).await,
+        }
+    }
+
+    async fn say<T: Serialize + Sync>(&mut self, answer: &T) -> io::Result<()> {
+        frame::write(&mut self.stream, answer).await
+    }
+
+    async fn directory(&mut self, request: DirectoryRequest) -> io::Result<()> {
+        match request {
+            DirectoryRequest::Authenticate { login, password } => {
+                let found = self.core.authenticate(&login, &Secret::new(password)).await;
+                let answer: Result<Option<AccountText>, Unavailable> =
+                    found.map(|account| account.as_ref().map(AccountText::from));
+                self.say(&answer).await
+            }
+            DirectoryRequest::Recipient { mailbox } => {
+                let answer = self.core.recipient(&address(&mailbox)?).await;
+                self.say(&answer).await
+            }
+            DirectoryRequest::MaySendAs { account, mailbox } => {
+                let account = account.account().ok_or_else(foreign)?;
+                let answer = self.core.may_send_as(&account, &address(&mailbox)?).await;
+                self.say(&answer).await
+            }
+        }
+    }
+
+    async fn administration(&mut self, request: AdministrationRequest) -> io::Result<()> {
+        let core = Arc::clone(&self.core);
+        let done: Result<(), AdministrationError> = match request {
+            AdministrationRequest::Accounts => {
+                let accounts = core.accounts().await;
+                let answer: Result<Vec<AccountText>, AdministrationError> =
+                    accounts.map(|accounts| accounts.iter().map(AccountText::from).collect());
+                return self.say(&answer).await;
+            }
+            AdministrationRequest::Aliases => {
+                let aliases = core.aliases().await;
+                let answer: Result<Vec<AliasText>, AdministrationError> =
+                    aliases.map(|aliases| aliases.iter().map(AliasText::from).collect());
+                return self.say(&answer).await;
+            }
+            AdministrationRequest::AddAccount { address, password } => {
+                let added = core.add_account(&self::address(&address)?, &Secret::new(password)).await;
+                let answer: Result<AccountText, AdministrationError> =
+                    added.as_ref().map(AccountText::from).map_err(Clone::clone);
+                return self.say(&answer).await;
+            }
+            AdministrationRequest::RemoveAccount { address } => {
+                core.remove_account(&self::address(&address)?).await
+            }
+            AdministrationRequest::SetPassword { address, password } => {
+                core.set_password(&self::address(&address)?, &Secret::new(password)).await
+            }
+            AdministrationRequest::AddAlias(alias) => {
+                core.add_alias(&alias.alias().ok_or_else(foreign)?).await
+            }
+            AdministrationRequest::RemoveAlias { address } => {
+                core.remove_alias(&self::address(&address)?).await
+            }
+        };
+        self.say(&done).await
+    }
+
+    async fn intake(&mut self, request: IntakeRequest) -> io::Result<()> {
+        match request {
+            IntakeRequest::Draft { octets_expected } => {
+                let begun = self.core.draft(octets_expected).await;
+                let answer = begun.map(|draft| self.draft = Some(draft));
+                self.say(&answer).await
+            }
+            IntakeRequest::Write(octets) => {
+                let draft = self.draft.as_mut().ok_or_else(foreign)?;
+                let answer = draft.write(&octets.0).await;
+                self.say(&answer).await
+            }
+            IntakeRequest::Commit(delivery) => {
+                let draft = self.draft.take().ok_or_else(foreign)?;
+                let answer = draft.commit(delivery.delivery().ok_or_else(foreign)?).await;
+                self.say(&answer).await
+            }
+        }
+    }
+
+    async fn maildrop(&mut self, request: MaildropRequest) -> io::Result<()> {
+        if let MaildropRequest::Lease { maildrop, patience } = request {
+            let begun = Maildrops::lease(&self.core, maildrop, patience).await;
+            let answer: Result<u64, MaildropError> = begun.map(|lease| {
+                let count = lease.entries().len() as u64;
+                self.lease = Some(lease);
+                count
+            });
+            return self.say(&answer).await;
+        }
+        let lease = self.lease.as_mut().ok_or_else(foreign)?;
+        match request {
+            MaildropRequest::Lease { .. } => Ok(()),
+            MaildropRequest::Entries { from } => {
+                let rest = lease.entries().get(index(from)..).unwrap_or_default();
+                let page = rest.get(..PAGE_ENTRIES).unwrap_or(rest).to_vec();
+                self.say(&page).await
+            }
+            MaildropRequest::Read { index, offset, octets_max } => {
+                let octets_max = self::index(octets_max).min(READ_OCTETS_MAX);
+                let answer = lease.read(self::index(index), offset, octets_max).await.map(Octets);
+                self.say(&answer).await
+            }
+            MaildropRequest::Expunge { indices } => {
+                let indices: Vec<usize> = indices.into_iter().map(index).collect();
+                let answer = lease.expunge(&indices).await;
+                self.say(&answer).await
+            }
+        }
+    }
+
+    async fn queue(&mut self, request: QueueRequest) -> io::Result<()> {
+        let core = Arc::clone(&self.core);
+        let done: Result<(), QueueError> = match request {
+            QueueRequest::Due { now, entries_max } => {
+                let due = core.due(now, index(entries_max).min(PAGE_ENTRIES)).await;
+                let answer: Result<Vec<QueueEntryText>, QueueError> =
+                    due.map(|due| due.into_iter().map(QueueEntryText::from).collect());
+                return self.say(&answer).await;
+            }
+            QueueRequest::NextDue => {
+                let answer = core.next_due().await;
+                return self.say(&answer).await;
+            }
+            QueueRequest::Read { id, offset, octets_max } => {
+                let octets_max = index(octets_max).min(READ_OCTETS_MAX);
+                let answer = Queue::read(&core, id, offset, octets_max).await.map(Octets);
+                return self.say(&answer).await;
+            }
+            QueueRequest::Lease { id, until } => Queue::lease(&core, id, until).await,
+            QueueRequest::Defer { id, due, result } => core.defer(id, due, &result).await,
+            QueueRequest::Finish { id } => core.finish(id).await,
+            QueueRequest::Hold { id, held } => {
+                let state = if held { QueueState::Held } else { QueueState::Waiting };
+                core.hold(id, state).await
+            }
+        };
+        self.say(&done).await
+    }
+}
+
+fn address(text: &str) -> io::Result<Mailbox> {
+    Mailbox::parse(text).map_err(|_| foreign())
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Something that no process of this release sends.
+fn foreign() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a question that makes no sense here")
+}

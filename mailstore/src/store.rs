@@ -1,0 +1,104 @@
+//! One store, whoever hosts it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::shared::Member;
+use crate::{Administration, Directory, Intake, Maildrops, Queue};
+
+/// How the store behaves: the table `[store]` of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// The folder (`/var/lib/mailstack`).
+    pub path: PathBuf,
+    /// Octets of free disk below which no mail is taken (256 MiB).
+    pub reserve_octets: u64,
+    /// Octets of content that all drafts together hold in memory; more goes to files at once (64 MiB).
+    pub draft_memory_octets_max: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("/var/lib/mailstack"),
+            reserve_octets: 256 << 20,
+            draft_memory_octets_max: 64 << 20,
+        }
+    }
+}
+
+/// Why a store did not open. Nothing in its folder was changed by the attempt.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(
+        "the store in {0} is held by another process that does not answer; see who runs by the process id in its file LOCK"
+    )]
+    InUse(PathBuf),
+    /// A file or folder failed.
+    #[error("opening the store in {path} failed")]
+    Io {
+        /// The store's folder, or the file in it.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Written by a release that this one does not know.
+    #[error(
+        "the store in {path} has format {found}, this release knows formats up to {known}; run the newer release"
+    )]
+    TooNew {
+        /// The store's folder.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+}
+
+/// A store that is open. Clones share it; the last one dropped closes it, [`Self::close`] waits for that.
+#[derive(Clone)]
+pub struct Store {
+    /// Who is this.
+    pub directory: Arc<dyn Directory>,
+    /// Accounts and aliases change.
+    pub administration: Arc<dyn Administration>,
+    /// Messages begin.
+    pub intake: Arc<dyn Intake>,
+    /// Messages are read.
+    pub maildrops: Arc<dyn Maildrops>,
+    /// Messages leave.
+    pub queue: Arc<dyn Queue>,
+    member: Arc<Member>,
+}
+
+impl Store {
+    /// Waits until everything that was answered for is in the index as well, and marks the store as closed in
+    /// order. Nothing is lost without it; the next start is quicker with it.
+    pub async fn close(self) {
+        self.member.close().await;
+    }
+}
+
+/// Opens the store in `options.path`, creating it where there is none. The first process to come hosts it, later
+/// ones share it through a socket beside it; when the host goes, one of them takes its place.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn open(options: Options) -> Result<Store, OpenError> {
+    let member = Arc::new(Member::join(options).await?);
+    Ok(Store {
+        directory: member.clone(),
+        administration: member.clone(),
+        intake: member.clone(),
+        maildrops: member.clone(),
+        queue: member.clone(),
+        member,
+    })
+}
