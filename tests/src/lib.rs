@@ -1,0 +1,22 @@
+//! Tests of the whole: dialogues and their player, and the harness that drives real processes.
+//!
+//! This crate links none of the project's crates, so a grammar shared by both ends cannot hide its own mistakes.
+//! The daemons use [`dialogue`] and [`player`] in their own tests, to play the same scripts on bare sessions.
+
+pub mod calls;
+pub mod certificate;
+pub mod clients;
+pub mod deadline;
+pub mod dialogue;
+pub mod fetchers;
+pub mod messages;
+mod pattern;
+pub mod player;
+pub mod pop3;
+pub mod programs;
+pub mod random;
+pub mod senders;
+pub mod server;
+pub mod smtp;
+pub mod stream;
+mod text;

@@ -1,0 +1,158 @@
+//! A client's connection: TCP, then perhaps TLS, read in lines.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use rustls_pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+use crate::certificate::HOST;
+use crate::deadline::PATIENCE;
+use crate::player::{Peer, Received};
+
+/// Most octets that a test expects in one line.
+const LINE_OCTETS_MAX: usize = 64 << 20;
+
+/// A connection to a server. Waiting for it ends with an error after [`PATIENCE`].
+pub struct Stream {
+    link: Link,
+    trust: Arc<ClientConfig>,
+    unread: Vec<u8>,
+    consumed: usize,
+}
+
+enum Link {
+    Clear(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    /// Only while one becomes the other.
+    Switching,
+}
+
+impl Stream {
+    /// Connects without TLS; `trust` is for later.
+    ///
+    /// # Errors
+    /// Where nobody answers.
+    pub fn clear(address: SocketAddr, trust: &Arc<ClientConfig>) -> io::Result<Self> {
+        let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { link: Link::Clear(socket), trust: Arc::clone(trust), unread: Vec::new(), consumed: 0 })
+    }
+
+    /// Connects with TLS from the first octet.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the handshake fails.
+    pub fn tls(address: SocketAddr, trust: &Arc<ClientConfig>) -> io::Result<Self> {
+        let mut stream = Self::clear(address, trust)?;
+        stream.start_tls()?;
+        Ok(stream)
+    }
+
+    /// Octets up to and including the next LF, or what came before the end of the connection.
+    ///
+    /// # Errors
+    /// Where nothing comes, or the connection breaks.
+    pub fn line(&mut self) -> io::Result<Vec<u8>> {
+        let mut searched = self.consumed;
+        loop {
+            let waiting = self.unread.get(searched..).unwrap_or_default();
+            if let Some(at) = waiting.iter().position(|&octet| octet == b'\n') {
+                return Ok(self.take(searched + at + 1));
+            }
+            searched = self.unread.len();
+            if searched - self.consumed > LINE_OCTETS_MAX {
+                return Err(io::Error::other("a line that does not end"));
+            }
+            let before = self.consumed;
+            if self.receive()? == 0 {
+                return Ok(self.take(self.unread.len()));
+            }
+            searched -= before - self.consumed;
+        }
+    }
+
+    /// The octets up to `end`, which are then read.
+    fn take(&mut self, end: usize) -> Vec<u8> {
+        let line = self.unread.get(self.consumed..end).unwrap_or_default().to_vec();
+        self.consumed = end;
+        line
+    }
+
+    /// Receives more; nought at the end of the connection, however it ended.
+    fn receive(&mut self) -> io::Result<usize> {
+        self.unread.drain(..self.consumed);
+        self.consumed = 0;
+        let mut chunk = vec![0; 1 << 16];
+        let received = match &mut self.link {
+            Link::Clear(socket) => socket.read(&mut chunk),
+            Link::Tls(stream) => stream.read(&mut chunk),
+            Link::Switching => Ok(0),
+        };
+        let octets = match received {
+            Err(error) if is_end(&error) => 0,
+            other => other?,
+        };
+        self.unread.extend_from_slice(chunk.get(..octets).unwrap_or_default());
+        Ok(octets)
+    }
+}
+
+/// A server that closes with something unread resets the connection, and some do not say that TLS ends.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    [BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof].contains(&error.kind())
+}
+
+impl Peer for Stream {
+    fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+        match &mut self.link {
+            Link::Clear(socket) => socket.write_all(octets),
+            Link::Tls(stream) => {
+                stream.write_all(octets)?;
+                stream.flush()
+            }
+            Link::Switching => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn receive_line(&mut self) -> io::Result<Received> {
+        let line = self.line()?;
+        Ok(if line.is_empty() { Received::Closed } else { Received::Line(line) })
+    }
+
+    fn start_tls(&mut self) -> io::Result<()> {
+        if self.unread.len() > self.consumed {
+            return Err(io::Error::other("the server said something in clear before the handshake"));
+        }
+        let Link::Clear(socket) = std::mem::replace(&mut self.link, Link::Switching) else {
+            return Err(io::Error::other("there is TLS already"));
+        };
+        let name = ServerName::try_from(HOST).map_err(io::Error::other)?;
+        let connection = ClientConnection::new(Arc::clone(&self.trust), name).map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(connection, socket);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        self.link = Link::Tls(Box::new(stream));
+        Ok(())
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        let closed = match &mut self.link {
+            Link::Clear(socket) => socket.shutdown(Shutdown::Write),
+            Link::Tls(stream) => {
+                stream.conn.send_close_notify();
+                stream.flush().and_then(|()| stream.sock.shutdown(Shutdown::Write))
+            }
+            Link::Switching => Ok(()),
+        };
+        match closed {
+            Err(error) if is_end(&error) => Ok(()),
+            other => other,
+        }
+    }
+}
