@@ -1,0 +1,169 @@
+//! The table `[smtp]` of the configuration: where to listen, and every limit with its default.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use mailwire::daemon::config::positive;
+use mailwire::daemon::login::ClearLogin;
+use mailwire::net::{ConnectionLimits, ListenerLimits};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+/// Fewest recipients that a server must take in one transaction (RFC 5321 §4.5.3.1.8).
+const RECIPIENTS_MIN: usize = 100;
+/// Most octets that may be announced with SIZE: clients in use read a 32-bit number.
+const CONTENT_OCTETS_LARGEST: u64 = 2_147_483_647;
+
+/// What the table `[smtp]` says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where mail from other servers is received (25); empty: nowhere.
+    pub reception: Vec<SocketAddr>,
+    /// Where users submit mail, with STARTTLS (587); empty: nowhere.
+    pub submission: Vec<SocketAddr>,
+    /// Where users submit mail, with TLS from the first octet (465); empty: nowhere.
+    pub submissions: Vec<SocketAddr>,
+    /// Who may log in without TLS.
+    pub clear_login: ClearLogin,
+    /// Most octets of a message (SIZE, RFC 1870).
+    #[serde(deserialize_with = "content_octets_max")]
+    pub content_octets_max: u64,
+    /// Most recipients of a message, at least 100; as many may be refused in a session.
+    #[serde(deserialize_with = "recipients_max")]
+    pub recipients_max: usize,
+    /// Errors that a session may make before it is ended.
+    pub errors_max: u32,
+    /// Failed logins of a session before it is ended; clients try up to four mechanisms in a row.
+    pub login_failures_max: u32,
+    /// Connections at one time, for each of the three services.
+    #[serde(deserialize_with = "positive")]
+    pub connections_max: usize,
+    /// Connections at one time from one address, for each of the three services.
+    #[serde(deserialize_with = "positive")]
+    pub connections_per_address_max: usize,
+    /// Seconds that a TLS handshake may take.
+    #[serde(deserialize_with = "positive")]
+    pub handshake_seconds: u64,
+    /// Seconds to wait for the next command (at least 300 by RFC 5321 §4.5.3.2.7).
+    #[serde(deserialize_with = "positive")]
+    pub idle_seconds: u64,
+    /// Seconds from the first octet of a command to its end.
+    #[serde(deserialize_with = "positive")]
+    pub command_seconds: u64,
+    /// Seconds to wait for the next octet of content.
+    #[serde(deserialize_with = "positive")]
+    pub content_idle_seconds: u64,
+    /// Octets a second that content must reach on average.
+    pub content_octets_per_second_min: u64,
+    /// Seconds that a client may take nothing of what is written to it.
+    #[serde(deserialize_with = "positive")]
+    pub write_seconds: u64,
+    /// Seconds that running transactions may take once the server is asked to stop.
+    pub drain_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            reception: everywhere(25),
+            submission: everywhere(587),
+            submissions: everywhere(465),
+            clear_login: ClearLogin::Never,
+            content_octets_max: 50 << 20,
+            recipients_max: 1000,
+            errors_max: 20,
+            login_failures_max: 5,
+            connections_max: 8192,
+            connections_per_address_max: 256,
+            handshake_seconds: 20,
+            idle_seconds: 300,
+            command_seconds: 60,
+            content_idle_seconds: 180,
+            content_octets_per_second_min: 1000,
+            write_seconds: 120,
+            drain_seconds: 4,
+        }
+    }
+}
+
+impl Config {
+    /// The deadlines of one connection.
+    #[must_use]
+    pub const fn connection_limits(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            handshake: Duration::from_secs(self.handshake_seconds),
+            idle: Duration::from_secs(self.idle_seconds),
+            command: Duration::from_secs(self.command_seconds),
+            content_idle: Duration::from_secs(self.content_idle_seconds),
+            content_octets_per_second_min: self.content_octets_per_second_min,
+            write: Duration::from_secs(self.write_seconds),
+            drain: Duration::from_secs(self.drain_seconds),
+        }
+    }
+
+    /// The bounds of all listeners of one service.
+    #[must_use]
+    pub const fn listener_limits(&self) -> ListenerLimits {
+        ListenerLimits {
+            connections_max: self.connections_max,
+            connections_per_address_max: self.connections_per_address_max,
+        }
+    }
+}
+
+fn everywhere(port: u16) -> Vec<SocketAddr> {
+    vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)]
+}
+
+fn recipients_max<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let recipients = usize::deserialize(deserializer)?;
+    if recipients < RECIPIENTS_MIN {
+        return Err(D::Error::custom("recipients_max must be at least 100 (RFC 5321, section 4.5.3.1.8)"));
+    }
+    Ok(recipients)
+}
+
+fn content_octets_max<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let octets = u64::deserialize(deserializer)?;
+    if octets == 0 || octets > CONTENT_OCTETS_LARGEST {
+        return Err(D::Error::custom("content_octets_max must be from 1 to 2147483647"));
+    }
+    Ok(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(toml: &str) -> Result<Config, toml::de::Error> {
+        toml::from_str(toml)
+    }
+
+    #[test]
+    fn an_empty_table_gives_the_defaults() {
+        assert_eq!(read("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn keys_are_read_and_unknown_ones_refused() {
+        let config =
+            read("reception = []\nsubmission = [\"127.0.0.1:0\"]\nclear_login = \"loopback\"").unwrap();
+        assert!(config.reception.is_empty());
+        assert_eq!(config.submission, ["127.0.0.1:0".parse().unwrap()]);
+        assert_eq!(config.clear_login, ClearLogin::Loopback);
+        assert!(read("clear_logins = \"never\"").is_err());
+    }
+
+    #[test]
+    fn limits_are_checked_at_their_edges() {
+        assert!(read("recipients_max = 100").is_ok());
+        assert!(read("recipients_max = 99").is_err());
+        assert!(read("content_octets_max = 2147483647").is_ok());
+        assert!(read("content_octets_max = 2147483648").is_err());
+        assert!(read("content_octets_max = 0").is_err());
+        assert!(read("connections_max = 1\nidle_seconds = 1").is_ok());
+        assert!(read("connections_max = 0").is_err());
+        assert!(read("idle_seconds = 0").unwrap_err().message().contains("at least 1"));
+    }
+}

@@ -1,0 +1,223 @@
+//! One client's connection: the only place where session, socket and store meet.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use mailstore::Store;
+use mailwire::cause::chain;
+use mailwire::clock;
+use mailwire::daemon::login;
+use mailwire::escape::escaped;
+use mailwire::net::{Connection, ReadError, TlsDetails, TlsError};
+use mailwire::sasl::Credentials;
+use mailwire::smtp::Reply;
+use tracing::{Span, debug, info, warn};
+
+use crate::replies;
+use crate::session::{Acceptance, ContentQuestion, Incoming, Kind, Peer, Policy, Session, Step, Tls};
+
+/// A session, its socket and the store.
+pub(crate) struct Conversation {
+    session: Session,
+    connection: Connection,
+    store: Store,
+    accepted: u32,
+}
+
+/// How a session ended, for the log.
+#[derive(Debug)]
+enum End {
+    /// We have said goodbye.
+    Closed,
+    /// The peer has gone, or was too slow, or the socket failed.
+    Read(ReadError),
+    /// TLS did not begin.
+    Tls(TlsError),
+}
+
+impl From<ReadError> for End {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl Conversation {
+    /// Begins with a client that has just connected; `session` names it in the log.
+    pub(crate) fn new(
+        kind: Kind,
+        policy: Arc<Policy>,
+        connection: Connection,
+        store: Store,
+        session: String,
+    ) -> Self {
+        let tls = match (connection.tls(), connection.can_start_tls()) {
+            (Some(details), _) => Tls::Running(details),
+            (None, true) => Tls::Available,
+            (None, false) => Tls::Unavailable,
+        };
+        let peer = Peer { address: connection.peer().ip(), local: connection.local().ip(), session, tls };
+        Self { session: Session::new(kind, policy, peer), connection, store, accepted: 0 }
+    }
+
+    /// Serves the client until it or we have had enough.
+    pub(crate) async fn run(mut self) {
+        let greeting = self.session.greeting();
+        self.say(&greeting);
+        let end = match self.converse().await {
+            Ok(end) | Err(end) => end,
+        };
+        match &end {
+            End::Closed | End::Read(ReadError::Closed | ReadError::Io(_)) | End::Tls(_) => {}
+            End::Read(ReadError::TimedOut(_)) => self.say(&replies::timed_out()),
+            End::Read(ReadError::Shutdown) => self.say(&replies::shutting_down()),
+        }
+        self.log_end(&end);
+        self.connection.close().await;
+    }
+
+    async fn converse(&mut self) -> Result<End, End> {
+        loop {
+            let line = self.connection.read_line(self.session.line_octets_max()).await?;
+            let mut step = self.session.line(&line);
+            drop(line);
+            loop {
+                step = match step {
+                    Step::Reply(reply) => {
+                        self.say(&reply);
+                        break;
+                    }
+                    Step::Close(reply) => {
+                        self.say(&reply);
+                        return Ok(End::Closed);
+                    }
+                    Step::StartTls(reply) => {
+                        self.say(&reply);
+                        let details = self.start_tls().await?;
+                        self.session.tls_started(details);
+                        break;
+                    }
+                    Step::Discard(octets, reply) => {
+                        self.discard(octets).await?;
+                        Step::Reply(reply)
+                    }
+                    Step::Receive(reply, incoming) => self.receive(reply, incoming).await?,
+                    Step::Authenticate(credentials) => self.authenticate(credentials).await,
+                    Step::Draft(question) => self.draft(question).await,
+                    Step::Commit(acceptance) => self.commit(*acceptance).await,
+                    Step::Sender(question) => {
+                        let directory = &self.store.directory;
+                        let answer = directory.may_send_as(question.account(), question.mailbox()).await;
+                        warn_if_failed(answer.as_ref().err());
+                        self.session.sender_checked(question, &answer)
+                    }
+                    Step::Recipient(question) => {
+                        let answer = self.store.directory.recipient(question.mailbox()).await;
+                        warn_if_failed(answer.as_ref().err());
+                        self.session.recipient_checked(question, answer)
+                    }
+                };
+            }
+        }
+    }
+
+    /// Queues a reply; it leaves when the next read has to wait (RFC 2920 §3.2).
+    fn say(&mut self, reply: &Reply) {
+        debug!(code = reply.code(), "reply");
+        reply.encode(self.connection.output());
+    }
+
+    async fn start_tls(&mut self) -> Result<TlsDetails, End> {
+        self.connection.accept_tls().await.map_err(End::Tls)?;
+        self.connection.tls().ok_or(End::Tls(TlsError::Unavailable))
+    }
+
+    async fn authenticate(&mut self, credentials: Credentials) -> Step {
+        let answer = self.store.directory.authenticate(&credentials.login, &credentials.password).await;
+        warn_if_failed(answer.as_ref().err());
+        match &answer {
+            Ok(Some(account)) => {
+                Span::current().record("account", escaped(account.address.to_string().as_bytes()));
+            }
+            Ok(None) => {
+                info!(login = login::shown(&credentials.login), "login failed");
+            }
+            Err(_) => {}
+        }
+        self.session.authenticated(answer)
+    }
+
+    async fn draft(&mut self, question: ContentQuestion) -> Step {
+        let answer = self.store.intake.draft(question.octets_expected()).await;
+        warn_if_failed(answer.as_ref().err());
+        self.session.drafted(question, answer)
+    }
+
+    /// Lets content pass into the draft until it ends. Whatever happens to it, it is read to its end.
+    async fn receive(&mut self, reply: Option<Reply>, mut incoming: Box<Incoming>) -> Result<Step, End> {
+        if let Some(reply) = reply {
+            self.say(&reply);
+        }
+        self.connection.begin_content();
+        loop {
+            let received =
+                if incoming.is_empty_chunk() { &[] } else { self.connection.read_content().await? };
+            let progress = incoming.receive(received);
+            self.connection.consume(progress.consumed);
+            if progress.write
+                && let Some((draft, octets)) = incoming.unwritten()
+            {
+                let result = draft.write(octets).await;
+                warn_if_failed(result.as_ref().err());
+                incoming.written(result);
+            }
+            if progress.ended {
+                return Ok(self.session.received(incoming, clock::unix_seconds()));
+            }
+        }
+    }
+
+    async fn discard(&mut self, mut octets: u64) -> Result<(), End> {
+        self.connection.begin_content();
+        while octets > 0 {
+            let received = self.connection.read_content().await?.len();
+            let part = received.min(usize::try_from(octets).unwrap_or(usize::MAX));
+            self.connection.consume(part);
+            octets = octets.saturating_sub(u64::try_from(part).unwrap_or(u64::MAX));
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, acceptance: Acceptance) -> Step {
+        let Acceptance { draft, delivery, recipients } = acceptance;
+        let reverse_path = escaped(delivery.reverse_path.to_string().as_bytes());
+        let result = draft.commit(delivery).await;
+        warn_if_failed(result.as_ref().err());
+        if let Ok(receipt) = &result {
+            self.accepted = self.accepted.saturating_add(1);
+            info!(
+                message_id = receipt.message.0,
+                recipients,
+                octets = receipt.octets,
+                reverse_path,
+                "accepted"
+            );
+        }
+        self.session.committed(result)
+    }
+
+    fn log_end(&self, end: &End) {
+        let messages = self.accepted;
+        match end {
+            End::Closed | End::Read(ReadError::Closed) => info!(messages, "session ended"),
+            End::Read(error) => info!(messages, reason = chain(error), "session broken off"),
+            End::Tls(error) => info!(messages, reason = chain(error), "session broken off"),
+        }
+    }
+}
+
+/// The store's trouble is told to the operator here; the client only hears that it is temporary.
+fn warn_if_failed<E: Error>(error: Option<&E>) {
+    if let Some(error) = error {
+        warn!(reason = chain(error), "store failed");
+    }
+}

@@ -1,0 +1,19 @@
+//! Submission and reception of mail over SMTP.
+//!
+//! [`Service`] binds the listeners of a [`Config`] and serves until it is drained. Each connection is one pure
+//! [`session::Session`]; `connection.rs` is the only place where session, socket and store meet. `replies.rs` holds
+//! all that the server can say, `trace.rs` the header fields that it adds, `content.rs` looks at content as it passes.
+//!
+//! Invariant: this crate knows no POP3, keeps nothing itself, and says 250 to content only after a durable commit.
+
+mod config;
+mod connection;
+mod content;
+mod replies;
+mod service;
+pub mod session;
+mod trace;
+
+pub use config::Config;
+pub use mailwire::daemon::login::ClearLogin;
+pub use service::{Addresses, BindError, Service, Shared};

@@ -1,0 +1,443 @@
+//! Every reply that this server gives: one function each, with its code, its enhanced code and where they come from.
+//!
+//! Mail programs show the texts to their users, so they say what is wrong and whose move it is, without the client's
+//! own data. A failure of ours is never a 5yz.
+
+use mailstore::MessageId;
+use mailwire::smtp::{CommandError, Enhanced, Extension, Reply};
+
+/// Said to a connection over a limit, before any session (RFC 5321 §3.1, §3.8; a greeting has no enhanced code).
+pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
+    b"421 Too many connections at the moment, please try again later\r\n";
+
+/// RFC 5321 §4.2: the greeting, without an enhanced code (RFC 2034 §4).
+pub(crate) fn greeting(hostname: &str) -> Reply {
+    Reply::plain(220, format!("{hostname} ESMTP mailstack ready"))
+}
+
+/// RFC 5321 §4.1.1.1, HELO.
+pub(crate) fn hello(hostname: &str) -> Reply {
+    Reply::plain(250, hostname.to_owned())
+}
+
+/// RFC 5321 §4.1.1.1, EHLO.
+pub(crate) fn extended_hello(hostname: &str, extensions: &[Extension]) -> Reply {
+    extensions.iter().fold(hello(hostname), |reply, extension| reply.and(extension.to_string()))
+}
+
+/// RFC 5321 §4.1.1.10; RFC 3463 §3.1, X.0.0.
+pub(crate) fn closing() -> Reply {
+    Reply::new(221, Enhanced(2, 0, 0), "Goodbye")
+}
+
+/// RFC 5321 §4.1.1.5, §4.1.1.9; RFC 3463 §3.1, X.0.0.
+pub(crate) fn done() -> Reply {
+    Reply::new(250, Enhanced(2, 0, 0), "OK")
+}
+
+/// RFC 5321 §4.1.1.8; RFC 3463 §3.1, X.0.0.
+pub(crate) fn help() -> Reply {
+    Reply::new(214, Enhanced(2, 0, 0), "This is mailstack, which follows RFC 5321")
+}
+
+/// RFC 5321 §3.5.3, VRFY without telling anything; RFC 3463 §3.1, X.0.0.
+pub(crate) fn cannot_verify() -> Reply {
+    Reply::new(252, Enhanced(2, 0, 0), "Addresses are not verified here, but mail for them will be looked at")
+}
+
+/// RFC 3463 §3.2, X.1.0.
+pub(crate) fn sender_accepted() -> Reply {
+    Reply::new(250, Enhanced(2, 1, 0), "Sender OK")
+}
+
+/// RFC 3463 §3.2, X.1.5.
+pub(crate) fn recipient_accepted() -> Reply {
+    Reply::new(250, Enhanced(2, 1, 5), "Recipient OK")
+}
+
+/// RFC 5321 §4.1.1.4; no enhanced code in 3yz (RFC 2034 §4).
+pub(crate) fn send_content() -> Reply {
+    Reply::plain(354, "Send the message, end it with a line that holds a single dot")
+}
+
+/// RFC 3030 §2, a chunk that is not the last; RFC 3463 §3.1, X.0.0.
+pub(crate) fn chunk_received(octets: u64) -> Reply {
+    Reply::new(250, Enhanced(2, 0, 0), format!("{octets} octets received"))
+}
+
+/// RFC 5321 §4.2.5, the promise; RFC 3463 §3.1, X.0.0.
+pub(crate) fn message_accepted(message: MessageId) -> Reply {
+    Reply::new(250, Enhanced(2, 0, 0), format!("Message accepted as {}", message.0))
+}
+
+/// RFC 3207 §4; RFC 3463 §3.1, X.0.0.
+pub(crate) fn begin_tls() -> Reply {
+    Reply::new(220, Enhanced(2, 0, 0), "Begin TLS now")
+}
+
+/// RFC 4954 §6, 235 2.7.0.
+pub(crate) fn login_accepted() -> Reply {
+    Reply::new(235, Enhanced(2, 7, 0), "Login accepted")
+}
+
+/// RFC 4954 §4: the blank stays even where the challenge is empty; no enhanced code in 3yz (RFC 2034 §4).
+pub(crate) fn challenge(base64: String) -> Reply {
+    Reply::plain(334, base64)
+}
+
+/// A line that is no command (RFC 5321 §4.2.4, §4.3.2); RFC 3463 §3.6, X.5.1 and X.5.4, §3.2, X.1.3 and X.1.7.
+pub(crate) fn not_a_command(error: &CommandError) -> Reply {
+    match error {
+        CommandError::Unrecognised => unrecognised(),
+        CommandError::Arguments { expected } => {
+            Reply::new(501, Enhanced(5, 5, 4), format!("Wrong arguments, the form is: {expected}"))
+        }
+        CommandError::Chunk => {
+            Reply::new(501, Enhanced(5, 5, 4), "Wrong arguments, the form is: BDAT octets [LAST]")
+        }
+        CommandError::ReversePath => {
+            Reply::new(501, Enhanced(5, 1, 7), "The sender's address is not valid, please check it")
+        }
+        CommandError::ForwardPath => {
+            Reply::new(501, Enhanced(5, 1, 3), "The recipient's address is not valid, please check it")
+        }
+        CommandError::ParameterValue { keyword } => {
+            Reply::new(501, Enhanced(5, 5, 4), format!("The value of {keyword} is not valid"))
+        }
+        CommandError::ParameterTwice { keyword } => {
+            Reply::new(501, Enhanced(5, 5, 4), format!("{keyword} is given twice"))
+        }
+    }
+}
+
+/// RFC 5321 §4.2.4; RFC 3463 §3.6, X.5.1. LHLO belongs to LMTP (RFC 2033 §4.1).
+pub(crate) fn unrecognised() -> Reply {
+    Reply::new(500, Enhanced(5, 5, 1), "Command not recognised")
+}
+
+/// RFC 5321 §4.5.3.1.9; RFC 3463 §3.6, X.5.2.
+pub(crate) fn line_too_long() -> Reply {
+    Reply::new(500, Enhanced(5, 5, 2), "Line too long")
+}
+
+/// RFC 4954 §6, 500 5.5.6.
+pub(crate) fn login_line_too_long() -> Reply {
+    Reply::new(500, Enhanced(5, 5, 6), "Line too long, the login is cancelled")
+}
+
+/// RFC 5321 §3.5.2, EXPN; RFC 3463 §3.6, X.5.1.
+pub(crate) fn not_implemented() -> Reply {
+    Reply::new(502, Enhanced(5, 5, 1), "Command not implemented")
+}
+
+/// RFC 5321 §4.1.4; RFC 3463 §3.6, X.5.1.
+pub(crate) fn hello_first() -> Reply {
+    Reply::new(503, Enhanced(5, 5, 1), "Say EHLO first")
+}
+
+/// RFC 5321 §4.1.4, a command within a transaction; RFC 3463 §3.6, X.5.1.
+pub(crate) fn transaction_open() -> Reply {
+    Reply::new(503, Enhanced(5, 5, 1), "Not now: a message is under way, end it or say RSET")
+}
+
+/// RFC 5321 §4.1.4; RFC 3463 §3.6, X.5.1.
+pub(crate) fn sender_first() -> Reply {
+    Reply::new(503, Enhanced(5, 5, 1), "Say MAIL first")
+}
+
+/// RFC 5321 §4.1.4; RFC 3463 §3.6, X.5.1.
+pub(crate) fn recipient_first() -> Reply {
+    Reply::new(503, Enhanced(5, 5, 1), "Say RCPT first")
+}
+
+/// RFC 5321 §3.3, all recipients were refused; RFC 3463 §3.6, X.5.1.
+pub(crate) fn no_valid_recipients() -> Reply {
+    Reply::new(554, Enhanced(5, 5, 1), "None of the recipients was accepted")
+}
+
+/// RFC 3030 §2: BDAT has begun; RFC 3463 §3.6, X.5.1.
+pub(crate) fn chunks_begun() -> Reply {
+    Reply::new(503, Enhanced(5, 5, 1), "Not now: the message is coming by BDAT, go on with it or say RSET")
+}
+
+/// RFC 5321 §4.1.1.11: a parameter of an extension that is not announced; RFC 3463 §3.6, X.5.4.
+pub(crate) fn parameter_not_announced(keyword: &'static str) -> Reply {
+    Reply::new(555, Enhanced(5, 5, 4), format!("The parameter {keyword} is not supported here"))
+}
+
+/// RFC 5321 §4.1.1.11: a parameter that no standard names; RFC 3463 §3.6, X.5.4.
+pub(crate) fn parameter_not_known() -> Reply {
+    Reply::new(555, Enhanced(5, 5, 4), "One of the parameters is not known here")
+}
+
+/// RFC 3207 §4: TLS runs already; RFC 3463 §3.6, X.5.1.
+pub(crate) fn tls_runs() -> Reply {
+    Reply::new(503, Enhanced(5, 5, 1), "TLS is in use already")
+}
+
+/// RFC 3207 §4, 454; RFC 3463 §3.8, X.7.0.
+pub(crate) fn tls_unavailable() -> Reply {
+    Reply::new(454, Enhanced(4, 7, 0), "TLS is not available at the moment")
+}
+
+/// RFC 4954 §4, §6, 530 5.7.0, over a connection that allows a login.
+pub(crate) fn login_first() -> Reply {
+    Reply::new(
+        530,
+        Enhanced(5, 7, 0),
+        "Please log in first: switch on authentication for the outgoing server in your mail program",
+    )
+}
+
+/// RFC 3207 §4, RFC 4954 §6: 530 5.7.0, over a connection that allows no login without TLS.
+pub(crate) fn tls_and_login_first() -> Reply {
+    Reply::new(
+        530,
+        Enhanced(5, 7, 0),
+        "Please use STARTTLS and log in first: switch on both for the outgoing server in your mail program",
+    )
+}
+
+/// RFC 4954 §6, 538 5.7.11.
+pub(crate) fn tls_before_login() -> Reply {
+    Reply::new(
+        538,
+        Enhanced(5, 7, 11),
+        "Logging in needs an encrypted connection: switch on STARTTLS for the outgoing server in your mail program",
+    )
+}
+
+/// AUTH on the port of other servers, where it is not announced (RFC 5321 §4.2.4); RFC 3463 §3.6, X.5.1.
+pub(crate) fn no_login_here() -> Reply {
+    Reply::new(502, Enhanced(5, 5, 1), "There is no login on this port: submit mail on port 587 or 465")
+}
+
+/// RFC 4954 §4: AUTH once a session; RFC 3463 §3.6, X.5.1.
+pub(crate) fn logged_in_already() -> Reply {
+    Reply::new(503, Enhanced(5, 5, 1), "You are logged in already")
+}
+
+/// RFC 4954 §4, 504; RFC 3463 §3.6, X.5.4.
+pub(crate) fn mechanism_not_known() -> Reply {
+    Reply::new(504, Enhanced(5, 5, 4), "This way to log in is not offered: use PLAIN or LOGIN")
+}
+
+/// RFC 4954 §4: the client's `*`; RFC 3463 §3.8, X.7.0.
+pub(crate) fn login_cancelled() -> Reply {
+    Reply::new(501, Enhanced(5, 7, 0), "Login cancelled")
+}
+
+/// RFC 4954 §4, 501 5.5.2.
+pub(crate) fn login_not_readable() -> Reply {
+    Reply::new(
+        501,
+        Enhanced(5, 5, 2),
+        "The login cannot be read: it is not base64 of what the mechanism needs",
+    )
+}
+
+/// RFC 4954 §6, 535 5.7.8: one text for every cause, so that names cannot be found out.
+pub(crate) fn login_refused() -> Reply {
+    Reply::new(535, Enhanced(5, 7, 8), "The user name or the password is wrong")
+}
+
+/// RFC 4954 §6, 454 4.7.0.
+pub(crate) fn login_unavailable() -> Reply {
+    Reply::new(454, Enhanced(4, 7, 0), "Logging in is not possible at the moment, please try again later")
+}
+
+/// RFC 5321 §3.8, §7.8; RFC 3463 §3.8, X.7.0.
+pub(crate) fn too_many_login_failures() -> Reply {
+    Reply::new(421, Enhanced(4, 7, 0), "Too many failed logins, please check user name and password")
+}
+
+/// RFC 5321 §3.8, §7.8; RFC 3463 §3.8, X.7.0.
+pub(crate) fn too_many_errors() -> Reply {
+    Reply::new(421, Enhanced(4, 7, 0), "Too many errors, goodbye")
+}
+
+/// RFC 5321 §3.8; RFC 3463 §3.4, X.3.2.
+pub(crate) fn shutting_down() -> Reply {
+    Reply::new(421, Enhanced(4, 3, 2), "The server is being restarted, please try again in a moment")
+}
+
+/// RFC 5321 §4.5.3.2; RFC 3463 §3.5, X.4.2.
+pub(crate) fn timed_out() -> Reply {
+    Reply::new(421, Enhanced(4, 4, 2), "Nothing came for too long, goodbye")
+}
+
+/// RFC 6409 §6.1; RFC 3463 §3.8, X.7.1.
+pub(crate) fn sender_not_yours() -> Reply {
+    Reply::new(
+        553,
+        Enhanced(5, 7, 1),
+        "You may not send with this sender address: choose your own, or ask the administrator for it",
+    )
+}
+
+/// RFC 6531 §3.5, MAIL; RFC 5248, X.6.7.
+pub(crate) fn sender_needs_smtputf8() -> Reply {
+    Reply::new(550, Enhanced(5, 6, 7), "The sender's address is not ASCII, which needs SMTPUTF8")
+}
+
+/// RFC 6531 §3.5, RCPT; RFC 5248, X.6.7.
+pub(crate) fn recipient_needs_smtputf8() -> Reply {
+    Reply::new(553, Enhanced(5, 6, 7), "The recipient's address is not ASCII, which needs SMTPUTF8")
+}
+
+/// RFC 1870 §6.1, §6.3; RFC 3463 §3.4, X.3.4.
+pub(crate) fn too_big(octets_max: u64) -> Reply {
+    Reply::new(
+        552,
+        Enhanced(5, 3, 4),
+        format!("The message is too big: at most {octets_max} octets are taken"),
+    )
+}
+
+/// RFC 5321 §4.5.3.1.10; RFC 3463 §3.6, X.5.3.
+pub(crate) fn too_many_recipients(recipients_max: usize) -> Reply {
+    Reply::new(
+        452,
+        Enhanced(4, 5, 3),
+        format!(
+            "Too many recipients: send to at most {recipients_max} at once, and to the others afterwards"
+        ),
+    )
+}
+
+/// RFC 5321 §3.4; RFC 3463 §3.2, X.1.1.
+pub(crate) fn no_such_mailbox() -> Reply {
+    Reply::new(550, Enhanced(5, 1, 1), "There is no such mailbox here, please check the address")
+}
+
+/// RFC 5321 §3.6.2: mail of strangers for elsewhere; RFC 3463 §3.8, X.7.1.
+pub(crate) fn relaying_denied() -> Reply {
+    Reply::new(550, Enhanced(5, 7, 1), "Relaying denied: this server takes mail for its own domains only")
+}
+
+/// Mail of our users for elsewhere; RFC 3463 §3.8, X.7.1.
+pub(crate) fn elsewhere_not_reached() -> Reply {
+    Reply::new(550, Enhanced(5, 7, 1), "This server does not send to other domains yet, only to its own")
+}
+
+/// RFC 5321 §2.3.8: CR and LF only as CRLF; RFC 3463 §3.7, X.6.0.
+pub(crate) fn bare_line_end() -> Reply {
+    Reply::new(
+        554,
+        Enhanced(5, 6, 0),
+        "The message has a CR or LF that is not part of a CRLF: the program that sent it must be corrected",
+    )
+}
+
+/// RFC 5322 §2.2; RFC 3463 §3.7, X.6.0.
+pub(crate) fn nul_in_header() -> Reply {
+    Reply::new(554, Enhanced(5, 6, 0), "The message has a NUL character in its header, which is not allowed")
+}
+
+/// RFC 5321 §6.3; RFC 3463 §3.5, X.4.6.
+pub(crate) fn mail_loop() -> Reply {
+    Reply::new(554, Enhanced(5, 4, 6), "The message has passed too many servers: it goes round in circles")
+}
+
+/// RFC 5321 §4.2.4, 452; RFC 3463 §3.4, X.3.1.
+pub(crate) fn disk_full() -> Reply {
+    Reply::new(452, Enhanced(4, 3, 1), "The server has no room for the message now, please try again later")
+}
+
+/// RFC 5321 §4.2.4, 451; RFC 3463 §3.4, X.3.0.
+pub(crate) fn store_unavailable() -> Reply {
+    Reply::new(451, Enhanced(4, 3, 0), "The server cannot take mail at the moment, please try again later")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_enhanced_class_is_the_first_digit_of_the_code() {
+        // RFC 2034 §4; a sample of each class, since every reply is written by hand.
+        for reply in [
+            closing(),
+            done(),
+            help(),
+            cannot_verify(),
+            sender_accepted(),
+            recipient_accepted(),
+            begin_tls(),
+            login_accepted(),
+            unrecognised(),
+            line_too_long(),
+            login_line_too_long(),
+            not_implemented(),
+            hello_first(),
+            transaction_open(),
+            sender_first(),
+            recipient_first(),
+            no_valid_recipients(),
+            chunks_begun(),
+            parameter_not_announced("X"),
+            parameter_not_known(),
+            tls_runs(),
+            tls_unavailable(),
+            login_first(),
+            tls_and_login_first(),
+            tls_before_login(),
+            no_login_here(),
+            logged_in_already(),
+            mechanism_not_known(),
+            login_cancelled(),
+            login_not_readable(),
+            login_refused(),
+            login_unavailable(),
+            too_many_login_failures(),
+            too_many_errors(),
+            shutting_down(),
+            timed_out(),
+            sender_not_yours(),
+            sender_needs_smtputf8(),
+            recipient_needs_smtputf8(),
+            too_big(1),
+            too_many_recipients(1),
+            no_such_mailbox(),
+            relaying_denied(),
+            elsewhere_not_reached(),
+            bare_line_end(),
+            nul_in_header(),
+            mail_loop(),
+            disk_full(),
+            store_unavailable(),
+        ] {
+            let Enhanced(class, _, _) = reply.enhanced().expect("an enhanced code");
+            assert_eq!(u16::from(class), reply.code() / 100, "{reply:?}");
+            assert!(
+                reply.lines().all(|line| line.len() <= 110),
+                "{reply:?} is more than a mail program shows"
+            );
+        }
+    }
+
+    #[test]
+    fn greeting_hello_and_challenge_have_no_enhanced_code() {
+        for reply in
+            [greeting("h"), hello("h"), extended_hello("h", &[]), challenge(String::new()), send_content()]
+        {
+            assert_eq!(reply.enhanced(), None, "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_of_ours_is_temporary() {
+        for reply in
+            [disk_full(), store_unavailable(), login_unavailable(), tls_unavailable(), shutting_down()]
+        {
+            assert_eq!(reply.code() / 100, 4, "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn no_word_makes_thunderbird_choose_a_wrong_way_to_log_in() {
+        for word in ["GSSAPI", "NTLM", "MSN", "CRAM-MD5"] {
+            assert!(!greeting("mail.example.test").lines().any(|line| line.to_uppercase().contains(word)));
+        }
+    }
+}

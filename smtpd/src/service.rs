@@ -1,0 +1,170 @@
+//! The listeners of one configuration, from binding to the end of the drain.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailstore::Store;
+use mailwire::daemon::config::Server;
+use mailwire::net::{
+    Connection, ConnectionLimits, Listener, ListenerLimits, Security, ServerTls, Shutdown, Terms,
+};
+use thiserror::Error;
+use tokio::task::JoinSet;
+use tracing::field::Empty;
+use tracing::{Instrument, error, info_span, warn};
+
+use crate::config::Config;
+use crate::connection::Conversation;
+use crate::replies;
+use crate::session::{Kind, Policy, PolicyError};
+
+/// How long sessions may take to say that they end with the drain, and to finish a commit that has begun.
+const LAST_WORDS: Duration = Duration::from_millis(750);
+
+/// What the service shares with others of the same process.
+#[derive(Clone)]
+pub struct Shared {
+    /// What this server is called, and whose mail it keeps.
+    pub server: Server,
+    /// TLS, where there is a certificate.
+    pub tls: Option<ServerTls>,
+    /// Where mail goes.
+    pub store: Store,
+}
+
+/// Why the service cannot begin.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// An address is taken, not ours, or not allowed.
+    #[error("[smtp] {service} cannot be served")]
+    Listen {
+        /// `reception`, `submission` or `submissions`.
+        service: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why, with the address in its text.
+        #[source]
+        source: io::Error,
+    },
+    /// TLS from the first octet needs a certificate.
+    #[error("[smtp] submissions needs TLS: name a certificate and its key in [tls]")]
+    NoTls,
+    /// The server's own names are wrong.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+}
+
+/// Where each listener is bound.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// Port 25.
+    pub reception: Vec<SocketAddr>,
+    /// Port 587.
+    pub submission: Vec<SocketAddr>,
+    /// Port 465.
+    pub submissions: Vec<SocketAddr>,
+}
+
+/// Listeners that are bound and wait for [`Service::run`].
+pub struct Service {
+    listeners: Vec<Bound>,
+    addresses: Addresses,
+    limits: ConnectionLimits,
+    policy: Arc<Policy>,
+    store: Store,
+}
+
+struct Bound {
+    listener: Listener,
+    kind: Kind,
+    security: Security,
+}
+
+impl Service {
+    /// Binds every address of the configuration.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn bind(config: &Config, shared: &Shared) -> Result<Self, BindError> {
+        let clear = shared.tls.clone().map_or(Security::Plain, Security::Upgrade);
+        let limits = config.listener_limits();
+        let mut listeners = Vec::new();
+        let mut addresses = Addresses::default();
+        for listener in listen("reception", &config.reception, limits)? {
+            addresses.reception.push(listener.address());
+            listeners.push(Bound { listener, kind: Kind::Reception, security: clear.clone() });
+        }
+        for listener in listen("submission", &config.submission, limits)? {
+            addresses.submission.push(listener.address());
+            listeners.push(Bound { listener, kind: Kind::Submission, security: clear.clone() });
+        }
+        for listener in listen("submissions", &config.submissions, limits)? {
+            addresses.submissions.push(listener.address());
+            let security = Security::Implicit(shared.tls.clone().ok_or(BindError::NoTls)?);
+            listeners.push(Bound { listener, kind: Kind::Submission, security });
+        }
+        Ok(Self {
+            listeners,
+            addresses,
+            limits: config.connection_limits(),
+            policy: Arc::new(Policy::new(config, &shared.server)?),
+            store: shared.store.clone(),
+        })
+    }
+
+    /// Where each listener is bound, with the real port where the configuration said 0.
+    #[must_use]
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Serves until the drain has begun and every session has ended. Whoever has not come to an end within the drain's
+    /// time is told so, and cut off a moment later.
+    pub async fn run(self, shutdown: Shutdown) {
+        let mut running = JoinSet::new();
+        for Bound { listener, kind, security } in self.listeners {
+            let (policy, store) = (Arc::clone(&self.policy), self.store.clone());
+            let serve = move |connection| serve(kind, Arc::clone(&policy), store.clone(), connection);
+            let terms = Terms { security, limits: self.limits, refusal: replies::TOO_MANY_CONNECTIONS };
+            running.spawn(listener.run(terms, shutdown.clone(), serve));
+        }
+        let deadline = async {
+            shutdown.begun().await;
+            tokio::time::sleep(self.limits.drain.saturating_add(LAST_WORDS)).await;
+        };
+        let drained = async { while running.join_next().await.is_some() {} };
+        tokio::select! {
+            () = drained => {}
+            () = deadline => warn!("sessions cut off at the end of the drain"),
+        }
+    }
+}
+
+/// Listeners for one service; they count their connections together.
+fn listen(
+    service: &'static str,
+    addresses: &[SocketAddr],
+    limits: ListenerLimits,
+) -> Result<Vec<Listener>, BindError> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    for &address in addresses {
+        let bound = match listeners.first() {
+            Some(first) => first.beside(address),
+            None => Listener::bind(address, limits),
+        };
+        listeners.push(bound.map_err(|source| BindError::Listen { service, address, source })?);
+    }
+    Ok(listeners)
+}
+
+async fn serve(kind: Kind, policy: Arc<Policy>, store: Store, connection: Connection) {
+    let session = match getrandom::u64() {
+        // 48 bits tell the sessions of one log apart and stay short in trace fields.
+        Ok(random) => format!("{:012x}", random >> 16),
+        Err(error) => return error!(%error, "no randomness from the system, connection dropped"),
+    };
+    let span = info_span!("session", peer = %connection.peer(), session, account = Empty);
+    Conversation::new(kind, policy, connection, store, session).run().instrument(span).await;
+}

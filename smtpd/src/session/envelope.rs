@@ -1,0 +1,232 @@
+//! MAIL and RCPT (RFC 5321 §4.1.1.2, §4.1.1.3): who may send what to whom.
+
+use std::collections::BTreeSet;
+
+use mailstore::{Account, MaildropId, Unavailable};
+use mailwire::address::{Domain, ForwardPath, Mailbox, ReversePath};
+use mailwire::smtp::{Body, MailParameters, RcptParameters, Reply};
+
+use super::machine::{Client, Phase};
+use super::{Kind, RecipientQuestion, SenderQuestion, Session, Step};
+use crate::replies;
+
+/// One transaction's envelope (RFC 5321 §2.3.1).
+#[derive(Debug)]
+pub(super) struct Envelope {
+    pub(super) client: Client,
+    pub(super) reverse_path: ReversePath,
+    pub(super) smtputf8: bool,
+    /// SIZE as declared; 0 is unknown (RFC 1870 §6.1).
+    pub(super) octets_declared: u64,
+    /// Each accepted RCPT, as the client wrote it.
+    pub(super) recipients: Vec<Mailbox>,
+    /// Where their mail goes, each once however many recipients lead there.
+    pub(super) maildrops: BTreeSet<MaildropId>,
+    /// True once a recipient was refused.
+    pub(super) has_refused: bool,
+}
+
+impl Envelope {
+    const fn new(client: Client, reverse_path: ReversePath, parameters: &MailParameters) -> Self {
+        Self {
+            client,
+            reverse_path,
+            smtputf8: parameters.smtputf8,
+            octets_declared: match parameters.size_octets {
+                Some(octets) => octets,
+                None => 0,
+            },
+            recipients: Vec::new(),
+            maildrops: BTreeSet::new(),
+            has_refused: false,
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn mail(&mut self, reverse_path: ReversePath, parameters: &MailParameters) -> Step {
+        match self.may_begin(&reverse_path, parameters) {
+            Err(reply) => self.refuse(reply),
+            Ok((client, account)) => {
+                let envelope = Envelope::new(client, reverse_path, parameters);
+                match (account, &envelope.reverse_path) {
+                    // RFC 6409 §6.1: users send as themselves.
+                    (Some(account), ReversePath::Mailbox(mailbox)) => {
+                        let mailbox = mailbox.clone();
+                        Step::Sender(Box::new(SenderQuestion { account, mailbox, envelope }))
+                    }
+                    // Anybody may send what must not be answered, as reports are (RFC 5321 §4.5.5).
+                    (Some(_), ReversePath::Null) | (None, ReversePath::Mailbox(_) | ReversePath::Null) => {
+                        self.begin_transaction(envelope)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The client that may begin a transaction now, and its account where it needs one.
+    fn may_begin(
+        &self,
+        reverse_path: &ReversePath,
+        parameters: &MailParameters,
+    ) -> Result<(Client, Option<Account>), Reply> {
+        let client = self.client.as_ref().ok_or_else(replies::hello_first)?;
+        let account = self.sender_account()?;
+        if !matches!(self.phase, Phase::Ready) {
+            return Err(replies::transaction_open());
+        }
+        if let Some(reply) = self.mail_parameter_refused(parameters) {
+            return Err(reply);
+        }
+        let octets_max = self.policy.content_octets_max;
+        if parameters.size_octets.is_some_and(|octets| octets > octets_max) {
+            return Err(replies::too_big(octets_max));
+        }
+        match reverse_path {
+            ReversePath::Mailbox(mailbox) if mailbox.needs_smtputf8() && !parameters.smtputf8 => {
+                Err(replies::sender_needs_smtputf8())
+            }
+            ReversePath::Mailbox(_) | ReversePath::Null => Ok((client.clone(), account.cloned())),
+        }
+    }
+
+    /// The account that a sender must be; `None` where senders are strangers.
+    fn sender_account(&self) -> Result<Option<&Account>, Reply> {
+        match (self.kind, &self.account) {
+            (Kind::Reception, _) => Ok(None),
+            (Kind::Submission, Some(account)) => Ok(Some(account)),
+            // RFC 6409 §4.3.
+            (Kind::Submission, None) if self.login_is_safe() => Err(replies::login_first()),
+            (Kind::Submission, None) => Err(replies::tls_and_login_first()),
+        }
+    }
+
+    /// What is to be done before there can be a transaction.
+    pub(super) fn why_no_transaction(&self) -> Reply {
+        self.sender_account().err().unwrap_or_else(replies::sender_first)
+    }
+
+    /// What is said of the first parameter that was not announced (RFC 5321 §4.1.1.11).
+    fn mail_parameter_refused(&self, parameters: &MailParameters) -> Option<Reply> {
+        let MailParameters {
+            size_octets: _, body, smtputf8: _, auth, ret, envid, hold, by, mt_priority, ..
+        } = parameters;
+        let names = [
+            (*body == Some(Body::BinaryMime), "BODY=BINARYMIME"),
+            // RFC 4954 §5: taken and not trusted where AUTH is offered.
+            (auth.is_some() && self.kind == Kind::Reception, "AUTH"),
+            (ret.is_some(), "RET"),
+            (envid.is_some(), "ENVID"),
+            (hold.is_some(), "HOLDFOR and HOLDUNTIL"),
+            (by.is_some(), "BY"),
+            (mt_priority.is_some(), "MT-PRIORITY"),
+            (parameters.requiretls, "REQUIRETLS"),
+        ];
+        parameter_refused(&names, &parameters.unknown)
+    }
+
+    /// What the directory says of the sender.
+    #[must_use]
+    pub fn sender_checked(
+        &mut self,
+        question: Box<SenderQuestion>,
+        answer: &Result<bool, Unavailable>,
+    ) -> Step {
+        match answer {
+            Ok(true) => self.begin_transaction(question.envelope),
+            Ok(false) => self.refuse(replies::sender_not_yours()),
+            Err(_) => Step::Reply(replies::store_unavailable()),
+        }
+    }
+
+    fn begin_transaction(&mut self, envelope: Envelope) -> Step {
+        self.transactions = self.transactions.saturating_add(1);
+        self.phase = Phase::Transaction(Box::new(envelope));
+        Step::Reply(replies::sender_accepted())
+    }
+
+    pub(super) fn rcpt(&mut self, forward_path: ForwardPath, parameters: &RcptParameters) -> Step {
+        let envelope = match &self.phase {
+            Phase::Transaction(envelope) => envelope,
+            Phase::Chunks(_) => return self.refuse(replies::chunks_begun()),
+            Phase::Ready | Phase::Authenticating(_) => {
+                let reply = self.why_no_transaction();
+                return self.refuse(reply);
+            }
+        };
+        if let Some(reply) = rcpt_parameter_refused(parameters) {
+            return self.refuse(reply);
+        }
+        if envelope.recipients.len() >= self.policy.recipients_max {
+            return self.refuse_recipient(replies::too_many_recipients(self.policy.recipients_max));
+        }
+        let smtputf8 = envelope.smtputf8;
+        match self.local_mailbox(forward_path) {
+            Ok(mailbox) if mailbox.needs_smtputf8() && !smtputf8 => {
+                self.no_recipient(replies::recipient_needs_smtputf8())
+            }
+            Ok(mailbox) => Step::Recipient(RecipientQuestion { mailbox }),
+            Err(reply) => self.no_recipient(reply),
+        }
+    }
+
+    /// The mailbox here that is meant, where it is in one of our domains at all.
+    fn local_mailbox(&self, forward_path: ForwardPath) -> Result<Mailbox, Reply> {
+        let mailbox = match forward_path {
+            // RFC 5321 §4.5.1: without a domain in any case.
+            ForwardPath::Postmaster => return Ok(self.policy.postmaster.clone()),
+            ForwardPath::Mailbox(mailbox) => mailbox,
+        };
+        match (mailbox.domain(), self.kind) {
+            (domain @ Domain::Name(_), _) if self.policy.is_local(domain) => Ok(mailbox),
+            // RFC 5321 §4.1.3: the address that the client has connected to stands for the primary domain.
+            (Domain::Address(address), _) if address.to_canonical() == self.peer.local.to_canonical() => {
+                let domain = self.policy.postmaster.domain();
+                Mailbox::parse(&format!("{}@{domain}", mailbox.local_part()))
+                    .map_err(|_| replies::no_such_mailbox())
+            }
+            (Domain::Name(_) | Domain::Address(_), Kind::Reception) => Err(replies::relaying_denied()),
+            (Domain::Name(_) | Domain::Address(_), Kind::Submission) => Err(replies::elsewhere_not_reached()),
+        }
+    }
+
+    /// What the directory says of the recipient.
+    #[must_use]
+    pub fn recipient_checked(
+        &mut self,
+        question: RecipientQuestion,
+        answer: Result<Option<Vec<MaildropId>>, Unavailable>,
+    ) -> Step {
+        match (answer, &mut self.phase) {
+            (Err(_), _) => Step::Reply(replies::store_unavailable()),
+            (Ok(Some(maildrops)), Phase::Transaction(envelope)) if !maildrops.is_empty() => {
+                envelope.recipients.push(question.mailbox);
+                envelope.maildrops.extend(maildrops);
+                Step::Reply(replies::recipient_accepted())
+            }
+            (Ok(_), _) => self.no_recipient(replies::no_such_mailbox()),
+        }
+    }
+
+    fn no_recipient(&mut self, reply: Reply) -> Step {
+        if let Phase::Transaction(envelope) = &mut self.phase {
+            envelope.has_refused = true;
+        }
+        self.refuse_recipient(reply)
+    }
+}
+
+/// What is said of the first parameter that was not announced (RFC 5321 §4.1.1.11).
+fn rcpt_parameter_refused(parameters: &RcptParameters) -> Option<Reply> {
+    let RcptParameters { notify, original_recipient, unknown } = parameters;
+    let names = [(notify.is_some(), "NOTIFY"), (original_recipient.is_some(), "ORCPT")];
+    parameter_refused(&names, unknown)
+}
+
+/// What is said of the first of `names` that is given, or else of a keyword that no standard names.
+fn parameter_refused(names: &[(bool, &'static str)], unknown: &[String]) -> Option<Reply> {
+    let not_announced = names.iter().find_map(|&(is_given, name)| is_given.then_some(name));
+    not_announced
+        .map(replies::parameter_not_announced)
+        .or_else(|| (!unknown.is_empty()).then(replies::parameter_not_known))
+}

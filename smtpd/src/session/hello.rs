@@ -1,0 +1,79 @@
+//! Greeting, EHLO and HELO (RFC 5321 §3.1, §4.1.1.1), and STARTTLS (RFC 3207), which begins it all again.
+
+use mailwire::net::TlsDetails;
+use mailwire::sasl::Mechanism;
+use mailwire::smtp::{Extension, Hello, Reply};
+
+use super::machine::{Client, Phase};
+use super::{Kind, Session, Step, Tls};
+use crate::replies;
+use crate::trace::Dialect;
+
+/// Offered in this order; Thunderbird and K-9 take PLAIN first, Outlook needs LOGIN.
+const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
+
+impl Session {
+    /// The first thing said.
+    #[must_use]
+    pub fn greeting(&self) -> Reply {
+        replies::greeting(&self.policy.hostname)
+    }
+
+    pub(super) fn ehlo(&mut self, hello: Hello) -> Step {
+        self.greet(Dialect::Esmtp, hello);
+        Step::Reply(replies::extended_hello(&self.policy.hostname, &self.extensions()))
+    }
+
+    pub(super) fn helo(&mut self, hello: Hello) -> Step {
+        self.greet(Dialect::Smtp, hello);
+        Step::Reply(replies::hello(&self.policy.hostname))
+    }
+
+    /// RFC 5321 §4.1.4: EHLO and HELO clear a transaction as RSET does; a strange name is no reason to refuse.
+    fn greet(&mut self, dialect: Dialect, hello: Hello) {
+        self.client = Some(Client { dialect, hello });
+        self.phase = Phase::Ready;
+    }
+
+    /// What is true now: no STARTTLS under TLS (RFC 3207 §4.2), AUTH only where a login could succeed (RFC 4954 §4).
+    fn extensions(&self) -> Vec<Extension> {
+        let mut extensions = vec![
+            Extension::Size(self.policy.content_octets_max),
+            Extension::Pipelining,
+            Extension::EightBitMime,
+            Extension::SmtpUtf8,
+            Extension::Chunking,
+            Extension::EnhancedStatusCodes,
+        ];
+        if self.peer.tls == Tls::Available {
+            extensions.push(Extension::StartTls);
+        }
+        if self.kind == Kind::Submission && self.login_is_safe() {
+            let names = MECHANISMS.iter().map(|mechanism| mechanism.name().to_owned());
+            extensions.push(Extension::Auth(names.collect()));
+        }
+        extensions.push(Extension::Help);
+        extensions
+    }
+
+    /// True where a password may be sent: under TLS, or between programs of this machine if the owner says so.
+    pub(super) fn login_is_safe(&self) -> bool {
+        self.peer.tls_details().is_some() || self.policy.clear_login.allows(self.peer.address)
+    }
+
+    pub(super) fn starttls(&mut self) -> Step {
+        match self.peer.tls {
+            Tls::Unavailable => Step::Reply(replies::tls_unavailable()),
+            Tls::Available => Step::StartTls(replies::begin_tls()),
+            Tls::Running(_) => self.refuse(replies::tls_runs()),
+        }
+    }
+
+    /// TLS runs: everything learnt in clear is forgotten (RFC 3207 §4.2).
+    pub fn tls_started(&mut self, details: TlsDetails) {
+        self.peer.tls = Tls::Running(details);
+        self.client = None;
+        self.account = None;
+        self.phase = Phase::Ready;
+    }
+}

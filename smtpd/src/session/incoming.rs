@@ -1,0 +1,150 @@
+//! Content on its way: where it ends, whether it is as it must be, and what of it waits to be written.
+
+use std::fmt;
+
+use mailstore::{Draft, IntakeError};
+use mailwire::dot::{Unstuffed, Unstuffer};
+
+use super::envelope::Envelope;
+use crate::content::{Inspector, Problem};
+
+/// Octets of content that are gathered before they go to the draft. What waits is at most this and one chunk read.
+const WRITE_OCTETS: usize = 32 << 10;
+
+/// How the end of content is found.
+#[derive(Debug)]
+pub(super) enum Framing {
+    /// DATA: a line with a single dot.
+    Dots(Unstuffer),
+    /// BDAT: so many octets.
+    Chunk {
+        /// As the command said.
+        octets: u64,
+        /// Still to come.
+        octets_left: u64,
+        /// `LAST`.
+        is_last: bool,
+    },
+}
+
+/// Where content goes.
+pub(super) enum Storage {
+    /// Into the store.
+    Draft(Box<dyn Draft>),
+    /// Nowhere; the draft is dropped as soon as that is known.
+    Nowhere(Reason),
+}
+
+/// Why content goes nowhere.
+pub(super) enum Reason {
+    /// The store does not take it.
+    Failed(IntakeError),
+    /// It is not as it must be.
+    Refused(Problem),
+}
+
+/// Content on its way from the client to the store.
+pub struct Incoming {
+    pub(super) envelope: Envelope,
+    pub(super) framing: Framing,
+    pub(super) inspector: Inspector,
+    pub(super) storage: Storage,
+    unwritten: Vec<u8>,
+}
+
+/// What [`Incoming::receive`] did with the octets it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Octets that belonged to the content.
+    pub consumed: usize,
+    /// True when the content, or the chunk, has ended, or is so long that the rest is not read.
+    pub ended: bool,
+    /// True when it is time to write [`Incoming::unwritten`] to the draft.
+    pub write: bool,
+}
+
+impl Framing {
+    pub(super) fn dots() -> Self {
+        Self::Dots(Unstuffer::new())
+    }
+
+    /// Moves content from `received` to `output`.
+    fn take(&mut self, received: &[u8], output: &mut Vec<u8>) -> Unstuffed {
+        match self {
+            Self::Dots(unstuffer) => unstuffer.unstuff(received, output),
+            Self::Chunk { octets_left, .. } => {
+                let most = usize::try_from(*octets_left).unwrap_or(usize::MAX);
+                let content = received.get(..most).unwrap_or(received);
+                output.extend_from_slice(content);
+                *octets_left = octets_left.saturating_sub(u64::try_from(content.len()).unwrap_or(u64::MAX));
+                Unstuffed { consumed: content.len(), ended: *octets_left == 0 }
+            }
+        }
+    }
+}
+
+impl Incoming {
+    pub(super) fn new(envelope: Envelope, framing: Framing, octets_max: u64, storage: Storage) -> Self {
+        Self { envelope, framing, inspector: Inspector::new(octets_max), storage, unwritten: Vec::new() }
+    }
+
+    /// Takes what was received, up to the end of the content. Refused content is followed to its end and dropped.
+    pub fn receive(&mut self, received: &[u8]) -> Progress {
+        let before = self.unwritten.len();
+        let Unstuffed { consumed, ended } = self.framing.take(received, &mut self.unwritten);
+        self.inspector.inspect(self.unwritten.get(before..).unwrap_or_default());
+        self.heed_inspector();
+        let ended = ended || self.inspector.is_endless();
+        match self.storage {
+            Storage::Draft(_) => {}
+            Storage::Nowhere(_) => self.unwritten.clear(),
+        }
+        let write = !self.unwritten.is_empty() && (ended || self.unwritten.len() >= WRITE_OCTETS);
+        Progress { consumed, ended, write }
+    }
+
+    /// True where the content or chunk has no octets at all, so that none must be waited for (`BDAT 0 LAST`).
+    #[must_use]
+    pub const fn is_empty_chunk(&self) -> bool {
+        matches!(self.framing, Framing::Chunk { octets: 0, .. })
+    }
+
+    /// The draft, and what is to be written to it before [`Self::written`].
+    pub fn unwritten(&mut self) -> Option<(&mut dyn Draft, &[u8])> {
+        match &mut self.storage {
+            Storage::Draft(draft) => Some((draft.as_mut(), &self.unwritten)),
+            Storage::Nowhere(_) => None,
+        }
+    }
+
+    /// How writing went. The buffer goes, since the next octets may be long in coming.
+    pub fn written(&mut self, result: Result<(), IntakeError>) {
+        self.unwritten = Vec::new();
+        if let Err(error) = result {
+            self.storage = Storage::Nowhere(Reason::Failed(error));
+        }
+    }
+
+    /// A chunk has ended, and the next may be long in coming: no buffer is held meanwhile.
+    pub(super) fn rest(&mut self) {
+        self.unwritten = Vec::new();
+    }
+
+    /// The content is complete: a CR at its very end can no longer become a CRLF.
+    pub(super) fn finish(&mut self) {
+        self.inspector.finish();
+        self.heed_inspector();
+    }
+
+    fn heed_inspector(&mut self) {
+        if let Some(problem) = self.inspector.problem() {
+            self.storage = Storage::Nowhere(Reason::Refused(problem));
+        }
+    }
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming").field("envelope", &self.envelope).finish_non_exhaustive()
+    }
+}

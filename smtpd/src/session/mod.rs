@@ -1,0 +1,28 @@
+//! The pure session: it is handed a line or an answer, and hands back what to do.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `machine.rs` | [`Session`] itself: its phases, which command may come when, how many errors it forgives |
+//! | `step.rs` | [`Step`] and the questions in it |
+//! | `policy.rs` | [`Policy`] and [`Peer`]: all that a session is told when it begins |
+//! | `hello.rs` | greeting, EHLO, HELO, STARTTLS |
+//! | `auth.rs` | AUTH |
+//! | `envelope.rs` | MAIL and RCPT |
+//! | `content.rs` | DATA and BDAT, and the commit at their end |
+//! | `incoming.rs` | [`Incoming`], the content that passes through meanwhile |
+//!
+//! Invariant: no clock, socket, file or random source in here.
+
+mod auth;
+mod content;
+mod envelope;
+mod hello;
+mod incoming;
+mod machine;
+mod policy;
+mod step;
+
+pub use incoming::{Incoming, Progress};
+pub use machine::Session;
+pub use policy::{Kind, Peer, Policy, PolicyError, Tls};
+pub use step::{Acceptance, ContentQuestion, RecipientQuestion, SenderQuestion, Step};

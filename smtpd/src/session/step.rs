@@ -1,0 +1,105 @@
+//! What a session wants done next. A question travels with what it is about and comes back with its answer, so that
+//! nothing waits half-made in the session meanwhile.
+
+use mailstore::{Account, Delivery, Draft};
+use mailwire::address::Mailbox;
+use mailwire::sasl::Credentials;
+use mailwire::smtp::Reply;
+
+use super::Incoming;
+
+use super::envelope::Envelope;
+use super::incoming::Framing;
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Send this, then read the next line.
+    Reply(Reply),
+    /// Send this and close.
+    Close(Reply),
+    /// Send this, switch to TLS, then [`super::Session::tls_started`].
+    StartTls(Reply),
+    /// Ask who this is, then [`super::Session::authenticated`].
+    Authenticate(Credentials),
+    /// Ask whether the account may send as the mailbox, then [`super::Session::sender_checked`].
+    Sender(Box<SenderQuestion>),
+    /// Ask where mail for the mailbox goes, then [`super::Session::recipient_checked`].
+    Recipient(RecipientQuestion),
+    /// Ask for a draft, then [`super::Session::drafted`].
+    Draft(ContentQuestion),
+    /// Send the reply if there is one, let everything up to the end of the content pass through
+    /// [`Incoming::receive`], then [`super::Session::received`].
+    Receive(Option<Reply>, Box<Incoming>),
+    /// Read so many octets and forget them, then send this.
+    Discard(u64, Reply),
+    /// Commit the draft, then [`super::Session::committed`].
+    Commit(Box<Acceptance>),
+}
+
+/// Whether an account may send as somebody.
+#[derive(Debug)]
+pub struct SenderQuestion {
+    pub(super) account: Account,
+    pub(super) mailbox: Mailbox,
+    pub(super) envelope: Envelope,
+}
+
+/// Where mail for somebody goes.
+#[derive(Debug)]
+pub struct RecipientQuestion {
+    pub(super) mailbox: Mailbox,
+}
+
+/// Whether there is room for content.
+#[derive(Debug)]
+pub struct ContentQuestion {
+    pub(super) octets_expected: u64,
+    pub(super) framing: Framing,
+}
+
+/// A message that lacks nothing but its commit.
+pub struct Acceptance {
+    /// Its content.
+    pub draft: Box<dyn Draft>,
+    /// Its envelope and trace.
+    pub delivery: Delivery,
+    /// How many recipients were accepted.
+    pub recipients: usize,
+}
+
+impl SenderQuestion {
+    /// Who is logged in.
+    #[must_use]
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// As whom they want to send.
+    #[must_use]
+    pub const fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+}
+
+impl RecipientQuestion {
+    /// To whom mail shall go.
+    #[must_use]
+    pub const fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+}
+
+impl ContentQuestion {
+    /// About how many octets will come; 0 where the client has not said.
+    #[must_use]
+    pub const fn octets_expected(&self) -> u64 {
+        self.octets_expected
+    }
+}
+
+impl std::fmt::Debug for Acceptance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Acceptance").field("recipients", &self.recipients).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,17 @@
+//! The bare session: no socket, no clock, no store, so whole dialogues take microseconds.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails where it cannot go on"
+)]
+
+mod accounts;
+mod chopping;
+mod failures;
+mod limits;
+mod messages;
+mod scripts;
+mod session;
+mod stored;

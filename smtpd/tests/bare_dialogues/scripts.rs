@@ -1,0 +1,50 @@
+//! Plays every SMTP dialogue.
+
+use std::sync::Arc;
+
+use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, Setting, Transport};
+use mailstack_tests::player::{Chopping, Security, World, play_all};
+use smtpd::Config;
+use smtpd::session::{Kind, Policy};
+
+use crate::accounts::Accounts;
+use crate::session::{BareSession, policy};
+
+/// What the connections of one dialogue share.
+struct BareWorld {
+    kind: Kind,
+    policy: Arc<Policy>,
+    accounts: Arc<Accounts>,
+}
+
+impl World for BareWorld {
+    type Peer = BareSession;
+
+    fn connect(&mut self, security: Security) -> std::io::Result<BareSession> {
+        Ok(BareSession::new(self.kind, Arc::clone(&self.policy), Arc::clone(&self.accounts), security))
+    }
+}
+
+fn world(setting: &Setting, _transport: Transport) -> BareWorld {
+    let clear_login = match setting.clear_login {
+        ClearLogin::Allowed => smtpd::ClearLogin::Loopback,
+        ClearLogin::Never => smtpd::ClearLogin::Never,
+    };
+    let kind = match setting.port {
+        Port::Reception => Kind::Reception,
+        Port::Submission => Kind::Submission,
+        Port::Pop3 => panic!("not a dialogue of SMTP"),
+    };
+    let policy = policy(&Config { clear_login, ..Config::default() });
+    BareWorld { kind, policy, accounts: Arc::new(Accounts::new()) }
+}
+
+#[test]
+fn every_dialogue_goes_as_written() {
+    play_all(Protocol::Smtp, Chopping::Whole, world);
+}
+
+#[test]
+fn every_dialogue_goes_the_same_octet_by_octet() {
+    play_all(Protocol::Smtp, Chopping::Octets, world);
+}

@@ -1,0 +1,263 @@
+//! A session without socket and store: what `connection.rs` does over TCP, done over vectors.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use mailstack_tests::player::{Peer, Received, Security};
+use mailwire::daemon::config::Server;
+use mailwire::line::LineBuffer;
+use mailwire::net::TlsDetails;
+use mailwire::smtp::Reply;
+use smtpd::Config;
+use smtpd::session::{self, Incoming, Kind, Policy, Session, Step, Tls};
+
+use crate::accounts::Accounts;
+use crate::messages::{Messages, now};
+
+/// When every message is accepted: 2025-11-21 22:27:00 UTC.
+const UNIX_SECONDS: u64 = 1_763_764_020;
+
+/// A session and what stands around it.
+pub(crate) struct BareSession {
+    session: Session,
+    accounts: Arc<Accounts>,
+    pub(crate) messages: Messages,
+    input: LineBuffer,
+    output: VecDeque<u8>,
+    expects: Expects,
+}
+
+/// What the next octets from the client are.
+enum Expects {
+    Lines,
+    Content(Box<Incoming>),
+    Discarded(u64, Reply),
+    Tls,
+    Nothing,
+}
+
+impl BareSession {
+    pub(crate) fn new(kind: Kind, policy: Arc<Policy>, accounts: Arc<Accounts>, security: Security) -> Self {
+        let peer = session::Peer {
+            address: "127.0.0.1".parse().unwrap(),
+            local: "127.0.0.1".parse().unwrap(),
+            session: "bare".to_owned(),
+            tls: match security {
+                Security::Clear => Tls::Available,
+                Security::Tls => Tls::Running(tls_details()),
+            },
+        };
+        let session = Session::new(kind, policy, peer);
+        let greeting = session.greeting();
+        let mut bare = Self {
+            session,
+            accounts,
+            messages: Messages::default(),
+            input: LineBuffer::new(),
+            output: VecDeque::new(),
+            expects: Expects::Lines,
+        };
+        bare.say(&greeting);
+        bare
+    }
+
+    fn say(&mut self, reply: &Reply) {
+        let mut octets = Vec::new();
+        reply.encode(&mut octets);
+        self.output.extend(octets);
+    }
+
+    /// Says `octets` and gives everything that the server has said since it was last asked.
+    pub(crate) fn ask(&mut self, octets: impl AsRef<[u8]>) -> String {
+        self.send(octets.as_ref()).unwrap();
+        String::from_utf8(self.output.drain(..).collect()).unwrap()
+    }
+
+    /// The codes of the replies to `octets`.
+    pub(crate) fn codes(&mut self, octets: impl AsRef<[u8]>) -> Vec<u16> {
+        let said = self.ask(octets);
+        let last_lines = said.lines().filter(|line| line.as_bytes()[3] == b' ');
+        last_lines.map(|line| line[..3].parse().unwrap()).collect()
+    }
+
+    /// True once the server would have closed the connection.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.expects, Expects::Nothing)
+    }
+
+    /// Goes on until more must come from the client.
+    fn go_on(&mut self) {
+        loop {
+            let step = match std::mem::replace(&mut self.expects, Expects::Lines) {
+                Expects::Lines => match self.input.next_line(self.session.line_octets_max()) {
+                    Some(line) => self.session.line(&line),
+                    None => return,
+                },
+                Expects::Content(incoming) => match self.content(incoming) {
+                    Some(step) => step,
+                    None => return,
+                },
+                Expects::Discarded(octets, reply) => {
+                    let part = self.input.unread().len().min(usize::try_from(octets).unwrap_or(usize::MAX));
+                    self.input.consume(part);
+                    let left = octets - u64::try_from(part).unwrap();
+                    if left > 0 {
+                        self.expects = Expects::Discarded(left, reply);
+                        return;
+                    }
+                    Step::Reply(reply)
+                }
+                Expects::Tls if self.input.unread().is_empty() => {
+                    self.expects = Expects::Tls;
+                    return;
+                }
+                // RFC 3207 §4.2: what came behind the line in clear is no handshake, and is never read.
+                Expects::Tls | Expects::Nothing => {
+                    self.expects = Expects::Nothing;
+                    return;
+                }
+            };
+            self.carry_out(step);
+        }
+    }
+
+    fn content(&mut self, mut incoming: Box<Incoming>) -> Option<Step> {
+        if self.input.unread().is_empty() && !incoming.is_empty_chunk() {
+            self.expects = Expects::Content(incoming);
+            return None;
+        }
+        let unread = if incoming.is_empty_chunk() { &[] } else { self.input.unread() };
+        let progress = incoming.receive(unread);
+        self.input.consume(progress.consumed);
+        if progress.write
+            && let Some((draft, octets)) = incoming.unwritten()
+        {
+            let result = now(draft.write(octets));
+            incoming.written(result);
+        }
+        if progress.ended {
+            return Some(self.session.received(incoming, UNIX_SECONDS));
+        }
+        self.expects = Expects::Content(incoming);
+        None
+    }
+
+    fn carry_out(&mut self, mut step: Step) {
+        loop {
+            step = match step {
+                Step::Reply(reply) => return self.say(&reply),
+                Step::Close(reply) => {
+                    self.expects = Expects::Nothing;
+                    return self.say(&reply);
+                }
+                Step::StartTls(reply) => {
+                    self.expects = Expects::Tls;
+                    return self.say(&reply);
+                }
+                Step::Receive(reply, incoming) => {
+                    if let Some(reply) = reply {
+                        self.say(&reply);
+                    }
+                    self.expects = Expects::Content(incoming);
+                    return;
+                }
+                Step::Discard(octets, reply) => {
+                    self.expects = Expects::Discarded(octets, reply);
+                    return;
+                }
+                Step::Authenticate(credentials) => {
+                    let account =
+                        self.accounts.authenticate(&credentials.login, credentials.password.expose());
+                    self.session.authenticated(account)
+                }
+                Step::Sender(question) => {
+                    let answer = self.accounts.may_send_as(question.account(), question.mailbox());
+                    self.session.sender_checked(question, &answer)
+                }
+                Step::Recipient(question) => {
+                    let answer = self.accounts.recipient(question.mailbox());
+                    self.session.recipient_checked(question, answer)
+                }
+                Step::Draft(question) => {
+                    let draft = self.messages.draft();
+                    self.session.drafted(question, draft)
+                }
+                Step::Commit(acceptance) => {
+                    let result = now(acceptance.draft.commit(acceptance.delivery));
+                    self.session.committed(result)
+                }
+            };
+        }
+    }
+}
+
+/// What `mail.example.test` allows.
+pub(crate) fn policy(config: &Config) -> Arc<Policy> {
+    let server =
+        Server { hostname: "mail.example.test".to_owned(), domains: vec!["example.test".to_owned()] };
+    Arc::new(Policy::new(config, &server).unwrap())
+}
+
+fn tls_details() -> TlsDetails {
+    TlsDetails { version: "TLS1.3", cipher: "TLS13_AES_256_GCM_SHA384".to_owned() }
+}
+
+impl Peer for BareSession {
+    fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.input.extend(octets);
+        self.go_on();
+        Ok(())
+    }
+
+    fn receive_line(&mut self) -> io::Result<Received> {
+        if let Some(end) = self.output.iter().position(|&octet| octet == b'\n') {
+            return Ok(Received::Line(self.output.drain(..=end).collect()));
+        }
+        Ok(match self.expects {
+            Expects::Nothing => Received::Closed,
+            Expects::Lines | Expects::Content(_) | Expects::Discarded(..) | Expects::Tls => Received::Nothing,
+        })
+    }
+
+    fn start_tls(&mut self) -> io::Result<()> {
+        match self.expects {
+            Expects::Tls => {
+                self.session.tls_started(tls_details());
+                self.expects = Expects::Lines;
+                Ok(())
+            }
+            Expects::Nothing => Err(io::ErrorKind::ConnectionReset.into()),
+            Expects::Lines | Expects::Content(_) | Expects::Discarded(..) => {
+                Err(io::ErrorKind::InvalidData.into())
+            }
+        }
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        self.expects = Expects::Nothing;
+        Ok(())
+    }
+}
+
+/// A session of the default policy in which EHLO has been said.
+pub(crate) fn reception() -> BareSession {
+    greeted(Kind::Reception, &Config::default(), Accounts::new())
+}
+
+/// A session of the default policy within TLS in which alice has logged in.
+pub(crate) fn submission() -> BareSession {
+    let mut session = greeted(Kind::Submission, &Config::default(), Accounts::new());
+    assert_eq!(session.codes(LOGIN), [235]);
+    session
+}
+
+/// A session in which EHLO has been said.
+pub(crate) fn greeted(kind: Kind, config: &Config, accounts: Accounts) -> BareSession {
+    let mut session = BareSession::new(kind, policy(config), Arc::new(accounts), Security::Tls);
+    assert_eq!(session.codes("EHLO client.example.org\r\n"), [220, 250]);
+    session
+}
+
+/// Alice logs in.
+pub(crate) const LOGIN: &str = "AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABwdy1hbGljZQ==\r\n";
