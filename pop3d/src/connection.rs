@@ -1,0 +1,558 @@
+//! One connection from its greeting to its end: the only place where session, socket and store meet.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use mailstore::{Account, Directory, Lease, MaildropError, Maildrops, Unavailable};
+use mailwire::cause::chain;
+use mailwire::clock;
+use mailwire::daemon::login;
+use mailwire::escape::escaped;
+use mailwire::line::Line;
+use mailwire::net::{Connection, ReadError, TlsError};
+use mailwire::pop3::Reply;
+use mailwire::sasl::Credentials;
+use thiserror::Error;
+use tracing::{Instrument, Span, debug, field, info, info_span, warn};
+
+use crate::session::{
+    Answer, Authorization, AuthorizationStep, Listing, Login, Offer, Progress, Range, Retrieval, Stls, Terms,
+    Transaction, TransactionStep,
+};
+use crate::{ClearLogin, Config, Shared};
+
+/// What all connections of a service share.
+pub(crate) struct Context {
+    directory: Arc<dyn Directory>,
+    maildrops: Arc<dyn Maildrops>,
+    hostname: String,
+    clear_login: ClearLogin,
+    terms: Terms,
+    lease_wait: Duration,
+    begun_at: u64,
+    sessions: AtomicU64,
+}
+
+impl Context {
+    /// What the configuration and the process give.
+    pub(crate) fn new(config: &Config, shared: &Shared) -> Self {
+        Self {
+            directory: Arc::clone(&shared.store.directory),
+            maildrops: Arc::clone(&shared.store.maildrops),
+            hostname: shared.server.hostname.clone(),
+            clear_login: config.clear_login,
+            terms: Terms {
+                primary_domain: shared.server.domains.first().map_or("", String::as_str).into(),
+                errors_max: config.errors_max,
+                login_failures_max: config.login_failures_max,
+            },
+            lease_wait: Duration::from_secs(config.lease_wait_seconds),
+            begun_at: clock::unix_seconds(),
+            sessions: AtomicU64::new(0),
+        }
+    }
+
+    /// A name for the next session that no other one in the log has.
+    fn session_name(&self) -> String {
+        format!("p{:x}-{:x}", self.begun_at, self.sessions.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What the connection can offer before login.
+    fn offer(&self, connection: &Connection) -> Offer {
+        if connection.tls().is_some() {
+            return Offer::TLS;
+        }
+        let clear_is_allowed = self.clear_login.allows(connection.peer().ip());
+        let login = if clear_is_allowed { Login::Allowed } else { Login::NeedsTls };
+        let stls = if connection.can_start_tls() { Stls::Offered } else { Stls::Unavailable };
+        Offer { login, stls }
+    }
+}
+
+/// Why a session ended otherwise than by its own last reply. Nothing was deleted then.
+#[derive(Debug, Error)]
+enum Interrupted {
+    /// The peer has gone, or was silent for too long.
+    #[error(transparent)]
+    Read(ReadError),
+    /// The peer has gone, or took nothing for too long.
+    #[error("sending to the peer failed")]
+    Write(#[source] ReadError),
+    /// TLS did not begin.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The store failed in the middle of a message: only closing can tell the client (RFC 1939 §3 knows no other
+    /// end of a multi-line reply than its dot).
+    #[error("the store could not read the rest of a message")]
+    Retrieval(#[source] MaildropError),
+    /// The store ended a message before its size.
+    #[error("a message ended at octet {offset}, before its size")]
+    Short {
+        /// Where it ended.
+        offset: u64,
+    },
+}
+
+/// What a session did, for the log.
+#[derive(Debug, Default)]
+struct Tally {
+    retrieved: u64,
+    octets: u64,
+    deleted: usize,
+}
+
+/// Serves one connection from the greeting to its end.
+pub(crate) fn serve(
+    connection: Connection,
+    context: Arc<Context>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let span = info_span!(
+        "session",
+        peer = %connection.peer(),
+        session = context.session_name(),
+        account = field::Empty,
+    );
+    let mut session = Session { connection, context, tally: Tally::default() };
+    let life = async move {
+        let end = session.converse().await;
+        session.log_end(&end);
+        if may_say_goodbye(&end) {
+            session.connection.close().await;
+        }
+    };
+    life.instrument(span)
+}
+
+/// True where the peer may still be there to read what is queued; otherwise dropping the connection closes it.
+const fn may_say_goodbye(end: &Result<(), Interrupted>) -> bool {
+    match end {
+        Ok(()) | Err(Interrupted::Read(ReadError::Closed | ReadError::TimedOut(_) | ReadError::Shutdown)) => {
+            true
+        }
+        Err(
+            Interrupted::Read(ReadError::Io(_))
+            | Interrupted::Write(_)
+            | Interrupted::Tls(_)
+            | Interrupted::Retrieval(_)
+            | Interrupted::Short { .. },
+        ) => false,
+    }
+}
+
+/// One connection being served.
+struct Session {
+    connection: Connection,
+    context: Arc<Context>,
+    tally: Tally,
+}
+
+impl Session {
+    /// The one line that a session leaves in the log.
+    fn log_end(&self, end: &Result<(), Interrupted>) {
+        let Tally { retrieved, octets, deleted } = self.tally;
+        let end = end.as_ref().map_or_else(|interruption| chain(interruption), |()| "closed".to_owned());
+        info!(retrieved, octets, deleted, end, "session ended");
+    }
+
+    /// AUTHORIZATION, then TRANSACTION; the last reply is queued when it returns, and the maildrop given back, so
+    /// that who reads the reply finds the maildrop free.
+    async fn converse(&mut self) -> Result<(), Interrupted> {
+        self.reply(&Authorization::greeting(&self.context.hostname));
+        match self.authorize().await? {
+            Some(transaction) => self.transact(transaction).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The AUTHORIZATION state; `None` where it ended the session.
+    async fn authorize(&mut self) -> Result<Option<Transaction>, Interrupted> {
+        let offer = self.context.offer(&self.connection);
+        let mut authorization = Authorization::new(offer, &self.context.terms);
+        loop {
+            let line = self.read_line(authorization.line_octets_max()).await?;
+            let mut next = Some(authorization.line(&line));
+            while let Some(step) = next {
+                next = match step {
+                    AuthorizationStep::Answer(answer) => {
+                        self.answer(&answer);
+                        None
+                    }
+                    AuthorizationStep::Verify(credentials) => {
+                        Some(authorization.verified(self.verify(&credentials).await))
+                    }
+                    AuthorizationStep::Lease(account) => {
+                        Some(authorization.leased(self.lease(&account).await))
+                    }
+                    AuthorizationStep::StartTls(reply) => {
+                        self.reply(&reply);
+                        self.connection.accept_tls().await?;
+                        authorization.tls_begun();
+                        None
+                    }
+                    AuthorizationStep::Begin(reply, transaction) => {
+                        self.reply(&reply);
+                        return Ok(Some(transaction));
+                    }
+                    AuthorizationStep::Close(reply) => {
+                        self.reply(&reply);
+                        return Ok(None);
+                    }
+                };
+            }
+        }
+    }
+
+    /// The TRANSACTION state, and UPDATE at its end.
+    async fn transact(&mut self, mut transaction: Transaction) -> Result<(), Interrupted> {
+        loop {
+            let line = self.read_line(transaction.line_octets_max()).await?;
+            let mut next = Some(transaction.line(&line));
+            while let Some(step) = next {
+                next = match step {
+                    TransactionStep::Answer(answer) => {
+                        self.answer(&answer);
+                        None
+                    }
+                    TransactionStep::List(listing) => {
+                        self.list(&mut transaction, listing).await?;
+                        None
+                    }
+                    TransactionStep::Retrieve(retrieval) => {
+                        self.retrieve(&mut transaction, retrieval).await?
+                    }
+                    TransactionStep::Expunge(indices) => Some(self.expunge(&mut transaction, &indices).await),
+                    TransactionStep::Close(reply) => {
+                        self.reply(&reply);
+                        return Ok(());
+                    }
+                };
+            }
+        }
+    }
+
+    /// Who is this?
+    async fn verify(&self, credentials: &Credentials) -> Result<Option<Account>, Unavailable> {
+        let Credentials { login, password } = credentials;
+        let answer = self.context.directory.authenticate(login, password).await;
+        match &answer {
+            Ok(Some(account)) => {
+                Span::current().record("account", escaped(account.address.to_string().as_bytes()));
+            }
+            Ok(None) => {
+                info!(login = login::shown(login), "login failed");
+            }
+            Err(error) => warn!(reason = chain(error), "login deferred"),
+        }
+        answer
+    }
+
+    /// May they have the maildrop?
+    async fn lease(&self, account: &Account) -> Result<Box<dyn Lease>, MaildropError> {
+        let answer = self.context.maildrops.lease(account.maildrop, self.context.lease_wait).await;
+        if let Err(error) = &answer {
+            info!(reason = chain(error), "login deferred");
+        }
+        answer
+    }
+
+    /// LIST or UIDL, in pieces.
+    async fn list(&mut self, transaction: &mut Transaction, mut listing: Listing) -> Result<(), Interrupted> {
+        while transaction.list(&mut listing, self.connection.output()) == Progress::More {
+            self.relieve().await?;
+        }
+        Ok(())
+    }
+
+    /// RETR or TOP, in pieces. Where the store fails before the first one, the session says how to go on.
+    async fn retrieve(
+        &mut self,
+        transaction: &mut Transaction,
+        mut retrieval: Retrieval,
+    ) -> Result<Option<TransactionStep>, Interrupted> {
+        while let Some(Range { index, offset, octets_max }) = retrieval.wanted() {
+            // What is queued leaves before more is read, so a client that does not read costs one queue.
+            self.relieve().await?;
+            match transaction.lease().read(index, offset, octets_max).await {
+                Ok(content) if content.is_empty() => {
+                    warn!(index, offset, octets_max, "a message ended before its size");
+                    return Err(Interrupted::Short { offset });
+                }
+                Ok(content) => retrieval.piece(&content, self.connection.output()),
+                Err(error) if retrieval.has_begun() => {
+                    warn!(reason = chain(&error), "retrieval broken off");
+                    return Err(Interrupted::Retrieval(error));
+                }
+                Err(error) => {
+                    warn!(reason = chain(&error), "retrieval deferred");
+                    return Ok(Some(transaction.unreadable(&error)));
+                }
+            }
+        }
+        self.tally.retrieved += 1;
+        self.tally.octets = self.tally.octets.saturating_add(retrieval.octets());
+        retrieval.finish(self.connection.output());
+        Ok(None)
+    }
+
+    /// The UPDATE state: all deletions in one commit.
+    async fn expunge(&mut self, transaction: &mut Transaction, indices: &[usize]) -> TransactionStep {
+        let answer = transaction.lease().expunge(indices).await;
+        match &answer {
+            Ok(()) => self.tally.deleted = indices.len(),
+            Err(error) => warn!(reason = chain(error), "deletion failed"),
+        }
+        transaction.expunged(&answer)
+    }
+
+    async fn read_line(&mut self, octets_max: usize) -> Result<Line, Interrupted> {
+        self.connection.read_line(octets_max).await.map_err(Interrupted::Read)
+    }
+
+    /// Queues a reply.
+    fn reply(&mut self, reply: &Reply) {
+        debug!(?reply, "reply");
+        reply.encode(self.connection.output());
+    }
+
+    /// Queues an answer.
+    fn answer(&mut self, answer: &Answer) {
+        debug!(?answer, "answer");
+        answer.encode(self.connection.output());
+    }
+
+    /// Sends what is queued where that has become much.
+    async fn relieve(&mut self) -> Result<(), Interrupted> {
+        if self.connection.wants_flush() {
+            self.connection.flush().await.map_err(Interrupted::Write)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use mailwire::net::{ConnectionLimits, Shutdown, ShutdownTrigger};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::memory::{Memory, Trouble};
+
+    /// Far longer than any test takes.
+    const AGES: Duration = Duration::from_hours(1);
+    /// A deadline that a test waits for.
+    const SOON: Duration = Duration::from_millis(30);
+    const PATIENT: ConnectionLimits = ConnectionLimits {
+        handshake: AGES,
+        idle: AGES,
+        command: AGES,
+        content_idle: AGES,
+        content_octets_per_second_min: 1,
+        write: AGES,
+        drain: AGES,
+    };
+    const LOGIN: &[u8] = b"USER alice@example.test\r\nPASS pw-alice\r\n";
+
+    /// A client, and the server's end of its connection being served.
+    struct Served {
+        client: TcpStream,
+        server: JoinHandle<()>,
+        trigger: ShutdownTrigger,
+    }
+
+    impl Served {
+        async fn new(memory: &Memory, clear_login: ClearLogin, limits: ConnectionLimits) -> Self {
+            let context = Arc::new(Context {
+                directory: Arc::new(memory.clone()),
+                maildrops: Arc::new(memory.clone()),
+                hostname: "mail.example.test".to_owned(),
+                clear_login,
+                terms: Terms { primary_domain: "example.test".into(), errors_max: 20, login_failures_max: 5 },
+                lease_wait: Duration::ZERO,
+                begun_at: 0,
+                sessions: AtomicU64::new(0),
+            });
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let (trigger, shutdown) = Shutdown::new();
+            let server = tokio::spawn(serve(Connection::server(stream, None, limits, shutdown), context));
+            Self { client, server, trigger }
+        }
+
+        async fn logged_in(memory: &Memory) -> Self {
+            let mut served = Self::new(memory, ClearLogin::Loopback, PATIENT).await;
+            served.say(LOGIN).await;
+            served.lines(3).await;
+            served
+        }
+
+        async fn say(&mut self, octets: &[u8]) {
+            self.client.write_all(octets).await.unwrap();
+        }
+
+        /// The next lines that the server says.
+        async fn lines(&mut self, count: usize) -> String {
+            let mut lines = String::new();
+            while lines.matches('\n').count() < count {
+                lines.push(char::from(self.client.read_u8().await.unwrap()));
+            }
+            lines
+        }
+
+        /// All that the server says until it closes; its task has ended then.
+        async fn rest(mut self) -> String {
+            let mut rest = Vec::new();
+            // A reset is an end as well.
+            let _ = self.client.read_to_end(&mut rest).await;
+            drop(self.client);
+            self.server.await.unwrap();
+            String::from_utf8(rest).unwrap()
+        }
+    }
+
+    fn memory() -> Memory {
+        let memory = Memory::default();
+        memory.deliver("alice", b"Subject: one\r\n\r\n.dot\r\n");
+        memory.deliver("alice", &b"a: b\r\n".repeat(40_000));
+        memory
+    }
+
+    #[tokio::test]
+    async fn a_whole_session_may_come_in_one_write() {
+        let memory = memory();
+        let mut served = Served::new(&memory, ClearLogin::Loopback, PATIENT).await;
+        served.say(LOGIN).await;
+        served.say(b"STAT\r\nUIDL\r\nTOP 1 0\r\nRETR 1\r\nRETR 2\r\nDELE 1\r\nQUIT\r\n").await;
+        let said = served.rest().await;
+        let replies: Vec<&str> = said.lines().filter(|line| line.starts_with('+')).collect();
+        assert_eq!(replies.len(), 10, "{replies:?}");
+        assert_eq!(replies[3], "+OK 2 240022");
+        assert!(said.contains("+OK 22 octets\r\nSubject: one\r\n\r\n..dot\r\n.\r\n+OK 240000 octets\r\n"));
+        assert_eq!(said.matches("a: b\r\n").count(), 40_000);
+        assert!(said.ends_with("+OK Goodbye, 1 message deleted\r\n"));
+        assert_eq!(memory.messages("alice").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_reads_the_reply_to_quit_finds_the_maildrop_free() {
+        let memory = memory();
+        for _ in 0..20 {
+            let mut served = Served::logged_in(&memory).await;
+            assert!(memory.is_leased("alice"));
+            served.say(b"QUIT\r\n").await;
+            assert!(served.lines(1).await.starts_with("+OK"));
+            assert!(!memory.is_leased("alice"));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_goes_without_quit_leaves_everything_as_it_was() {
+        let memory = memory();
+        let mut served = Served::logged_in(&memory).await;
+        served.say(b"DELE 1\r\n").await;
+        served.lines(1).await;
+        drop(served.client);
+        served.server.await.unwrap();
+        assert!(!memory.is_leased("alice"));
+        assert_eq!(memory.messages("alice").len(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_drain_ends_an_idle_session_and_deletes_nothing() {
+        let memory = memory();
+        let mut served = Served::logged_in(&memory).await;
+        served.say(b"DELE 1\r\n").await;
+        served.lines(1).await;
+        served.trigger.trigger();
+        assert_eq!(served.rest().await, "");
+        assert_eq!(memory.messages("alice").len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_silent_client_is_let_go_without_a_word() {
+        let limits = ConnectionLimits { idle: SOON, ..PATIENT };
+        let mut served = Served::new(&memory(), ClearLogin::Loopback, limits).await;
+        assert!(served.lines(1).await.starts_with("+OK "));
+        assert_eq!(served.rest().await, "");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_let_go_and_its_maildrop_free() {
+        let memory = Memory::default();
+        memory.deliver("alice", &vec![b'x'; 32 << 20]);
+        let limits = ConnectionLimits { write: SOON, ..PATIENT };
+        let mut served = Served::new(&memory, ClearLogin::Loopback, limits).await;
+        served.say(LOGIN).await;
+        served.say(b"RETR 1\r\n").await;
+        served.server.await.unwrap();
+        assert!(!memory.is_leased("alice"));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_cannot_be_read_to_its_end_has_no_final_dot() {
+        let memory = memory();
+        memory.trouble(Trouble::ReadingFrom(1));
+        let mut served = Served::logged_in(&memory).await;
+        served.say(b"RETR 2\r\nSTAT\r\n").await;
+        let said = served.rest().await;
+        assert!(!said.contains("\r\n.\r\n") && !said.contains("+OK 2 "));
+    }
+
+    #[tokio::test]
+    async fn trouble_in_the_store_is_told_and_nothing_is_lost() {
+        for (trouble, commands) in [
+            (Trouble::Directory, LOGIN),
+            (Trouble::Leases, LOGIN),
+            (Trouble::ReadingFrom(0), b"RETR 1\r\n"),
+            (Trouble::Expunging, b"DELE 1\r\nQUIT\r\n"),
+        ] {
+            let memory = memory();
+            let mut served = match trouble {
+                Trouble::Directory | Trouble::Leases => {
+                    Served::new(&memory, ClearLogin::Loopback, PATIENT).await
+                }
+                Trouble::ReadingFrom(_) | Trouble::Expunging => Served::logged_in(&memory).await,
+            };
+            memory.trouble(trouble);
+            served.say(commands).await;
+            served.client.shutdown().await.unwrap();
+            let said = served.rest().await;
+            assert!(said.lines().last().unwrap().starts_with("-ERR [SYS/TEMP] "), "{trouble:?}: {said}");
+            assert_eq!(memory.messages("alice").len(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listing_of_very_many_messages_comes_whole() {
+        let memory = Memory::default();
+        for _ in 0..25_000 {
+            memory.deliver("alice", b"a: b\r\n");
+        }
+        let mut served = Served::logged_in(&memory).await;
+        served.say(b"UIDL\r\nLIST\r\nQUIT\r\n").await;
+        let said = served.rest().await;
+        assert_eq!(said.lines().count(), 2 * 25_002 + 1);
+        assert!(said.contains("\r\n25000 6\r\n.\r\n+OK "));
+    }
+
+    #[tokio::test]
+    async fn login_without_tls_needs_to_be_allowed() {
+        let mut served = Served::new(&memory(), ClearLogin::Never, PATIENT).await;
+        served.say(LOGIN).await;
+        let said = served.lines(3).await;
+        assert_eq!(said.matches("-ERR ").count(), 2, "{said}");
+    }
+
+    #[test]
+    fn an_idle_session_costs_little_memory() {
+        const fn octets<F: Future>(_: fn(Connection, Arc<Context>) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(octets(serve) <= 2048, "{} octets", octets(serve));
+    }
+}

@@ -1,0 +1,62 @@
+//! The program `pop3d`: configuration, log, store, TLS, service, drain.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use mailwire::cause::chain;
+use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
+use mailwire::daemon::{log, process, serving, signals};
+use mailwire::net::{Certificates, ServerTls};
+use pop3d::{Service, Shared};
+use tracing::{error, info};
+
+/// Serves maildrops over POP3.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    signals::restrict_file_access();
+    match run(&arguments.config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Where the configuration is wrong, nobody has said yet how to log.
+            log::start(&Log::default().filter);
+            error!(reason = chain(&*failure), "pop3d cannot serve");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// From the configuration to the end of the drain.
+async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
+    let file = ConfigFile::read(path, &TABLES)?;
+    log::start(&file.table::<Log>("log")?.filter);
+    let open_files_max = process::raise_open_files_limit();
+    let config = file.table::<pop3d::Config>("pop3")?;
+    let server = file.table::<Server>("server")?;
+    let tls = file.table::<Tls>("tls")?;
+    let certificates = Certificates::load(&tls.certificate, &tls.key)?;
+    let store = mailstore::open(file.table("store")?).await?;
+    let shared =
+        Shared { server, tls: Some(ServerTls::new(Arc::clone(&certificates))), store: store.clone() };
+    let service = Service::bind(&config, &shared)?;
+    drop(shared);
+    serving::until_drained(&certificates, |shutdown| {
+        let pop3d::Addresses { pop3, pop3s } = service.addresses();
+        info!(?pop3, ?pop3s, open_files_max, "pop3d serves");
+        service.run(shutdown)
+    })
+    .await?;
+    store.close().await;
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! Which messages of a maildrop are marked as deleted: one bit each, and no memory before the first mark.
+
+/// Bits of one word.
+const WORD_BITS: usize = 64;
+
+/// Marks, by position in the maildrop.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Deletions {
+    words: Vec<u64>,
+    count: usize,
+    octets: u64,
+}
+
+impl Deletions {
+    /// Marks the message at `index`, which has `octets`; twice is once.
+    pub(super) fn mark(&mut self, index: usize, octets: u64) {
+        let word = index / WORD_BITS;
+        if self.words.len() <= word {
+            self.words.resize(word + 1, 0);
+        }
+        if let Some(bits) = self.words.get_mut(word)
+            && *bits & bit(index) == 0
+        {
+            *bits |= bit(index);
+            self.count += 1;
+            self.octets = self.octets.saturating_add(octets);
+        }
+    }
+
+    /// True where the message at `index` is marked.
+    pub(super) fn contains(&self, index: usize) -> bool {
+        self.words.get(index / WORD_BITS).is_some_and(|bits| bits & bit(index) != 0)
+    }
+
+    /// How many are marked.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The octets of all that are marked.
+    pub(super) const fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// The marked positions, in order.
+    pub(super) fn indices(&self) -> Vec<usize> {
+        (0..self.words.len() * WORD_BITS).filter(|index| self.contains(*index)).collect()
+    }
+
+    /// Takes all marks away.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// The bit of `index` in its word.
+const fn bit(index: usize) -> u64 {
+    1 << (index % WORD_BITS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn without_marks_there_is_nothing() {
+        let deletions = Deletions::default();
+        assert!(!deletions.contains(0));
+        assert!(!deletions.contains(usize::MAX));
+        assert!(deletions.indices().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn marks_behave_as_a_set(marks in prop::collection::vec((0_usize..300, 1_u64..9), 0..80)) {
+            let mut deletions = Deletions::default();
+            let mut set = BTreeMap::new();
+            for (index, octets) in marks {
+                deletions.mark(index, octets);
+                set.entry(index).or_insert(octets);
+            }
+            prop_assert_eq!(deletions.count(), set.len());
+            prop_assert_eq!(deletions.octets(), set.values().sum::<u64>());
+            prop_assert_eq!(deletions.indices(), set.keys().copied().collect::<Vec<_>>());
+            deletions.clear();
+            prop_assert!(deletions.indices().is_empty());
+            prop_assert_eq!((deletions.count(), deletions.octets()), (0, 0));
+        }
+    }
+}

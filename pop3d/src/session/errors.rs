@@ -1,0 +1,47 @@
+//! The error limit: a client that only sends what is wrong is let go.
+
+/// Errors that a session may still make.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Errors {
+    left: u32,
+}
+
+/// Whether an error was one too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// More may follow.
+    Left,
+    /// That was the last one.
+    Exhausted,
+}
+
+impl Errors {
+    /// The error number `errors_max` is the last.
+    pub(super) const fn new(errors_max: u32) -> Self {
+        Self { left: errors_max }
+    }
+
+    /// Counts one.
+    pub(super) const fn count(&mut self) -> Patience {
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 { Patience::Exhausted } else { Patience::Left }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_error_exhausts_the_patience() {
+        let mut errors = Errors::new(3);
+        assert_eq!([errors.count(), errors.count(), errors.count()], {
+            [Patience::Left, Patience::Left, Patience::Exhausted]
+        });
+    }
+
+    #[test]
+    fn a_limit_of_nothing_means_the_first_error() {
+        assert_eq!(Errors::new(0).count(), Patience::Exhausted);
+    }
+}

@@ -1,0 +1,312 @@
+//! RETR and TOP (RFC 1939 §5 and §7): a message on its way from the store to the client, a piece at a time.
+
+use mailstore::Entry;
+use mailwire::dot::Stuffer;
+use mailwire::pop3::Reply;
+
+use crate::replies;
+
+/// Octets of a message that are read at one time.
+const PIECE_OCTETS_MAX: u64 = 64 << 10;
+/// Octets that may come on top of the last piece, so that the end of a message is not a tiny piece of its own and
+/// `CRLF.CRLF` leaves in one write (node-pop3 takes every chunk for a whole reply).
+const LAST_PIECE_EXTRA_OCTETS_MAX: u64 = 2 << 10;
+
+/// What to read next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Which message.
+    pub index: usize,
+    /// From where.
+    pub offset: u64,
+    /// At most how much.
+    pub octets_max: usize,
+}
+
+/// Where a message is cut.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    /// At its end, or at the end of its header section.
+    AtEnd,
+    /// Behind so many more lines of its body.
+    BehindLines { left: u64, body_offset: u64, previous: u8 },
+}
+
+/// A message, or its top, on its way out.
+#[derive(Debug)]
+pub struct Retrieval {
+    index: usize,
+    status: Reply,
+    offset: u64,
+    end: u64,
+    cut: Cut,
+    stuffer: Stuffer,
+    begun: bool,
+}
+
+impl Retrieval {
+    /// RETR.
+    pub(super) fn whole(index: usize, entry: &Entry) -> Self {
+        Self {
+            index,
+            status: replies::message_follows(entry.octets),
+            offset: 0,
+            end: entry.octets,
+            cut: Cut::AtEnd,
+            stuffer: Stuffer::new(),
+            begun: false,
+        }
+    }
+
+    /// TOP: the header section with its blank line, and `lines` lines of the body (RFC 1939 §7).
+    pub(super) fn top(index: usize, entry: &Entry, lines: u64) -> Self {
+        let body_octets = entry.octets.saturating_sub(entry.header_octets);
+        let whole = Self { status: replies::top_follows(), ..Self::whole(index, entry) };
+        if lines == 0 {
+            return Self { end: entry.header_octets.min(entry.octets), ..whole };
+        }
+        // A line has two octets at least, so there are not that many lines: fetchmail's `TOP n 99999999`, which
+        // stands for RETR, needs no counting.
+        if lines >= body_octets {
+            return whole;
+        }
+        let cut = Cut::BehindLines { left: lines, body_offset: entry.header_octets, previous: 0 };
+        Self { cut, ..whole }
+    }
+
+    /// What to read next; `None` when all is there, and [`Self::finish`] is due.
+    #[must_use]
+    pub fn wanted(&self) -> Option<Range> {
+        let left = self.end.saturating_sub(self.offset);
+        if left == 0 {
+            return None;
+        }
+        let octets =
+            if left <= PIECE_OCTETS_MAX + LAST_PIECE_EXTRA_OCTETS_MAX { left } else { PIECE_OCTETS_MAX };
+        let octets_max = usize::try_from(octets).unwrap_or(usize::MAX);
+        Some(Range { index: self.index, offset: self.offset, octets_max })
+    }
+
+    /// True where something was written; after that a failure can only be shown by closing the connection.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Octets of the message written so far, stuffed dots not counted.
+    #[must_use]
+    pub const fn octets(&self) -> u64 {
+        self.offset
+    }
+
+    /// Appends `content`, which was read as [`Self::wanted`] said, to `output`; the status line comes before it.
+    pub fn piece(&mut self, content: &[u8], output: &mut Vec<u8>) {
+        // One allocation for the usual message: few of its lines begin with a dot.
+        output.reserve(content.len() + content.len() / 64 + 128);
+        self.begin(output);
+        let octets = self.octets_before_cut(content);
+        let (content, _) = content.split_at(octets);
+        self.stuffer.stuff(content, output);
+        self.offset = self.offset.saturating_add(to_u64(octets));
+        if let Cut::BehindLines { left: 0, .. } = self.cut {
+            self.end = self.offset;
+        }
+    }
+
+    /// Appends the final dot to `output`.
+    pub fn finish(mut self, output: &mut Vec<u8>) {
+        self.begin(output);
+        self.stuffer.finish(output);
+    }
+
+    /// Writes the status line, once.
+    fn begin(&mut self, output: &mut Vec<u8>) {
+        if !self.begun {
+            self.begun = true;
+            self.status.encode(output);
+        }
+    }
+
+    /// How much of `content` is to be sent; counts the lines of the body in it.
+    fn octets_before_cut(&mut self, content: &[u8]) -> usize {
+        let left_to_end = usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let content = content.get(..left_to_end).unwrap_or(content);
+        let Cut::BehindLines { left, body_offset, previous } = &mut self.cut else {
+            return content.len();
+        };
+        let header_octets = usize::try_from(body_offset.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        for (position, octet) in content.iter().enumerate().skip(header_octets) {
+            // Only CRLF ends a line: a bare LF in an old message is content.
+            if *octet == b'\n' && *previous == b'\r' {
+                *left -= 1;
+                if *left == 0 {
+                    return position + 1;
+                }
+            }
+            *previous = *octet;
+        }
+        content.len()
+    }
+}
+
+/// A length as the store counts.
+fn to_u64(octets: usize) -> u64 {
+    u64::try_from(octets).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use mailstore::UniqueId;
+    use mailwire::dot::Unstuffer;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(header: &[u8], body: &[u8]) -> Entry {
+        Entry {
+            unique_id: UniqueId([0; 16]),
+            octets: to_u64(header.len() + body.len()),
+            header_octets: to_u64(header.len()),
+            received_at: 0,
+        }
+    }
+
+    /// What goes over the wire for `content`, which the store hands out in pieces of at most `octets_max`.
+    fn sent(mut retrieval: Retrieval, content: &[u8], octets_max: usize) -> Vec<u8> {
+        let mut output = Vec::new();
+        while let Some(range) = retrieval.wanted() {
+            let offset = usize::try_from(range.offset).unwrap();
+            let end = content.len().min(offset + range.octets_max.min(octets_max));
+            retrieval.piece(&content[offset..end], &mut output);
+        }
+        retrieval.finish(&mut output);
+        output
+    }
+
+    /// The content behind the status line, as a client understands it.
+    fn understood(sent: &[u8]) -> Vec<u8> {
+        let status_octets = sent.iter().position(|octet| *octet == b'\n').unwrap() + 1;
+        assert!(sent.starts_with(b"+OK ") && sent[..status_octets].ends_with(b"\r\n"));
+        let mut content = Vec::new();
+        let unstuffed = Unstuffer::new().unstuff(&sent[status_octets..], &mut content);
+        assert!(unstuffed.ended);
+        assert_eq!(unstuffed.consumed, sent.len() - status_octets);
+        content
+    }
+
+    /// The first `lines` lines of `body`, found the slow way.
+    fn first_lines(body: &[u8], lines: usize) -> &[u8] {
+        let ends = body.windows(2).enumerate().filter(|(_, octets)| *octets == b"\r\n");
+        match lines {
+            0 => &[],
+            _ => ends.map(|(position, _)| position + 2).nth(lines - 1).map_or(body, |end| &body[..end]),
+        }
+    }
+
+    /// A line as mail has them, and as it should not: dots in front, nothing, NUL, bare CR and LF.
+    fn line() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            Just(Vec::new()),
+            Just(b".".to_vec()),
+            Just(b"..".to_vec()),
+            "\\.{0,3}[a-z]{1,20}".prop_map(String::into_bytes),
+            prop::collection::vec(prop::sample::select(b"\0\r\n.a\xff".to_vec()), 1..8),
+        ]
+    }
+
+    fn lines() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(line(), 0..12)
+            .prop_map(|lines| lines.into_iter().flat_map(|line| [line, b"\r\n".to_vec()].concat()).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn a_whole_message_is_understood_as_it_is_stored(content in lines(), octets_max in 1_usize..40) {
+            let retrieval = Retrieval::whole(3, &entry(&content, b""));
+            let sent = sent(retrieval, &content, octets_max);
+            let status = format!("+OK {} octets\r\n", content.len());
+            prop_assert!(sent.starts_with(status.as_bytes()));
+            prop_assert_eq!(understood(&sent), content);
+        }
+
+        #[test]
+        fn a_top_is_the_header_section_and_so_many_lines(
+            body in lines(),
+            lines in 0_usize..15,
+            octets_max in 1_usize..40,
+        ) {
+            let header = b"Subject: top\r\n.x: y\r\n\r\n";
+            let content = [header.as_slice(), &body].concat();
+            let retrieval = Retrieval::top(3, &entry(header, &body), to_u64(lines));
+            let expected = [header.as_slice(), first_lines(&body, lines)].concat();
+            prop_assert_eq!(understood(&sent(retrieval, &content, octets_max)), expected);
+        }
+
+        #[test]
+        fn a_top_of_many_lines_is_the_whole_message(body in lines(), more in 0_u64..9) {
+            let header = b"Subject: top\r\n\r\n";
+            let content = [header.as_slice(), &body].concat();
+            let entry = entry(header, &body);
+            let top = Retrieval::top(3, &entry, to_u64(body.len()) + more + 1);
+            let whole = Retrieval::whole(3, &entry);
+            prop_assert_eq!(
+                understood(&sent(top, &content, usize::MAX)),
+                understood(&sent(whole, &content, usize::MAX))
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_without_body_has_a_top_that_is_all_of_it() {
+        for content in [&b"Subject: x\r\n\r\n"[..], b"Subject: x\r\n", b""] {
+            for lines in [0, 1, u64::MAX] {
+                let top = Retrieval::top(0, &entry(content, b""), lines);
+                assert_eq!(understood(&sent(top, content, 5)), content);
+            }
+        }
+    }
+
+    #[test]
+    fn content_without_a_last_line_end_gets_one() {
+        let whole = Retrieval::whole(0, &entry(b"a\r\n\r\n", b"b"));
+        assert_eq!(sent(whole, b"a\r\n\r\nb", 9), b"+OK 6 octets\r\na\r\n\r\nb\r\n.\r\n");
+    }
+
+    #[test]
+    fn a_line_of_a_mebioctet_passes() {
+        let content = [&b"a: b\r\n\r\n."[..], &vec![b'x'; 1 << 20], b"\r\n"].concat();
+        let whole = Retrieval::whole(0, &entry(&content[..8], &content[8..]));
+        assert_eq!(understood(&sent(whole, &content, usize::MAX)), content);
+    }
+
+    #[test]
+    fn pieces_are_bounded_and_the_last_one_is_not_tiny() {
+        let piece = usize::try_from(PIECE_OCTETS_MAX).unwrap();
+        for (octets, pieces) in [
+            (0, vec![]),
+            (1, vec![1]),
+            (piece + 1, vec![piece + 1]),
+            (3 * piece, vec![piece, piece, piece]),
+            (2 * piece + 1, vec![piece, piece + 1]),
+            (piece + 4096, vec![piece, 4096]),
+        ] {
+            let content = vec![b'x'; octets];
+            let mut retrieval = Retrieval::whole(7, &entry(&content, b""));
+            let mut wanted = Vec::new();
+            while let Some(range) = retrieval.wanted() {
+                assert_eq!(range.index, 7);
+                assert_eq!(range.offset, to_u64(wanted.iter().sum()));
+                wanted.push(range.octets_max);
+                retrieval.piece(&content[..range.octets_max], &mut Vec::new());
+            }
+            assert_eq!(wanted, pieces);
+        }
+    }
+
+    #[test]
+    fn the_top_of_a_large_message_reads_no_more_than_it_needs() {
+        let entry = Entry { octets: 50 << 20, ..entry(&[b'x'; 900], b"") };
+        let top = Retrieval::top(0, &entry, 0);
+        assert_eq!(top.wanted(), Some(Range { index: 0, offset: 0, octets_max: 900 }));
+    }
+}

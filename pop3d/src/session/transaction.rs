@@ -1,0 +1,414 @@
+//! The TRANSACTION state (RFC 1939 §5): one maildrop, as it was at login, less what is marked as deleted.
+
+use std::fmt;
+
+use mailstore::{Entry, Lease, MaildropError};
+use mailwire::line::Line;
+use mailwire::pop3::{self, COMMAND_LINE_OCTETS_MAX, Command, MessageNumber, Reply};
+use tracing::debug;
+
+use super::deletions::Deletions;
+use super::errors::{Errors, Patience};
+use super::listing::Column;
+use super::{Listing, Offer, Progress, Retrieval};
+use crate::replies::{self, Answer};
+
+/// What to do about a line or an answer.
+#[derive(Debug)]
+pub enum TransactionStep {
+    /// Send this.
+    Answer(Answer),
+    /// Send this with [`Transaction::list`].
+    List(Listing),
+    /// Send this, reading it from [`Transaction::lease`]; if that fails at the start, say so to
+    /// [`Transaction::unreadable`], and if later, close the connection.
+    Retrieve(Retrieval),
+    /// Expunge these from [`Transaction::lease`], and say what came of it to [`Transaction::expunged`]: the UPDATE
+    /// state (RFC 1939 §6).
+    Expunge(Vec<usize>),
+    /// Send this and close the connection.
+    Close(Reply),
+}
+
+/// A session after login. Dropping it gives the maildrop back and deletes nothing.
+///
+/// The lease is here for its entries alone, and shared with who carries the steps out; to read or to expunge one
+/// has to wait, which no function of this file can.
+pub struct Transaction {
+    lease: Box<dyn Lease>,
+    octets: u64,
+    deletions: Deletions,
+    errors: Errors,
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Transaction")
+            .field("octets", &self.octets)
+            .field("deletions", &self.deletions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transaction {
+    /// A session that has just logged in, with the errors that it may still make.
+    pub(super) fn new(lease: Box<dyn Lease>, errors: Errors) -> Self {
+        let octets = lease.entries().iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.octets));
+        Self { lease, octets, deletions: Deletions::default(), errors }
+    }
+
+    /// The longest line that may come next, without CRLF.
+    #[must_use]
+    pub const fn line_octets_max(&self) -> usize {
+        COMMAND_LINE_OCTETS_MAX
+    }
+
+    /// The maildrop, for what has to be waited for.
+    pub fn lease(&mut self) -> &mut dyn Lease {
+        &mut *self.lease
+    }
+
+    /// Takes the next line.
+    pub fn line(&mut self, line: &Line) -> TransactionStep {
+        let octets = match line {
+            Line::Complete(octets) => octets,
+            Line::TooLong => return self.error(replies::line_too_long()),
+        };
+        match pop3::parse(octets) {
+            Ok(command) => self.command(&command),
+            Err(error) => self.error(replies::not_a_command(&error)),
+        }
+    }
+
+    /// Appends the next piece of `listing` to `output`.
+    pub fn list(&self, listing: &mut Listing, output: &mut Vec<u8>) -> Progress {
+        listing.piece(self.lease.entries(), &self.deletions, output)
+    }
+
+    /// Takes the news that the store could not read a message of which nothing has been sent.
+    #[must_use]
+    pub fn unreadable(&self, error: &MaildropError) -> TransactionStep {
+        match error {
+            MaildropError::Ended => TransactionStep::Close(replies::store_trouble()),
+            MaildropError::Busy | MaildropError::Unavailable(_) => answer_with(replies::store_trouble()),
+        }
+    }
+
+    /// Takes what came of [`TransactionStep::Expunge`]. Either way the connection closes (RFC 1939 §6).
+    #[must_use]
+    pub fn expunged(&self, answer: &Result<(), MaildropError>) -> TransactionStep {
+        TransactionStep::Close(match answer {
+            Ok(()) => replies::goodbye_after(self.deletions.count()),
+            Err(MaildropError::Busy | MaildropError::Ended | MaildropError::Unavailable(_)) => {
+                replies::not_expunged()
+            }
+        })
+    }
+
+    /// What the login is answered with.
+    pub(super) fn welcome(&self) -> Reply {
+        replies::logged_in(self.count(), self.octets())
+    }
+
+    fn command(&mut self, command: &Command) -> TransactionStep {
+        debug!(?command, "command");
+        match *command {
+            Command::Stat => answer_with(replies::stat(self.count(), self.octets())),
+            Command::List(None) => self.list_all(),
+            Command::List(Some(number)) => self.list_one(number),
+            Command::Retr(number) => self.with_message(number, Retrieval::whole),
+            Command::Top(number, lines) => {
+                self.with_message(number, |index, entry| Retrieval::top(index, entry, lines))
+            }
+            Command::Dele(number) => self.dele(number),
+            Command::Noop => answer_with(replies::nothing_done()),
+            Command::Rset => self.rset(),
+            Command::Uidl(None) => {
+                TransactionStep::List(Listing::new(Column::UniqueId, replies::unique_ids_follow()))
+            }
+            Command::Uidl(Some(number)) => self.uidl_one(number),
+            Command::Capa => TransactionStep::Answer(replies::capabilities(Offer::LOGGED_IN)),
+            Command::Quit => self.quit(),
+            Command::User(_)
+            | Command::Pass(_)
+            | Command::Apop(..)
+            | Command::AuthList
+            | Command::Auth { .. }
+            | Command::Stls => self.error(replies::logged_in_already()),
+            Command::Utf8 { .. } | Command::Lang(_) => self.error(replies::not_supported()),
+        }
+    }
+
+    fn list_all(&self) -> TransactionStep {
+        TransactionStep::List(Listing::new(
+            Column::Octets,
+            replies::list_follows(self.count(), self.octets()),
+        ))
+    }
+
+    fn list_one(&self, number: MessageNumber) -> TransactionStep {
+        answer_with(match self.message(number) {
+            Ok((_, entry)) => replies::scan_listing(number, entry.octets),
+            Err(reply) => reply,
+        })
+    }
+
+    fn uidl_one(&self, number: MessageNumber) -> TransactionStep {
+        answer_with(match self.message(number) {
+            Ok((_, entry)) => replies::unique_id_listing(number, entry.unique_id),
+            Err(reply) => reply,
+        })
+    }
+
+    fn with_message(
+        &self,
+        number: MessageNumber,
+        retrieval: impl FnOnce(usize, &Entry) -> Retrieval,
+    ) -> TransactionStep {
+        match self.message(number) {
+            Ok((index, entry)) => TransactionStep::Retrieve(retrieval(index, &entry)),
+            Err(reply) => answer_with(reply),
+        }
+    }
+
+    fn dele(&mut self, number: MessageNumber) -> TransactionStep {
+        answer_with(match self.message(number) {
+            Ok((index, entry)) => {
+                self.deletions.mark(index, entry.octets);
+                replies::deleted(number)
+            }
+            Err(reply) => reply,
+        })
+    }
+
+    fn rset(&mut self) -> TransactionStep {
+        self.deletions.clear();
+        answer_with(replies::unmarked(self.count(), self.octets()))
+    }
+
+    fn quit(&self) -> TransactionStep {
+        match self.deletions.count() {
+            0 => TransactionStep::Close(replies::goodbye()),
+            _ => TransactionStep::Expunge(self.deletions.indices()),
+        }
+    }
+
+    /// Messages that are not marked.
+    fn count(&self) -> usize {
+        self.lease.entries().len().saturating_sub(self.deletions.count())
+    }
+
+    /// Octets of the messages that are not marked.
+    const fn octets(&self) -> u64 {
+        self.octets.saturating_sub(self.deletions.octets())
+    }
+
+    /// The message of that number, with its position; otherwise the reply that says why there is none.
+    fn message(&self, number: MessageNumber) -> Result<(usize, Entry), Reply> {
+        let entries = self.lease.entries();
+        let index = usize::try_from(number.get()).unwrap_or(usize::MAX).saturating_sub(1);
+        let entry = entries.get(index).ok_or_else(|| replies::no_such_message(entries.len()))?;
+        if self.deletions.contains(index) {
+            return Err(replies::deleted_already());
+        }
+        Ok((index, *entry))
+    }
+
+    fn error(&mut self, reply: Reply) -> TransactionStep {
+        match self.errors.count() {
+            Patience::Left => answer_with(reply),
+            Patience::Exhausted => TransactionStep::Close(replies::too_many_errors()),
+        }
+    }
+}
+
+/// One line, and the session goes on.
+const fn answer_with(reply: Reply) -> TransactionStep {
+    TransactionStep::Answer(Answer::Line(reply))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use mailstore::UniqueId;
+
+    use super::*;
+    use crate::session::Range;
+
+    /// A lease that has entries and nothing else.
+    struct Entries(Vec<Entry>);
+
+    #[async_trait]
+    impl Lease for Entries {
+        fn entries(&self) -> &[Entry] {
+            &self.0
+        }
+
+        async fn read(&mut self, _: usize, _: u64, _: usize) -> Result<Vec<u8>, MaildropError> {
+            unreachable!("a session does not read")
+        }
+
+        async fn expunge(&mut self, _: &[usize]) -> Result<(), MaildropError> {
+            unreachable!("a session does not expunge")
+        }
+    }
+
+    fn session_with_errors(errors_max: u32) -> Transaction {
+        let entry = |n: u8| Entry {
+            unique_id: UniqueId([n; 16]),
+            octets: 100 * u64::from(n),
+            header_octets: 10,
+            received_at: 0,
+        };
+        Transaction::new(Box::new(Entries(vec![entry(1), entry(2), entry(3)])), Errors::new(errors_max))
+    }
+
+    /// Three messages of 100, 200 and 300 octets.
+    fn session() -> Transaction {
+        session_with_errors(20)
+    }
+
+    /// What the client is told, and `closed` where the connection then closes.
+    fn say(session: &mut Transaction, line: &str) -> String {
+        let step = session.line(&Line::Complete(line.as_bytes().to_vec()));
+        told(session, step)
+    }
+
+    fn told(session: &Transaction, step: TransactionStep) -> String {
+        let mut output = Vec::new();
+        let end = match step {
+            TransactionStep::Answer(answer) => {
+                answer.encode(&mut output);
+                ""
+            }
+            TransactionStep::List(mut listing) => {
+                while session.list(&mut listing, &mut output) == Progress::More {}
+                ""
+            }
+            TransactionStep::Close(reply) => {
+                reply.encode(&mut output);
+                "closed"
+            }
+            TransactionStep::Retrieve(retrieval) => return format!("retrieve {:?}", retrieval.wanted()),
+            TransactionStep::Expunge(indices) => return format!("expunge {indices:?}"),
+        };
+        String::from_utf8(output).unwrap() + end
+    }
+
+    #[test]
+    fn stat_has_the_count_and_the_octets_and_nothing_else() {
+        assert_eq!(say(&mut session(), "STAT"), "+OK 3 600\r\n");
+    }
+
+    #[test]
+    fn listings_are_of_one_message_or_of_all() {
+        let mut session = session();
+        assert_eq!(say(&mut session, "LIST 2"), "+OK 2 200\r\n");
+        assert_eq!(
+            say(&mut session, "LIST"),
+            "+OK 3 messages (600 octets)\r\n1 100\r\n2 200\r\n3 300\r\n.\r\n"
+        );
+        let id = UniqueId([2; 16]);
+        assert_eq!(say(&mut session, "UIDL 2"), format!("+OK 2 {id}\r\n"));
+        assert!(say(&mut session, "UIDL").contains(&format!("\r\n2 {id}\r\n")));
+    }
+
+    #[test]
+    fn a_deleted_message_is_gone_until_rset_and_no_number_shifts() {
+        let mut session = session();
+        assert!(say(&mut session, "DELE 2").starts_with("+OK "));
+        for line in ["LIST 2", "UIDL 2", "RETR 2", "TOP 2 0", "DELE 2"] {
+            assert!(say(&mut session, line).starts_with("-ERR "), "{line}");
+        }
+        assert_eq!(say(&mut session, "STAT"), "+OK 2 400\r\n");
+        assert!(say(&mut session, "LIST").ends_with("\r\n1 100\r\n3 300\r\n.\r\n"));
+        assert!(!say(&mut session, "UIDL").contains("\r\n2 "));
+        assert_eq!(say(&mut session, "LIST 3"), "+OK 3 300\r\n");
+        assert!(say(&mut session, "RSET").starts_with("+OK "));
+        assert_eq!(say(&mut session, "STAT"), "+OK 3 600\r\n");
+        assert_eq!(say(&mut session, "LIST 2"), "+OK 2 200\r\n");
+    }
+
+    #[test]
+    fn numbers_that_are_no_message_are_refused() {
+        let numbers = ["0", "-1", "4", "4294967296", "4294967297", "18446744073709551617", "x", ""];
+        for command in ["RETR", "DELE", "LIST", "UIDL"] {
+            for number in numbers {
+                let mut session = session();
+                assert!(
+                    say(&mut session, &format!("{command} {number}")).starts_with("-ERR "),
+                    "{command} {number}"
+                );
+                assert_eq!(say(&mut session, "STAT"), "+OK 3 600\r\n", "{command} {number}");
+            }
+        }
+        for line in ["TOP 4 0", "TOP 0 0", "TOP 1 -1", "TOP 1", "TOP"] {
+            assert!(say(&mut session(), line).starts_with("-ERR "), "{line}");
+        }
+    }
+
+    #[test]
+    fn asking_for_messages_that_are_not_there_is_no_error_of_the_protocol() {
+        let mut session = session_with_errors(2);
+        for _ in 0..10 {
+            assert!(say(&mut session, "LIST 9").starts_with("-ERR "));
+            assert!(say(&mut session, "RETR 9").ends_with("\r\n"));
+        }
+    }
+
+    #[test]
+    fn retr_reads_all_and_top_its_part() {
+        let mut session = session();
+        let wanted = |octets_max| format!("retrieve {:?}", Some(Range { index: 1, offset: 0, octets_max }));
+        assert_eq!(say(&mut session, "RETR 2"), wanted(200));
+        assert_eq!(say(&mut session, "TOP 2 0"), wanted(10));
+        assert_eq!(say(&mut session, "TOP 2 99999999"), wanted(200));
+    }
+
+    #[test]
+    fn quit_expunges_what_is_marked_and_waits_for_the_answer() {
+        let mut session = session();
+        assert!(say(&mut session, "QUIT").ends_with("\r\nclosed"));
+        say(&mut session, "DELE 3");
+        say(&mut session, "DELE 1");
+        assert_eq!(say(&mut session, "QUIT"), "expunge [0, 2]");
+        let done = session.expunged(&Ok(()));
+        let done = told(&session, done);
+        assert!(done.starts_with("+OK ") && done.ends_with("closed"), "{done}");
+        for error in [MaildropError::Ended, MaildropError::Busy, MaildropError::Unavailable(String::new())] {
+            let failed = session.expunged(&Err(error));
+            let failed = told(&session, failed);
+            assert!(failed.starts_with("-ERR [SYS/TEMP] ") && failed.ends_with("closed"), "{failed}");
+        }
+    }
+
+    #[test]
+    fn a_lease_that_has_ended_ends_the_session() {
+        let session = session();
+        let ended = told(&session, session.unreadable(&MaildropError::Ended));
+        assert!(ended.starts_with("-ERR [SYS/TEMP] ") && ended.ends_with("closed"), "{ended}");
+        let trouble = told(&session, session.unreadable(&MaildropError::Unavailable(String::new())));
+        assert!(trouble.starts_with("-ERR [SYS/TEMP] ") && trouble.ends_with("\r\n"), "{trouble}");
+    }
+
+    #[test]
+    fn login_and_stls_are_over() {
+        let mut session = session();
+        for line in
+            ["USER alice", "PASS x", "AUTH", "AUTH PLAIN", "STLS", "APOP a 0123456789abcdef0123456789abcdef"]
+        {
+            assert!(say(&mut session, line).starts_with("-ERR "), "{line}");
+        }
+        assert!(!say(&mut session, "CAPA").contains("STLS"));
+        assert!(say(&mut session, "NOOP").starts_with("+OK"));
+    }
+
+    #[test]
+    fn errors_made_before_login_count_on() {
+        let mut session = session_with_errors(2);
+        assert!(say(&mut session, "WHAT").ends_with("\r\n"));
+        let line = session.line(&Line::TooLong);
+        assert!(told(&session, line).ends_with("closed"));
+    }
+}

@@ -1,0 +1,75 @@
+//! The scripts of `tests/dialogues/pop3`, played against the bare session.
+
+use std::io;
+
+use mailstack_tests::dialogue::{ClearLogin, Protocol, Setting};
+use mailstack_tests::player::{self, Chopping, Received, Security, World, play_all};
+use pop3d::session::{Login, Offer, Stls};
+
+use crate::memory::Memory;
+use crate::peer::Peer;
+
+impl player::Peer for Peer {
+    fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+        Peer::send(self, octets);
+        Ok(())
+    }
+
+    fn receive_line(&mut self) -> io::Result<Received> {
+        Ok(match self.take_line() {
+            Some(line) => Received::Line(line),
+            None if self.is_closed() => Received::Closed,
+            None => Received::Nothing,
+        })
+    }
+
+    fn start_tls(&mut self) -> io::Result<()> {
+        Peer::start_tls(self);
+        Ok(())
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        self.hang_up();
+        Ok(())
+    }
+}
+
+/// What the connections of one dialogue share.
+struct Shared {
+    memory: Memory,
+    clear: Offer,
+}
+
+impl World for Shared {
+    type Peer = Peer;
+
+    fn connect(&mut self, security: Security) -> io::Result<Peer> {
+        let offer = match security {
+            Security::Clear => self.clear,
+            Security::Tls => Offer::TLS,
+        };
+        Ok(Peer::new(&self.memory, offer))
+    }
+}
+
+fn shared(setting: &Setting) -> Shared {
+    let memory = Memory::default();
+    for (account, content) in &setting.messages {
+        memory.deliver(account, content);
+    }
+    let login = match setting.clear_login {
+        ClearLogin::Allowed => Login::Allowed,
+        ClearLogin::Never => Login::NeedsTls,
+    };
+    Shared { memory, clear: Offer { login, stls: Stls::Offered } }
+}
+
+#[test]
+fn every_dialogue_goes_as_its_script_says() {
+    play_all(Protocol::Pop3, Chopping::Whole, |setting, _| shared(setting));
+}
+
+#[test]
+fn every_dialogue_goes_the_same_octet_by_octet() {
+    play_all(Protocol::Pop3, Chopping::Octets, |setting, _| shared(setting));
+}

@@ -1,0 +1,187 @@
+//! A directory and maildrops that are only there while a test runs, and answer at once.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mailstore::{
+    Account, Directory, Entry, Lease, MaildropError, MaildropId, Maildrops, Unavailable, UniqueId,
+};
+use mailwire::address::Mailbox;
+use mailwire::secret::Secret;
+
+/// The accounts of the dialogues' world, in the order of their maildrops' numbers.
+const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
+
+/// Accounts and maildrops; clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    maildrops: BTreeMap<u64, Maildrop>,
+    minted: u128,
+    trouble: Option<Trouble>,
+}
+
+#[derive(Debug, Default)]
+struct Maildrop {
+    messages: Vec<(UniqueId, Arc<[u8]>)>,
+    leased: bool,
+}
+
+/// What fails from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Questions about accounts.
+    Directory,
+    /// Leases.
+    Leases,
+    /// Reading from this offset of a message on.
+    ReadingFrom(u64),
+    /// Expunging.
+    Expunging,
+}
+
+impl Memory {
+    /// Puts a message into the maildrop of `account`.
+    pub(crate) fn deliver(&self, account: &str, content: &[u8]) {
+        let mut state = self.state();
+        state.minted += 1;
+        let unique_id = UniqueId(state.minted.to_be_bytes());
+        let maildrop = state.maildrops.entry(number(account).unwrap()).or_default();
+        maildrop.messages.push((unique_id, content.into()));
+    }
+
+    /// Lets something fail.
+    pub(crate) fn trouble(&self, trouble: Trouble) {
+        self.state().trouble = Some(trouble);
+    }
+
+    /// What lies in the maildrop of `account`.
+    pub(crate) fn messages(&self, account: &str) -> Vec<Arc<[u8]>> {
+        let state = self.state();
+        let maildrop = state.maildrops.get(&number(account).unwrap());
+        maildrop.map_or(Vec::new(), |maildrop| {
+            maildrop.messages.iter().map(|(_, content)| Arc::clone(content)).collect()
+        })
+    }
+
+    /// True while a session has the maildrop of `account`.
+    pub(crate) fn is_leased(&self, account: &str) -> bool {
+        self.state().maildrops.get(&number(account).unwrap()).is_some_and(|maildrop| maildrop.leased)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fails(&self, trouble: Trouble) -> bool {
+        self.state().trouble == Some(trouble)
+    }
+}
+
+/// The maildrop's number of an account, by the local part of its address.
+fn number(local_part: &str) -> Option<u64> {
+    ACCOUNTS.iter().zip(1..).find(|(account, _)| **account == local_part).map(|(_, number)| number)
+}
+
+#[async_trait]
+impl Directory for Memory {
+    async fn authenticate(
+        &self,
+        login: &str,
+        password: &Secret<String>,
+    ) -> Result<Option<Account>, Unavailable> {
+        if self.fails(Trouble::Directory) {
+            return Err(Unavailable("a test says so".to_owned()));
+        }
+        let login = login.to_lowercase();
+        let account = login.strip_suffix("@example.test").and_then(|name| Some((name, number(name)?)));
+        Ok(account.filter(|(name, _)| *password.expose() == format!("pw-{name}")).map(|(_, number)| {
+            Account { address: Mailbox::parse(&login).unwrap(), maildrop: MaildropId(number) }
+        }))
+    }
+
+    async fn recipient(&self, _: &Mailbox) -> Result<Option<Vec<MaildropId>>, Unavailable> {
+        unreachable!("POP3 asks for no recipients")
+    }
+
+    async fn may_send_as(&self, _: &Account, _: &Mailbox) -> Result<bool, Unavailable> {
+        unreachable!("POP3 sends nothing")
+    }
+}
+
+#[async_trait]
+impl Maildrops for Memory {
+    async fn lease(&self, maildrop: MaildropId, _: Duration) -> Result<Box<dyn Lease>, MaildropError> {
+        if self.fails(Trouble::Leases) {
+            return Err(MaildropError::Unavailable("a test says so".to_owned()));
+        }
+        let mut state = self.state();
+        let leased = state.maildrops.entry(maildrop.0).or_default();
+        if std::mem::replace(&mut leased.leased, true) {
+            return Err(MaildropError::Busy);
+        }
+        let contents: Vec<Arc<[u8]>> =
+            leased.messages.iter().map(|(_, content)| Arc::clone(content)).collect();
+        let entries = leased.messages.iter().map(|(unique_id, content)| entry(*unique_id, content)).collect();
+        Ok(Box::new(MemoryLease { memory: self.clone(), maildrop, entries, contents }))
+    }
+}
+
+/// What a store says of a message.
+fn entry(unique_id: UniqueId, content: &[u8]) -> Entry {
+    let header_octets = match content.windows(4).position(|octets| octets == b"\r\n\r\n") {
+        _ if content.starts_with(b"\r\n") => 2,
+        Some(position) => position + 4,
+        None => content.len(),
+    };
+    Entry { unique_id, octets: content.len() as u64, header_octets: header_octets as u64, received_at: 0 }
+}
+
+struct MemoryLease {
+    memory: Memory,
+    maildrop: MaildropId,
+    entries: Vec<Entry>,
+    contents: Vec<Arc<[u8]>>,
+}
+
+#[async_trait]
+impl Lease for MemoryLease {
+    fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    async fn read(&mut self, index: usize, offset: u64, octets_max: usize) -> Result<Vec<u8>, MaildropError> {
+        let content = &self.contents[index];
+        let begin = usize::try_from(offset).unwrap();
+        let end = content.len().min(begin.saturating_add(octets_max));
+        match self.memory.state().trouble {
+            Some(Trouble::ReadingFrom(from)) if from <= offset => {
+                Err(MaildropError::Unavailable("a test says so".to_owned()))
+            }
+            _ => Ok(content[begin..end].to_vec()),
+        }
+    }
+
+    async fn expunge(&mut self, indices: &[usize]) -> Result<(), MaildropError> {
+        if self.memory.fails(Trouble::Expunging) {
+            return Err(MaildropError::Unavailable("a test says so".to_owned()));
+        }
+        let gone: Vec<UniqueId> = indices.iter().map(|index| self.entries[*index].unique_id).collect();
+        let mut state = self.memory.state();
+        let maildrop = state.maildrops.get_mut(&self.maildrop.0).unwrap();
+        maildrop.messages.retain(|(unique_id, _)| !gone.contains(unique_id));
+        Ok(())
+    }
+}
+
+impl Drop for MemoryLease {
+    fn drop(&mut self) {
+        if let Some(maildrop) = self.memory.state().maildrops.get_mut(&self.maildrop.0) {
+            maildrop.leased = false;
+        }
+    }
+}

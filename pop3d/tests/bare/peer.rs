@@ -1,0 +1,199 @@
+//! One connection without a connection: octets in, octets out, the steps of the session carried out in between.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use mailstore::{Directory, Maildrops};
+use mailwire::line::LineBuffer;
+use mailwire::pop3::Reply;
+use pop3d::Config;
+use pop3d::session::{
+    Authorization, AuthorizationStep, Offer, Progress, Range, Retrieval, Terms, Transaction, TransactionStep,
+};
+
+use crate::memory::Memory;
+
+/// The server's end.
+pub(crate) struct Peer {
+    memory: Memory,
+    received: LineBuffer,
+    said: Vec<u8>,
+    state: State,
+}
+
+enum State {
+    Authorization(Authorization),
+    /// STLS was answered: the next octets belong to TLS.
+    Handshake(Authorization),
+    Transaction(Transaction),
+    Closed,
+}
+
+impl Peer {
+    /// Just connected.
+    pub(crate) fn new(memory: &Memory, offer: Offer) -> Self {
+        let config = Config::default();
+        let terms = Terms {
+            primary_domain: "example.test".into(),
+            errors_max: config.errors_max,
+            login_failures_max: config.login_failures_max,
+        };
+        let authorization = Authorization::new(offer, &terms);
+        let mut peer = Self {
+            memory: memory.clone(),
+            received: LineBuffer::new(),
+            said: Vec::new(),
+            state: State::Authorization(authorization),
+        };
+        peer.say(&Authorization::greeting("mail.example.test"));
+        peer
+    }
+
+    /// Takes what a client sends.
+    pub(crate) fn send(&mut self, octets: &[u8]) {
+        self.received.extend(octets);
+        loop {
+            self.state = match std::mem::replace(&mut self.state, State::Closed) {
+                State::Authorization(mut authorization) => {
+                    let Some(line) = self.received.next_line(authorization.line_octets_max()) else {
+                        self.state = State::Authorization(authorization);
+                        return;
+                    };
+                    let step = authorization.line(&line);
+                    self.authorization_step(authorization, step)
+                }
+                State::Transaction(mut transaction) => {
+                    let Some(line) = self.received.next_line(transaction.line_octets_max()) else {
+                        self.state = State::Transaction(transaction);
+                        return;
+                    };
+                    let step = transaction.line(&line);
+                    self.transaction_step(transaction, step)
+                }
+                // RFC 2595 §4: what comes in clear behind STLS ends the connection.
+                State::Handshake(_) if !self.received.unread().is_empty() => State::Closed,
+                state @ (State::Handshake(_) | State::Closed) => {
+                    self.state = state;
+                    return;
+                }
+            };
+        }
+    }
+
+    /// TLS has begun.
+    pub(crate) fn start_tls(&mut self) {
+        self.state = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Handshake(mut authorization) => {
+                authorization.tls_begun();
+                State::Authorization(authorization)
+            }
+            State::Authorization(_) | State::Transaction(_) | State::Closed => State::Closed,
+        };
+    }
+
+    /// The client has gone: nothing more is read.
+    pub(crate) fn hang_up(&mut self) {
+        self.state = State::Closed;
+    }
+
+    /// Octets received that are no whole line yet.
+    pub(crate) fn unread_octets(&self) -> usize {
+        self.received.unread().len()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Takes what the server has said.
+    pub(crate) fn take_said(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// Takes one line of what the server has said.
+    pub(crate) fn take_line(&mut self) -> Option<Vec<u8>> {
+        let end = self.said.iter().position(|octet| *octet == b'\n')?;
+        Some(self.said.drain(..=end).collect())
+    }
+
+    fn say(&mut self, reply: &Reply) {
+        reply.encode(&mut self.said);
+    }
+
+    fn authorization_step(&mut self, mut authorization: Authorization, step: AuthorizationStep) -> State {
+        match step {
+            AuthorizationStep::Answer(answer) => {
+                answer.encode(&mut self.said);
+                State::Authorization(authorization)
+            }
+            AuthorizationStep::Verify(credentials) => {
+                let answer = at_once(self.memory.authenticate(&credentials.login, &credentials.password));
+                let step = authorization.verified(answer);
+                self.authorization_step(authorization, step)
+            }
+            AuthorizationStep::Lease(account) => {
+                let step = authorization.leased(at_once(self.memory.lease(account.maildrop, Duration::ZERO)));
+                self.authorization_step(authorization, step)
+            }
+            AuthorizationStep::Begin(reply, transaction) => {
+                self.say(&reply);
+                State::Transaction(transaction)
+            }
+            AuthorizationStep::StartTls(reply) => {
+                self.say(&reply);
+                State::Handshake(authorization)
+            }
+            AuthorizationStep::Close(reply) => {
+                self.say(&reply);
+                State::Closed
+            }
+        }
+    }
+
+    fn transaction_step(&mut self, mut transaction: Transaction, step: TransactionStep) -> State {
+        match step {
+            TransactionStep::Answer(answer) => {
+                answer.encode(&mut self.said);
+                State::Transaction(transaction)
+            }
+            TransactionStep::List(mut listing) => {
+                while transaction.list(&mut listing, &mut self.said) == Progress::More {}
+                State::Transaction(transaction)
+            }
+            TransactionStep::Retrieve(retrieval) => self.retrieve(transaction, retrieval),
+            TransactionStep::Expunge(indices) => {
+                let answer = at_once(transaction.lease().expunge(&indices));
+                let step = transaction.expunged(&answer);
+                self.transaction_step(transaction, step)
+            }
+            TransactionStep::Close(reply) => {
+                self.say(&reply);
+                State::Closed
+            }
+        }
+    }
+
+    fn retrieve(&mut self, mut transaction: Transaction, mut retrieval: Retrieval) -> State {
+        while let Some(Range { index, offset, octets_max }) = retrieval.wanted() {
+            match at_once(transaction.lease().read(index, offset, octets_max)) {
+                Ok(content) => retrieval.piece(&content, &mut self.said),
+                Err(_) if retrieval.has_begun() => return State::Closed,
+                Err(error) => {
+                    let step = transaction.unreadable(&error);
+                    return self.transaction_step(transaction, step);
+                }
+            }
+        }
+        retrieval.finish(&mut self.said);
+        State::Transaction(transaction)
+    }
+}
+
+/// The result of a future that does not wait.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("memory does not make anybody wait"),
+    }
+}
