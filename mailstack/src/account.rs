@@ -1,0 +1,118 @@
+//! `mailstack account`: accounts are added, listed and removed, and get new passwords.
+
+use std::error::Error;
+
+use mailstore::{AdministrationError, Store};
+use mailwire::address::Mailbox;
+use mailwire::secret::Secret;
+use thiserror::Error;
+
+use crate::arguments::AccountCommand;
+use crate::output::Output;
+use crate::passwords;
+use crate::place::Place;
+
+/// Why an account is not as it was asked for, and what to do.
+#[derive(Debug, Error)]
+pub(crate) enum AccountError {
+    #[error("{0} exists already; `mailstack account password {0}` changes its password")]
+    Exists(Mailbox),
+    #[error("there is no account {0}; `mailstack account list` shows those there are")]
+    Missing(Mailbox),
+    #[error(transparent)]
+    Other(AdministrationError),
+}
+
+impl AccountError {
+    fn of(address: &Mailbox, error: AdministrationError) -> Self {
+        match error {
+            AdministrationError::Exists(_) => Self::Exists(address.clone()),
+            AdministrationError::Missing(_) => Self::Missing(address.clone()),
+            AdministrationError::Target { .. }
+            | AdministrationError::InUse { .. }
+            | AdministrationError::Unavailable(_) => Self::Other(error),
+        }
+    }
+}
+
+/// Does what `command` says.
+pub(crate) async fn run(command: &AccountCommand, output: &Output) -> Result<(), Box<dyn Error>> {
+    match command {
+        AccountCommand::Add { addresses, whereabouts } => {
+            let place = Place::find(whereabouts)?;
+            let addresses: Vec<_> =
+                addresses.iter().map(|address| place.local(address)).collect::<Result<_, _>>()?;
+            let passwords = passwords::ask(&addresses)?;
+            let store = place.open().await?;
+            let added = add(&store, &addresses, &passwords, output).await;
+            store.close().await;
+            added
+        }
+        AccountCommand::List { whereabouts } => {
+            let store = Place::find(whereabouts)?.open().await?;
+            let accounts = store.administration.accounts().await;
+            store.close().await;
+            for account in accounts? {
+                output.line(&account.address.to_string());
+            }
+            Ok(())
+        }
+        AccountCommand::Remove { address, whereabouts } => {
+            let place = Place::find(whereabouts)?;
+            let address = Mailbox::parse(address)?;
+            let store = place.open().await?;
+            let removed = store.administration.remove_account(&address).await;
+            store.close().await;
+            removed.map_err(|error| AccountError::of(&address, error))?;
+            forget(&place, &address)?;
+            output.line(&format!("{address} and all its mail are removed"));
+            Ok(())
+        }
+        AccountCommand::Password { address, whereabouts } => {
+            let place = Place::find(whereabouts)?;
+            let address = Mailbox::parse(address)?;
+            let passwords = passwords::ask(std::slice::from_ref(&address))?;
+            let store = place.open().await?;
+            let changed = set_password(&store, &address, passwords).await;
+            store.close().await;
+            changed?;
+            forget(&place, &address)?;
+            output.line(&format!("{address} has a new password"));
+            Ok(())
+        }
+    }
+}
+
+async fn add(
+    store: &Store,
+    addresses: &[Mailbox],
+    passwords: &[Secret<String>],
+    output: &Output,
+) -> Result<(), Box<dyn Error>> {
+    for (address, password) in addresses.iter().zip(passwords) {
+        let added = store.administration.add_account(address, password).await;
+        added.map_err(|error| AccountError::of(address, error))?;
+        output.line(&format!("{address} is added"));
+    }
+    Ok(())
+}
+
+async fn set_password(
+    store: &Store,
+    address: &Mailbox,
+    passwords: Vec<Secret<String>>,
+) -> Result<(), AccountError> {
+    for password in passwords {
+        let changed = store.administration.set_password(address, &password).await;
+        changed.map_err(|error| AccountError::of(address, error))?;
+    }
+    Ok(())
+}
+
+/// The screen must not show a password that no longer opens anything.
+fn forget(place: &Place, address: &Mailbox) -> Result<(), Box<dyn Error>> {
+    if let Some(trial) = &place.trial {
+        trial.forget_password(address)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! What can be said on the command line, in one place: parsing and help come from here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A mail server: submission, reception and retrieval of mail.
+#[derive(Debug, Parser)]
+#[command(name = "mailstack", version, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve SMTP and POP3 until told to stop (Ctrl-C)
+    ///
+    /// Without --config everything is made at the first start: a domain, a certificate and two accounts, served on
+    /// this machine only, on ports that any user may open.
+    Up(UpOptions),
+    /// Add, list and remove accounts, and change their passwords
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Add, list and remove aliases: further addresses of accounts
+    #[command(subcommand)]
+    Alias(AliasCommand),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// See for yourself that the store keeps what it acknowledges
+    #[command(subcommand)]
+    Store(StoreCommand),
+}
+
+/// Where the store and the names of the server are found.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Whereabouts {
+    /// The configuration file of a production server
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    pub(crate) config: Option<PathBuf>,
+    /// The folder of a server that made itself [default: ~/.local/share/mailstack]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UpOptions {
+    #[command(flatten)]
+    pub(crate) whereabouts: Whereabouts,
+    #[command(flatten)]
+    pub(crate) ports: Ports,
+}
+
+/// Ports of a server that makes itself. One that is given must be free; the default ones give way.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct Ports {
+    /// Port of reception [default: 2525]
+    #[arg(long = "smtp-port", value_name = "PORT", conflicts_with = "config")]
+    pub(crate) reception: Option<u16>,
+    /// Port of submission with STARTTLS [default: 2587]
+    #[arg(long = "submission-port", value_name = "PORT", conflicts_with = "config")]
+    pub(crate) submission: Option<u16>,
+    /// Port of submission over TLS [default: 2465]
+    #[arg(long = "submissions-port", value_name = "PORT", conflicts_with = "config")]
+    pub(crate) submissions: Option<u16>,
+    /// Port of POP3 with STLS [default: 2110]
+    #[arg(long = "pop3-port", value_name = "PORT", conflicts_with = "config")]
+    pub(crate) pop3: Option<u16>,
+    /// Port of POP3 over TLS [default: 2995]
+    #[arg(long = "pop3s-port", value_name = "PORT", conflicts_with = "config")]
+    pub(crate) pop3s: Option<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Add accounts; their passwords are asked for, or read from standard input, one a line
+    Add {
+        /// The accounts' addresses, with which they log in
+        #[arg(required = true, value_name = "ADDRESS")]
+        addresses: Vec<String>,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// List the accounts
+    List {
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// Remove an account and all its mail
+    Remove {
+        /// The account's address
+        address: String,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// Change an account's password; the new one is asked for, or read from standard input
+    Password {
+        /// The account's address
+        address: String,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AliasCommand {
+    /// Add an alias, or further targets to one
+    Add {
+        /// The further address
+        address: String,
+        /// Accounts or aliases that get its mail
+        #[arg(required = true, value_name = "TARGET")]
+        targets: Vec<String>,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// List the aliases and their targets
+    List {
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// Remove an alias
+    Remove {
+        /// The alias
+        address: String,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Read a configuration as the server would, and say what is wrong with it
+    Check {
+        /// The configuration file
+        #[arg(long, value_name = "FILE", default_value = "/etc/mailstack/mailstack.toml")]
+        config: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Crash a store on a simulated disk again and again: nothing acknowledged may ever be lost
+    ///
+    /// Deliveries, deletions, changes of accounts and of the queue are cut off at any write or sync, by a power cut or
+    /// the end of the process. What was not synced is then kept, lost, torn or out of order. The store opens again, and
+    /// what it holds is compared with what it had acknowledged. Your own store is not touched. The exit status is 0
+    /// where the promise held.
+    Prove(ProveOptions),
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct ProveOptions {
+    /// Repeats the crashes of an earlier proof [default: a new one each time]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// How many crashes
+    #[arg(long, value_name = "M", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) cuts: u64,
+    /// Have the disk break a promise, and see that the proof fails
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub(crate) sabotage: Option<Sabotage>,
+}
+
+/// What the simulated disk does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sabotage {
+    /// No sync does anything
+    NoSync,
+    /// A sync is done only after it was answered
+    LateSync,
+    /// New segments of the journal may vanish
+    NoSyncOfJournalFolder,
+    /// Files of large content may vanish
+    NoSyncOfContentFolder,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_options_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_password_cannot_stand_on_the_command_line() {
+        let given = ["mailstack", "account", "password", "alice@example.test", "secret"];
+        assert!(Arguments::try_parse_from(given).is_err());
+    }
+
+    #[test]
+    fn the_ports_of_a_configured_server_stand_in_its_configuration() {
+        let given = ["mailstack", "up", "--config", "mailstack.toml", "--smtp-port", "2526"];
+        assert!(Arguments::try_parse_from(given).is_err());
+        assert!(Arguments::try_parse_from(["mailstack", "up", "--smtp-port", "2526"]).is_ok());
+    }
+}

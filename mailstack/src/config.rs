@@ -1,0 +1,179 @@
+//! `mailstack config check`: the configuration read as the server would, with all that is wrong with it.
+
+use std::error::Error;
+use std::path::Path;
+
+use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
+use mailwire::net::Certificates;
+use thiserror::Error;
+
+use crate::arguments::ConfigCommand;
+use crate::output::Output;
+
+/// Why a configuration is not fit to serve.
+#[derive(Debug, Error)]
+pub(crate) enum CheckError {
+    #[error("{path} cannot be used: {problems} found")]
+    Problems { path: String, problems: String },
+}
+
+/// Everything that a configuration says.
+pub(crate) struct Configuration {
+    pub(crate) server: Server,
+    pub(crate) tls: Tls,
+    pub(crate) log: Log,
+    pub(crate) store: mailstore::Options,
+    pub(crate) smtp: smtpd::Config,
+    pub(crate) pop3: pop3d::Config,
+}
+
+impl Configuration {
+    /// Reads every table.
+    pub(crate) fn read(path: &Path) -> Result<Self, mailwire::daemon::config::ConfigError> {
+        let file = ConfigFile::read(path, &TABLES)?;
+        Ok(Self {
+            server: file.table("server")?,
+            tls: file.table("tls")?,
+            log: file.table("log")?,
+            store: file.table("store")?,
+            smtp: file.table("smtp")?,
+            pop3: file.table("pop3")?,
+        })
+    }
+}
+
+/// Does what `command` says.
+pub(crate) fn run(command: &ConfigCommand, output: &Output) -> Result<(), Box<dyn Error>> {
+    match command {
+        ConfigCommand::Check { config } => check(config, output),
+    }
+}
+
+fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
+    let file = ConfigFile::read(path, &TABLES)?;
+    let mut problems: Vec<Box<dyn Error>> = Vec::new();
+    note(file.table::<Server>("server"), &mut problems);
+    note(file.table::<Log>("log"), &mut problems);
+    note(file.table::<mailstore::Options>("store"), &mut problems);
+    note(file.table::<smtpd::Config>("smtp"), &mut problems);
+    note(file.table::<pop3d::Config>("pop3"), &mut problems);
+    if let Some(tls) = note(file.table::<Tls>("tls"), &mut problems) {
+        note(Certificates::load(&tls.certificate, &tls.key), &mut problems);
+    }
+    for problem in &problems {
+        output.failure(&**problem);
+    }
+    let shown = path.display().to_string();
+    match problems.len() {
+        0 => output.line(&format!("{shown} is in order")),
+        1 => return Err(CheckError::Problems { path: shown, problems: "1 problem".to_owned() }.into()),
+        count => {
+            return Err(CheckError::Problems { path: shown, problems: format!("{count} problems") }.into());
+        }
+    }
+    Ok(())
+}
+
+/// The value, or one problem more.
+fn note<T, E: Error + 'static>(found: Result<T, E>, problems: &mut Vec<Box<dyn Error>>) -> Option<T> {
+    match found {
+        Ok(value) => Some(value),
+        Err(problem) => {
+            problems.push(Box::new(problem));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::output::tests::Printed;
+
+    #[test]
+    fn every_problem_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mailstack.toml");
+        fs::write(
+            &path,
+            "version = 1\n[server]\nhostnam = \"a\"\n[pop3]\npop3 = 110\n[tls]\nkey = \"/nonexistent\"\n",
+        )
+        .unwrap();
+        let printed = Printed::default();
+        let failure = check(&path, &printed.output()).unwrap_err();
+        assert!(failure.to_string().ends_with("cannot be used: 3 problems found"), "{failure}");
+        let text = printed.text();
+        assert!(text.contains("did you mean `hostname`?"), "{text}");
+        assert!(text.contains("line 5, `pop3 = 110` in [pop3]"), "{text}");
+        assert!(text.contains("reading /etc/mailstack/certificate.pem failed"), "{text}");
+    }
+
+    /// The file that administrators begin with.
+    const SHIPPED: &str = include_str!("../../conf/mailstack.toml");
+
+    fn shipped(text: String) -> ConfigFile {
+        ConfigFile::parse(Path::new("conf/mailstack.toml"), text, &TABLES).unwrap()
+    }
+
+    /// `# key = value`, with which a default is shown.
+    fn default_line(line: &str) -> Option<&str> {
+        let line = line.strip_prefix("# ")?;
+        let (key, _) = line.split_once(" = ")?;
+        key.bytes()
+            .all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'_')
+            .then_some(line)
+    }
+
+    #[test]
+    fn the_shipped_file_is_in_order() {
+        let file = shipped(SHIPPED.to_owned());
+        let server: Server = file.table("server").unwrap();
+        assert_eq!(server.hostname, "mail.example.org");
+        assert_eq!(file.table::<smtpd::Config>("smtp").unwrap(), smtpd::Config::default());
+    }
+
+    #[test]
+    fn each_default_in_the_shipped_file_is_the_real_one() {
+        let lines: Vec<_> = SHIPPED.lines().map(|line| default_line(line).unwrap_or(line)).collect();
+        let text = lines.join("\n");
+        assert!(text.contains("\nlease_wait_seconds = "));
+        let file = shipped(text);
+        assert_eq!(file.table::<Tls>("tls").unwrap(), Tls::default());
+        assert_eq!(file.table::<Log>("log").unwrap(), Log::default());
+        assert_eq!(file.table::<mailstore::Options>("store").unwrap(), mailstore::Options::default());
+        assert_eq!(file.table::<smtpd::Config>("smtp").unwrap(), smtpd::Config::default());
+        assert_eq!(file.table::<pop3d::Config>("pop3").unwrap(), pop3d::Config::default());
+    }
+
+    /// The keys that `T` knows, out of the error for one that it does not.
+    fn keys<T: serde::de::DeserializeOwned>() -> Vec<String> {
+        let Err(error) = toml::from_str::<T>("unknown = 0") else { return Vec::new() };
+        error.message().split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_shipped_file_has_every_key_of_every_table() {
+        let tables = [
+            ("server", keys::<Server>()),
+            ("tls", keys::<Tls>()),
+            ("store", keys::<mailstore::Options>()),
+            ("log", keys::<Log>()),
+            ("smtp", keys::<smtpd::Config>()),
+            ("pop3", keys::<pop3d::Config>()),
+        ];
+        assert_eq!(tables.each_ref().map(|(table, _)| *table), TABLES);
+        for (table, keys) in tables {
+            assert!(!keys.is_empty(), "{table}");
+            let (_, section) = SHIPPED.split_once(&format!("\n[{table}]\n")).unwrap();
+            let section = section.split("\n[").next().unwrap();
+            for key in keys {
+                let shown = section
+                    .lines()
+                    .any(|line| default_line(line).unwrap_or(line).starts_with(&format!("{key} = ")));
+                assert!(shown, "[{table}] {key}");
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The `mailstack` command: both daemons in one process, and administration.
+//!
+//! Invariant: it knows no protocol rules; it puts store, daemons and configuration together.
+
+mod account;
+mod alias;
+mod arguments;
+mod certificate;
+mod config;
+mod daemons;
+mod loopback;
+mod output;
+mod passwords;
+mod place;
+mod screen;
+mod store;
+mod trial;
+mod up;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+use mailwire::daemon::signals;
+
+use crate::arguments::{Arguments, Command};
+use crate::output::Output;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    signals::restrict_file_access();
+    let output = Output::standard();
+    match run(arguments.command, &output).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&*failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command, output: &Output) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::Up(options) => up::run(&options, output).await?,
+        Command::Account(command) => account::run(&command, output).await?,
+        Command::Alias(command) => alias::run(&command, output).await?,
+        Command::Config(command) => config::run(&command, output)?,
+        Command::Store(command) => store::run(&command, output).await?,
+    }
+    Ok(())
+}

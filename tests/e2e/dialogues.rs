@@ -1,0 +1,95 @@
+//! Every dialogue, played against real processes over TCP, STARTTLS or STLS, and implicit TLS.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io;
+
+use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, Setting};
+use mailstack_tests::player::{Chopping, Security, World, play_all};
+use mailstack_tests::server::{Configuration, Server};
+use mailstack_tests::stream::Stream;
+
+#[test]
+fn smtp_dialogues_go_as_written() {
+    play_over_processes(Protocol::Smtp);
+}
+
+#[test]
+fn pop3_dialogues_go_as_written() {
+    play_over_processes(Protocol::Pop3);
+}
+
+/// One server for each of the two configurations, all dialogues one after the other.
+fn play_over_processes(protocol: Protocol) {
+    let allowed = Served::new(ClearLogin::Allowed);
+    let never = Served::new(ClearLogin::Never);
+    play_all(protocol, Chopping::Whole, |setting, _| {
+        let served = match setting.clear_login {
+            ClearLogin::Allowed => &allowed,
+            ClearLogin::Never => &never,
+        };
+        served.prepare(setting).unwrap();
+        Connections { served, port: setting.port }
+    });
+}
+
+/// A server, and the accounts that have got mail since their maildrops were empty.
+struct Served {
+    server: Server,
+    filled: RefCell<BTreeSet<String>>,
+}
+
+impl Served {
+    fn new(clear_login: ClearLogin) -> Self {
+        let configuration = Configuration { clear_login, ..Configuration::default() };
+        Self { server: Server::start(&configuration).unwrap(), filled: RefCell::default() }
+    }
+
+    /// Empties maildrops that an earlier dialogue has filled, and puts the setting's messages in.
+    fn prepare(&self, setting: &Setting) -> io::Result<()> {
+        for account in std::mem::take(&mut *self.filled.borrow_mut()) {
+            self.empty(&account)?;
+        }
+        if setting.messages.is_empty() {
+            return Ok(());
+        }
+        let mut smtp = self.server.reception()?;
+        for (account, content) in &setting.messages {
+            smtp.envelope("carol@example.org", &[&format!("{account}@example.test")])?;
+            smtp.chunks(content, content.len().max(1))?.positive()?;
+            self.filled.borrow_mut().insert(account.clone());
+        }
+        smtp.quit().map(drop)
+    }
+
+    fn empty(&self, account: &str) -> io::Result<()> {
+        let mut pop3 = self.server.maildrop(account)?;
+        for number in 1..=pop3.count()? {
+            pop3.delete(number)?;
+        }
+        pop3.quit()
+    }
+}
+
+/// Opens the connections of one dialogue.
+struct Connections<'a> {
+    served: &'a Served,
+    port: Port,
+}
+
+impl World for Connections<'_> {
+    type Peer = Stream;
+
+    fn connect(&mut self, security: Security) -> io::Result<Stream> {
+        let server = &self.served.server;
+        let addresses = server.addresses()?;
+        match (self.port, security) {
+            (Port::Reception, _) => Stream::clear(addresses.reception, server.trust()),
+            (Port::Submission, Security::Clear) => Stream::clear(addresses.submission, server.trust()),
+            (Port::Submission, Security::Tls) => Stream::tls(addresses.submissions, server.trust()),
+            (Port::Pop3, Security::Clear) => Stream::clear(addresses.pop3, server.trust()),
+            (Port::Pop3, Security::Tls) => Stream::tls(addresses.pop3s, server.trust()),
+        }
+    }
+}
