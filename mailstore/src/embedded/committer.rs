@@ -285,7 +285,11 @@ impl Committer {
                     self.broken = None;
                     self.progress.set_journal(Health::Well);
                 }
-                Err(error) => debug!(%error, "the disk does not work yet"),
+                Err(error) => {
+                    debug!(%error, "the disk does not work yet");
+                    // Behind the last sync lies what was refused; an index opened now would bring it in.
+                    return;
+                }
             }
         }
         if self.index.has_failed() {

@@ -238,6 +238,9 @@ mod tests {
             self.file.write_at(parts, offset)
         }
         fn truncate(&self, octets: u64) -> io::Result<()> {
+            if self.mood.load(Ordering::SeqCst) == SYNC_FAILS {
+                return Err(io::Error::other("input/output error"));
+            }
             self.file.truncate(octets)
         }
         fn sync(&self) -> io::Result<()> {
@@ -323,6 +326,12 @@ mod tests {
 
         mood.store(SYNC_FAILS, Ordering::SeqCst);
         assert!(matches!(deliver(&core, alice).await, Err(IntakeError::Unavailable(_))));
+        assert!(matches!(deliver(&core, alice).await, Err(IntakeError::Unavailable(_))));
+        assert_eq!(messages(&core, alice), 2);
+        // What lies behind the last sync was refused: opening the index again must not bring it in.
+        let failed = core.index.ask(|_| Err::<(), _>(super::super::index::IndexError::Panicked));
+        assert!(failed.is_err());
+        core.requests.send(Work::Mend).await.unwrap();
         assert!(matches!(deliver(&core, alice).await, Err(IntakeError::Unavailable(_))));
         assert_eq!(messages(&core, alice), 2);
         mood.store(HEALTHY, Ordering::SeqCst);
