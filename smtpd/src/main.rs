@@ -41,6 +41,7 @@ async fn main() -> ExitCode {
 async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let file = ConfigFile::read(path, &TABLES)?;
     log::start(&file.table::<Log>("log")?.filter);
+    let open_files_max = process::raise_open_files_limit();
     let config = file.table::<Config>("smtp")?;
     let server = file.table::<Server>("server")?;
     let tls = file.table::<Tls>("tls")?;
@@ -50,10 +51,12 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         Shared { server, tls: Some(ServerTls::new(Arc::clone(&certificates))), store: store.clone() };
     let service = Service::bind(&config, &shared)?;
     drop(shared);
-    let Addresses { reception, submission, submissions } = service.addresses();
-    let open_files_max = process::raise_open_files_limit();
-    info!(?reception, ?submission, ?submissions, open_files_max, "smtpd serves");
-    serving::until_drained(&certificates, |shutdown| service.run(shutdown)).await?;
+    serving::until_drained(&certificates, |shutdown| {
+        let Addresses { reception, submission, submissions } = service.addresses();
+        info!(?reception, ?submission, ?submissions, open_files_max, "smtpd serves");
+        service.run(shutdown)
+    })
+    .await?;
     store.close().await;
     Ok(())
 }
