@@ -44,7 +44,8 @@ impl Leases {
 
     /// Takes a maildrop, waiting at most `patience` for its present owner.
     pub(crate) async fn take(self: &Arc<Self>, maildrop: u64, patience: Duration) -> Option<Taken> {
-        let deadline = clock::instant() + patience;
+        // The patience may come from another process; one beyond the clock's end is none that could be waited for.
+        let deadline = clock::instant().checked_add(patience)?;
         loop {
             let mut returned = std::pin::pin!(self.returned.notified());
             // Listening before looking, so that a lease returned in between is not missed.
