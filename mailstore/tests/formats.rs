@@ -1,0 +1,185 @@
+//! Stores written by every released format, kept for ever: each opens, and holds what was put into it.
+//!
+//! `formats/N` holds a small store of format N and, in `holds.txt`, what is in it. A release with a new format adds
+//! its own: `MAILSTACK_FORMAT_SAMPLE=mailstore/tests/formats/N cargo test -p mailstore --test formats`.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mailstore::{Alias, Delivery, MaildropId, Options, QueueState, RelayRecipient, Store, TraceRow, open};
+use mailwire::address::{Mailbox, ReversePath};
+use mailwire::secret::Secret;
+
+const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
+/// What says where a new sample is to be kept.
+const SAMPLE: &str = "MAILSTACK_FORMAT_SAMPLE";
+
+fn mailbox(name: &str) -> Mailbox {
+    Mailbox::parse(&format!("{name}@example.test")).unwrap()
+}
+
+fn secret(text: &str) -> Secret<String> {
+    Secret::new(text.to_owned())
+}
+
+/// So little memory that a message of some KiB goes to a file of its own.
+fn options(path: &Path) -> Options {
+    Options { path: path.to_owned(), reserve_octets: 0, draft_memory_octets_max: 6000 }
+}
+
+async fn deliver(store: &Store, text: &str, lines: usize, maildrops: &[MaildropId], relay: &[&str]) {
+    let mut draft = store.intake.draft(0).await.unwrap();
+    draft.write(format!("Subject: {text}\r\n\r\n").as_bytes()).await.unwrap();
+    for number in 0..lines {
+        draft.write(format!("{text}, line {number} \u{e9}\0\r\n").as_bytes()).await.unwrap();
+    }
+    let relay = relay.iter().map(|name| RelayRecipient {
+        mailbox: Mailbox::parse(&format!("{name}@elsewhere.test")).unwrap(),
+        due: 1_000_000,
+        expires: 9_000_000_000,
+    });
+    let delivery = Delivery {
+        delivery_prefix: b"Return-Path: <sender@example.test>\r\n".to_vec(),
+        prefix: b"Received: by a sample\r\n".to_vec(),
+        reverse_path: ReversePath::Mailbox(mailbox("sender")),
+        maildrops: maildrops.to_vec(),
+        relay: relay.collect(),
+        trace: TraceRow {
+            at: 1,
+            session: "s".to_owned(),
+            event: "received".to_owned(),
+            detail: String::new(),
+        },
+    };
+    draft.commit(delivery).await.unwrap();
+}
+
+/// Something of everything that a journal may hold.
+async fn fill(store: &Store) {
+    let mut drops = Vec::new();
+    for name in ACCOUNTS {
+        let account = store.administration.add_account(&mailbox(name), &secret("old")).await.unwrap();
+        drops.push(account.maildrop);
+        store.administration.set_password(&mailbox(name), &secret(&format!("pw-{name}"))).await.unwrap();
+    }
+    let gone = store.administration.add_account(&mailbox("gone"), &secret("x")).await.unwrap();
+    for (alias, targets) in [("info", vec!["alice", "bob"]), ("sales", vec!["carol"]), ("old", vec!["bob"])] {
+        let targets = targets.into_iter().map(mailbox).collect();
+        store.administration.add_alias(&Alias { address: mailbox(alias), targets }).await.unwrap();
+    }
+    store.administration.remove_alias(&mailbox("old")).await.unwrap();
+    for number in 0..6 {
+        deliver(store, &format!("small {number}"), number, &drops, &[]).await;
+    }
+    deliver(store, "large", 1000, drops.get(..2).unwrap(), &["large"]).await;
+    deliver(store, "relayed", 3, &[], &["deferred", "held", "finished", "waiting"]).await;
+    deliver(store, "gone", 3, &[gone.maildrop], &[]).await;
+    store.administration.remove_account(&mailbox("gone")).await.unwrap();
+    let patience = Duration::from_mins(1);
+    store.maildrops.lease(*drops.first().unwrap(), patience).await.unwrap().expunge(&[1, 4]).await.unwrap();
+    for entry in store.queue.due(2_000_000, 10).await.unwrap() {
+        match entry.recipient.local_part().as_str() {
+            "deferred" => store.queue.defer(entry.id, 3_000_000, "451 not now").await.unwrap(),
+            "held" => store.queue.hold(entry.id, QueueState::Held).await.unwrap(),
+            "finished" => store.queue.finish(entry.id).await.unwrap(),
+            _ => {}
+        }
+    }
+}
+
+/// All that a store holds, a line each.
+async fn describe(store: &Store) -> String {
+    let mut lines = Vec::new();
+    for account in store.administration.accounts().await.unwrap() {
+        let name = account.address.local_part().as_str().to_owned();
+        let (login, password) = (account.address.to_string(), secret(&format!("pw-{name}")));
+        let may_log_in = store.directory.authenticate(&login, &password).await.unwrap().is_some();
+        lines.push(format!("account {login} {:?} login {may_log_in}", account.maildrop));
+        let mut lease = store.maildrops.lease(account.maildrop, Duration::from_mins(1)).await.unwrap();
+        for (index, entry) in lease.entries().to_vec().into_iter().enumerate() {
+            let mut content = Vec::new();
+            while (content.len() as u64) < entry.octets {
+                let octets = lease.read(index, content.len() as u64, 100_000).await.unwrap();
+                assert!(!octets.is_empty(), "message {index} ends too early");
+                content.extend(octets);
+            }
+            let checksum = crc32c::crc32c(&content);
+            let (id, octets, header, at) =
+                (entry.unique_id, entry.octets, entry.header_octets, entry.received_at);
+            lines.push(format!("message {name} {id} {octets} {header} {at} {checksum:08x}"));
+        }
+    }
+    for alias in store.administration.aliases().await.unwrap() {
+        let targets: Vec<_> = alias.targets.iter().map(ToString::to_string).collect();
+        lines.push(format!("alias {} {}", alias.address, targets.join(" ")));
+    }
+    for entry in store.queue.due(u64::MAX, 100).await.unwrap() {
+        let content = store.queue.read(entry.id, 0, 100_000).await.unwrap();
+        let checksum = crc32c::crc32c(&content);
+        lines.push(format!(
+            "queue {:?} {} due {} attempts {} {:?} {} {checksum:08x}",
+            entry.id, entry.recipient, entry.due, entry.attempts, entry.last_result, entry.octets
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_of_every_format_opens_and_holds_what_was_put_into_it() {
+    let samples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
+    let mut opened = 0;
+    for sample in fs::read_dir(samples).unwrap() {
+        let sample = sample.unwrap().path();
+        let folder = tempfile::tempdir().unwrap();
+        copy(&sample, folder.path());
+        for _ in 0..2 {
+            let store = open(options(folder.path())).await.unwrap();
+            let holds = fs::read_to_string(sample.join("holds.txt")).unwrap();
+            assert_eq!(describe(&store).await, holds, "{}", sample.display());
+            store.close().await;
+        }
+        opened += 1;
+    }
+    assert!(opened > 0);
+}
+
+#[tokio::test]
+async fn what_this_release_writes_it_reads_again() {
+    let temporary = tempfile::tempdir().unwrap();
+    let kept =
+        std::env::var_os(SAMPLE).map(|path| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path));
+    let folder = kept.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let store = open(options(&folder)).await.unwrap();
+    fill(&store).await;
+    let holds = describe(&store).await;
+    assert_eq!(holds.lines().filter(|line| line.starts_with("message ")).count(), 18);
+    store.close().await;
+    let store = open(options(&folder)).await.unwrap();
+    assert_eq!(describe(&store).await, holds);
+    store.close().await;
+    if kept.is_some() {
+        fs::write(folder.join("holds.txt"), holds).unwrap();
+        // They are made anew, and say nothing about the format.
+        for name in ["index", "spool"] {
+            fs::remove_dir_all(folder.join(name)).unwrap();
+        }
+        for name in ["reserve", "LOCK"] {
+            fs::remove_file(folder.join(name)).unwrap();
+        }
+    }
+}
