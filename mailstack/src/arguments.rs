@@ -163,7 +163,7 @@ pub(crate) struct ProveOptions {
     pub(crate) sabotage: Option<Sabotage>,
 }
 
-/// What the simulated disk does wrong.
+/// What goes wrong in the simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sabotage {
     /// No sync does anything
@@ -174,6 +174,10 @@ pub(crate) enum Sabotage {
     NoSyncOfJournalFolder,
     /// Files of large content may vanish
     NoSyncOfContentFolder,
+    /// A new segment of the journal is used before it is sure to stay
+    LateSyncOfJournalFolder,
+    /// The compaction forgets what was deleted
+    ForgottenDeletions,
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ async fn watched(plan: ProofPlan, output: &Output) -> Result<Proof, ProofError> 
 }
 
 fn verdict(proof: &Proof, plan: &ProofPlan, seconds: u64) -> String {
-    let Proof { cuts, power_cuts, during_recovery, acknowledged, unanswered } = proof;
+    let Proof { cuts, power_cuts, during_recovery, acknowledged, unanswered, compacted } = proof;
     let kills = cuts.saturating_sub(*power_cuts);
     let ended = if *cuts < plan.cuts { ", ended early" } else { "" };
     format!(
@@ -69,6 +69,7 @@ fn verdict(proof: &Proof, plan: &ProofPlan, seconds: u64) -> String {
          during recovery\n\
          {acknowledged} acknowledged changes: all there, whole and once\n\
          {unanswered} changes cut off before their answer: each whole or absent\n\
+         {compacted} segments of the journal compacted meanwhile\n\
          the store kept its promise (seed {})\n",
         plan.seed
     )
@@ -87,6 +88,8 @@ const fn sabotage(option: Option<Sabotage>) -> mailstore::Sabotage {
         Some(Sabotage::LateSync) => mailstore::Sabotage::LateSync,
         Some(Sabotage::NoSyncOfJournalFolder) => mailstore::Sabotage::NoSyncOfJournalFolder,
         Some(Sabotage::NoSyncOfContentFolder) => mailstore::Sabotage::NoSyncOfContentFolder,
+        Some(Sabotage::LateSyncOfJournalFolder) => mailstore::Sabotage::LateSyncOfJournalFolder,
+        Some(Sabotage::ForgottenDeletions) => mailstore::Sabotage::ForgottenDeletions,
     }
 }
 

@@ -56,6 +56,7 @@ fn delivery(maildrops: &[MaildropId]) -> Delivery {
         maildrops: maildrops.to_vec(),
         relay: Vec::new(),
         trace: TraceRow::default(),
+        carried: None,
     }
 }
 
@@ -165,7 +166,7 @@ async fn unique_ids_are_unique_and_stay() {
 
     let store = crate::open(options(folder.path())).await.unwrap();
     let after: Vec<_> = lease(&store, alice).await.entries().to_vec();
-    assert_eq!([before[0], before[2]], after[..2]);
+    assert_eq!([before[0].clone(), before[2].clone()], after[..2]);
     assert!(before.iter().all(|entry| entry.unique_id != after[2].unique_id));
     store.close().await;
 }

@@ -5,7 +5,7 @@ use mailwire::address::{Mailbox, ReversePath};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{MaildropId, MessageId};
+use crate::{MaildropId, MessageId, UniqueId};
 
 /// Why content was not taken. Nothing of it is kept.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,15 @@ pub struct TraceRow {
     pub detail: String,
 }
 
+/// What a message had before it came here from another store or a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// Its unique-id there, which it keeps, so that clients do not fetch it again.
+    pub unique_id: UniqueId,
+    /// When it was received there, seconds since 1970.
+    pub received_at: u64,
+}
+
 /// Everything that becomes true with the commit.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -60,6 +69,8 @@ pub struct Delivery {
     pub relay: Vec<RelayRecipient>,
     /// The first row of the message's trace.
     pub trace: TraceRow,
+    /// For a message that is not new.
+    pub carried: Option<Carried>,
 }
 
 /// What was committed.

@@ -1,8 +1,9 @@
 //! Accounts, maildrops, messages and the outbound queue, kept durably.
 //!
-//! [`open`] gives a [`Store`]. Its parts are five small traits, by who needs them: [`Directory`] (who is this),
+//! [`open`] gives a [`Store`]. Its parts are small traits, by who needs them: [`Directory`] (who is this),
 //! [`Administration`] (accounts and aliases change), [`Intake`] (draft, commit), [`Maildrops`] (lease, list, read,
-//! expunge) and [`Queue`] (due, lease, finish, hold). Whatever answers `Ok` here is on disk.
+//! expunge), [`MaildropAdministration`] (what was expunged comes back) and [`Queue`] (due, lease, finish, hold).
+//! Whatever answers `Ok` here is on disk.
 //!
 //! Invariant: the store knows no SMTP and no POP3; it keeps octets and says when they are safe.
 
@@ -19,8 +20,8 @@ mod store;
 
 pub use directory::{Account, Administration, AdministrationError, Alias, Directory, Unavailable};
 pub use embedded::{Proof, ProofError, ProofPlan, Sabotage, prove};
-pub use identity::{MaildropId, MessageId, QueueId, UniqueId};
-pub use intake::{Delivery, Draft, Intake, IntakeError, Receipt, RelayRecipient, TraceRow};
-pub use maildrops::{Entry, Lease, MaildropError, Maildrops};
+pub use identity::{MaildropId, MessageId, NoUniqueId, QueueId, UniqueId};
+pub use intake::{Carried, Delivery, Draft, Intake, IntakeError, Receipt, RelayRecipient, TraceRow};
+pub use maildrops::{Entry, Kept, Lease, MaildropAdministration, MaildropError, Maildrops, ReturnAs};
 pub use queue::{Queue, QueueEntry, QueueError, QueueState};
 pub use store::{OpenError, Options, Store, open};

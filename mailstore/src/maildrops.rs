@@ -1,4 +1,4 @@
-//! Reading maildrops under an exclusive lease, and expunging from them.
+//! Reading maildrops under an exclusive lease, and expunging from them; bringing back what was expunged.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{MaildropId, UniqueId};
+use crate::{MaildropId, MessageId, UniqueId};
 
 /// Why a maildrop could not be leased, read or expunged.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub enum MaildropError {
 }
 
 /// One message in a maildrop, as the lease found it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its unique-id, for ever.
     pub unique_id: UniqueId,
@@ -65,4 +65,68 @@ pub trait Maildrops: Send + Sync {
     /// # Errors
     /// `Busy` after `patience`; otherwise see [`MaildropError`].
     async fn lease(&self, maildrop: MaildropId, patience: Duration) -> Result<Box<dyn Lease>, MaildropError>;
+}
+
+/// A message of a maildrop, in it or expunged from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The message; in the order of arrival.
+    pub message: MessageId,
+    /// What its readers see, or would see.
+    pub entry: Entry,
+    /// When it was expunged, seconds since 1970; `None` while it is in the maildrop.
+    pub expunged_at: Option<u64>,
+}
+
+/// With which unique-ids expunged messages come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReturnAs {
+    /// Those that they had: a client that has fetched them does not do so again.
+    Known,
+    /// New ones: every client fetches them.
+    New,
+}
+
+/// Maildrops as their administrator sees them: without a lease, and with what was expunged while it can be brought
+/// back.
+#[async_trait]
+pub trait MaildropAdministration: Send + Sync {
+    /// The messages behind `after` (`None`: from the first one), in the order of their arrival; at most `messages_max`,
+    /// and none where there are no more.
+    ///
+    /// # Errors
+    /// Where there is no such maildrop, or the store cannot answer.
+    async fn messages(
+        &self,
+        maildrop: MaildropId,
+        after: Option<MessageId>,
+        messages_max: usize,
+    ) -> Result<Vec<Kept>, MaildropError>;
+    /// Octets of a message, expunged or not, as [`Lease::read`].
+    ///
+    /// # Errors
+    /// `Ended` where there is no such message; otherwise where the store cannot read.
+    async fn read(
+        &self,
+        maildrop: MaildropId,
+        message: MessageId,
+        offset: u64,
+        octets_max: usize,
+    ) -> Result<Vec<u8>, MaildropError>;
+    /// Brings expunged messages back, durably, all or none, to where they were in the order of arrival. Those that are
+    /// not expunged are left as they are.
+    ///
+    /// # Errors
+    /// Where nothing was changed.
+    async fn bring_back(
+        &self,
+        maildrop: MaildropId,
+        messages: &[MessageId],
+        how: ReturnAs,
+    ) -> Result<(), MaildropError>;
+    /// Gives up expunged messages for good, durably, all or none. Those that are not expunged are left as they are.
+    ///
+    /// # Errors
+    /// Where nothing was changed.
+    async fn purge(&self, maildrop: MaildropId, messages: &[MessageId]) -> Result<(), MaildropError>;
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::shared::Member;
-use crate::{Administration, Directory, Intake, Maildrops, Queue};
+use crate::{Administration, Directory, Intake, MaildropAdministration, Maildrops, Queue};
 
 /// How the store behaves: the table `[store]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -19,6 +19,10 @@ pub struct Options {
     pub reserve_octets: u64,
     /// Octets of content that all drafts together hold in memory; more goes to files at once (64 MiB).
     pub draft_memory_octets_max: u64,
+    /// Days for which expunged mail can be brought back (14).
+    pub undelete_days: u64,
+    /// Octets a second that work in the background reads and writes (64 MiB).
+    pub upkeep_octets_per_second: u64,
 }
 
 impl Default for Options {
@@ -27,6 +31,8 @@ impl Default for Options {
             path: PathBuf::from("/var/lib/mailstack"),
             reserve_octets: 256 << 20,
             draft_memory_octets_max: 64 << 20,
+            undelete_days: 14,
+            upkeep_octets_per_second: 64 << 20,
         }
     }
 }
@@ -73,6 +79,8 @@ pub struct Store {
     pub intake: Arc<dyn Intake>,
     /// Messages are read.
     pub maildrops: Arc<dyn Maildrops>,
+    /// Messages come back.
+    pub maildrop_administration: Arc<dyn MaildropAdministration>,
     /// Messages leave.
     pub queue: Arc<dyn Queue>,
     member: Arc<Member>,
@@ -98,6 +106,7 @@ pub async fn open(options: Options) -> Result<Store, OpenError> {
         administration: member.clone(),
         intake: member.clone(),
         maildrops: member.clone(),
+        maildrop_administration: member.clone(),
         queue: member.clone(),
         member,
     })

@@ -26,7 +26,7 @@ fn secret(text: &str) -> Secret<String> {
 
 /// So little memory that a message of some KiB goes to a file of its own.
 fn options(path: &Path) -> Options {
-    Options { path: path.to_owned(), reserve_octets: 0, draft_memory_octets_max: 6000 }
+    Options { path: path.to_owned(), reserve_octets: 0, draft_memory_octets_max: 6000, ..Options::default() }
 }
 
 async fn deliver(store: &Store, text: &str, lines: usize, maildrops: &[MaildropId], relay: &[&str]) {
@@ -52,6 +52,7 @@ async fn deliver(store: &Store, text: &str, lines: usize, maildrops: &[MaildropI
             event: "received".to_owned(),
             detail: String::new(),
         },
+        carried: None,
     };
     draft.commit(delivery).await.unwrap();
 }

@@ -215,7 +215,7 @@ pub(crate) fn scan_listing(number: MessageNumber, octets: u64) -> Reply {
 }
 
 /// RFC 1939 §7: the unique-id listing of one message.
-pub(crate) fn unique_id_listing(number: MessageNumber, unique_id: UniqueId) -> Reply {
+pub(crate) fn unique_id_listing(number: MessageNumber, unique_id: &UniqueId) -> Reply {
     Reply::ok(format!("{} {unique_id}", number.get()))
 }
 
@@ -226,7 +226,7 @@ pub(crate) fn scan_listing_line(number: usize, octets: u64, output: &mut Vec<u8>
 }
 
 /// RFC 1939 §7: one line of the whole unique-id listing.
-pub(crate) fn unique_id_listing_line(number: usize, unique_id: UniqueId, output: &mut Vec<u8>) {
+pub(crate) fn unique_id_listing_line(number: usize, unique_id: &UniqueId, output: &mut Vec<u8>) {
     let _ = write!(output, "{number} {unique_id}\r\n");
 }
 
@@ -366,7 +366,7 @@ mod tests {
             list_follows(usize::MAX, u64::MAX),
             unique_ids_follow(),
             scan_listing(number, u64::MAX),
-            unique_id_listing(number, UniqueId([0xff; 16])),
+            unique_id_listing(number, &UniqueId::minted([0xff; 16])),
             message_follows(u64::MAX),
             top_follows(),
             no_such_message(usize::MAX),
@@ -387,7 +387,7 @@ mod tests {
             answer.encode(&mut output);
         }
         scan_listing_line(usize::MAX, u64::MAX, &mut output);
-        unique_id_listing_line(usize::MAX, UniqueId([0xff; 16]), &mut output);
+        unique_id_listing_line(usize::MAX, &UniqueId::minted([0xff; 16]), &mut output);
         output
     }
 

@@ -67,6 +67,7 @@ impl World {
                 maildrops: vec![account.maildrop],
                 relay: Vec::new(),
                 trace: TraceRow::default(),
+                carried: None,
             };
             draft.commit(delivery).await.unwrap();
         }

@@ -1,11 +1,11 @@
 //! Accounts and aliases in memory: questions answered at once, changes checked before they are written.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mailwire::address::Mailbox;
 
 use super::index::{Index, IndexError};
-use super::record::{AccountRecord, Event};
+use super::record::{AccountRecord, Event, Quota};
 use crate::{Account, AdministrationError, Alias, MaildropId};
 
 /// What begins a subaddress (RFC 5233 §1).
@@ -17,6 +17,8 @@ pub(crate) struct Accounts {
     by_address: BTreeMap<String, AccountRecord>,
     aliases: BTreeMap<String, Vec<String>>,
     maildrops: HashSet<u64>,
+    /// Of those that have limits of their own.
+    quotas: HashMap<u64, Quota>,
 }
 
 impl Accounts {
@@ -25,7 +27,8 @@ impl Accounts {
         let by_address: BTreeMap<_, _> =
             index.accounts()?.into_iter().map(|account| (account.address.clone(), account)).collect();
         let maildrops = by_address.values().map(|account| account.maildrop).collect();
-        Ok(Self { by_address, aliases: index.aliases()?.into_iter().collect(), maildrops })
+        let aliases = index.aliases()?.into_iter().collect();
+        Ok(Self { by_address, aliases, maildrops, quotas: index.quotas()? })
     }
 
     /// Follows a committed event.
@@ -37,6 +40,7 @@ impl Accounts {
             }
             Event::AccountRemoved { address, maildrop } => {
                 self.maildrops.remove(maildrop);
+                self.quotas.remove(maildrop);
                 self.by_address.remove(address);
             }
             Event::Alias { address, targets } => {
@@ -45,17 +49,39 @@ impl Accounts {
             Event::AliasRemoved { address } => {
                 self.aliases.remove(address);
             }
+            Event::Quota { maildrop, quota: Some(quota) } => {
+                self.quotas.insert(*maildrop, *quota);
+            }
+            Event::Quota { maildrop, quota: None } => {
+                self.quotas.remove(maildrop);
+            }
             Event::Message(_)
+            | Event::Imported { .. }
+            | Event::Moved(_)
             | Event::Expunge { .. }
+            | Event::Returned { .. }
+            | Event::Purged { .. }
+            | Event::Restated { .. }
             | Event::QueueChanged { .. }
             | Event::QueueFinished { .. }
-            | Event::Torn { .. } => {}
+            | Event::Torn { .. }
+            | Event::Segments { .. } => {}
         }
     }
 
     /// True while the account of this maildrop exists.
     pub(crate) fn has_maildrop(&self, maildrop: u64) -> bool {
         self.maildrops.contains(&maildrop)
+    }
+
+    /// The limits of a maildrop, where it has some of its own.
+    pub(crate) fn quota(&self, maildrop: u64) -> Option<Quota> {
+        self.quotas.get(&maildrop).copied()
+    }
+
+    /// Where an alias leads to, by the key of its address.
+    pub(crate) fn targets(&self, address: &str) -> Option<&[String]> {
+        self.aliases.get(address).map(Vec::as_slice)
     }
 
     /// The account that logs in as `login`, in any case.

@@ -4,10 +4,11 @@ use mailwire::cause::chain;
 use mailwire::clock;
 
 use super::accounts::Accounts;
+use super::carry::Carry;
 use super::index::IndexError;
 use super::index_slot::IndexSlot;
 use super::record::{AccountRecord, Event, Message};
-use crate::AdministrationError;
+use crate::{AdministrationError, UniqueId};
 
 /// Most octets that are kept of what the other side of an attempt said.
 const RESULT_OCTETS_MAX: usize = 512;
@@ -16,9 +17,34 @@ const RESULT_OCTETS_MAX: usize = 512;
 #[derive(Debug)]
 pub(crate) enum Change {
     Message(Box<Message>),
-    Expunge { maildrop: u64, messages: Vec<u64> },
+    /// A message from another store.
+    Import(Box<Message>, UniqueId),
+    Expunge {
+        maildrop: u64,
+        messages: Vec<u64>,
+    },
+    /// Expunged messages come back, each with a new unique-id where there is one.
+    Return {
+        maildrop: u64,
+        messages: Vec<(u64, Option<UniqueId>)>,
+    },
+    /// Expunged messages can be brought back no more.
+    Purge {
+        maildrop: u64,
+        messages: Vec<u64>,
+    },
     Directory(DirectoryChange),
-    Queue { message: u64, recipient: u32, step: QueueStep },
+    Queue {
+        message: u64,
+        recipient: u32,
+        step: QueueStep,
+    },
+    /// Out of a segment that goes.
+    Carry(Carry),
+    /// A segment is about to go: these ranges are left.
+    Segments {
+        present: Vec<(u32, u32)>,
+    },
 }
 
 /// A wish about accounts and aliases; addresses are keys.
@@ -80,16 +106,38 @@ impl State<'_> {
     pub(crate) fn event(&self, change: Change) -> Result<(Event, u64), Refused> {
         match change {
             Change::Message(message) => {
-                if !message.maildrops.iter().all(|maildrop| self.accounts.has_maildrop(*maildrop)) {
-                    return Err(Refused::Missing);
-                }
-                let added = message.maildrops.len().saturating_add(message.relay.len());
-                Ok((Event::Message(*message), self.live.saturating_add(added as u64)))
+                let live = self.live_with(&message)?;
+                Ok((Event::Message(*message), live))
+            }
+            Change::Import(message, unique_id) => {
+                let live = self.live_with(&message)?;
+                Ok((Event::Imported { message: *message, unique_id }, live))
             }
             Change::Expunge { maildrop, messages } => self.expunge(maildrop, messages),
+            Change::Return { maildrop, mut messages } => {
+                let there = self.expunged(maildrop, messages.iter().map(|(message, _)| *message))?;
+                messages.retain(|(message, _)| there.contains(message));
+                Ok((Event::Returned { maildrop, messages }, self.live))
+            }
+            Change::Purge { maildrop, messages } => {
+                let messages = self.expunged(maildrop, messages.into_iter())?;
+                let live = self.live.saturating_sub(messages.len() as u64);
+                Ok((Event::Purged { maildrop, messages }, live))
+            }
             Change::Directory(change) => self.directory(change),
             Change::Queue { message, recipient, step } => self.queue(message, recipient, step),
+            Change::Carry(carry) => Ok((self.carry(carry)?, self.live)),
+            Change::Segments { present } => Ok((Event::Segments { present }, self.live)),
         }
+    }
+
+    /// How many entries there are with `message`, which must have somewhere to go.
+    fn live_with(&self, message: &Message) -> Result<u64, Refused> {
+        if !message.maildrops.iter().all(|maildrop| self.accounts.has_maildrop(*maildrop)) {
+            return Err(Refused::Missing);
+        }
+        let added = message.maildrops.len().saturating_add(message.relay.len());
+        Ok(self.live.saturating_add(added as u64))
     }
 
     /// Only what is there is listed, so that the count of entries stays true when records are applied again.
@@ -100,8 +148,18 @@ impl State<'_> {
                 there.push(message);
             }
         }
-        let live = self.live.saturating_sub(there.len() as u64);
-        Ok((Event::Expunge { maildrop, messages: there, at: clock::unix_seconds() }, live))
+        Ok((Event::Expunge { maildrop, messages: there, at: clock::unix_seconds() }, self.live))
+    }
+
+    /// Those that are expunged and can be brought back.
+    fn expunged(&self, maildrop: u64, messages: impl Iterator<Item = u64>) -> Result<Vec<u64>, Refused> {
+        let mut there = Vec::new();
+        for message in messages {
+            if self.index.ask(|index| index.expunged_entry(maildrop, message))?.is_some() {
+                there.push(message);
+            }
+        }
+        Ok(there)
     }
 
     fn directory(&self, change: DirectoryChange) -> Result<(Event, u64), Refused> {

@@ -27,6 +27,8 @@ pub(crate) struct Progress {
 struct State {
     applied: Checkpoint,
     ending: Option<Ending>,
+    /// What nobody waits for is to end.
+    stopping: bool,
     /// Nothing can be written to the journal until it is mended.
     journal_failed: bool,
 }
@@ -34,7 +36,7 @@ struct State {
 impl Progress {
     /// `applied` is what recovery ended with.
     pub(crate) fn new(applied: Checkpoint) -> Self {
-        let state = State { applied, ending: None, journal_failed: false };
+        let state = State { applied, ending: None, stopping: false, journal_failed: false };
         Self { state: Mutex::new(state), wake: Condvar::new() }
     }
 
@@ -61,7 +63,19 @@ impl Progress {
     /// Ends [`run`]; the first ending counts.
     pub(crate) fn end(&self, ending: Ending) {
         self.state().ending.get_or_insert(ending);
+        self.stop();
+    }
+
+    /// Ends what waits by [`Self::stopped_within`].
+    pub(crate) fn stop(&self) {
+        self.state().stopping = true;
         self.wake.notify_all();
+    }
+
+    /// True where the store is about to be closed, or is so before `pause` is over.
+    pub(crate) fn stopped_within(&self, pause: Duration) -> bool {
+        let waited = self.wake.wait_timeout_while(self.state(), pause, |state| !state.stopping);
+        waited.unwrap_or_else(PoisonError::into_inner).0.stopping
     }
 
     /// Says up to where the index is complete, now.

@@ -3,20 +3,23 @@
 //! A group is whatever waited meanwhile: there is no timer, and a lone writer never waits for company.
 
 use std::collections::HashSet;
+use std::iter;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info};
 
 use super::accounts::Accounts;
+use super::adopting::Adopted;
+use super::apply::Committed;
 use super::change::{Change, Refused, State};
 use super::checkpoint::{Health, Progress};
 use super::files::{Files, is_full};
-use super::index::{Committed, IndexError};
+use super::index::IndexError;
 use super::index_slot::IndexSlot;
 use super::journal::{AppendError, Journal, Location, Writer};
 use super::layout::Layout;
-use super::record::{self, Event, Place};
+use super::record::{self, Encoded, Event, Place};
 use super::recovery;
 use super::room::{Reserve, Room};
 
@@ -31,6 +34,10 @@ pub(crate) const REQUESTS_MAX: usize = 1024;
 pub(crate) enum Work {
     /// Commit this.
     Commit(Request),
+    /// Commit these together, and nothing else with them: they are carried out of a segment that goes.
+    Carry(Vec<Request>),
+    /// Begin a new segment, so that the present one can go.
+    Rotate(oneshot::Sender<Result<(), Refused>>),
     /// Try again what has failed.
     Mend,
     /// Finish what came before, and end.
@@ -41,6 +48,8 @@ pub(crate) enum Work {
 pub(crate) struct Request {
     pub(crate) change: Change,
     pub(crate) content: Vec<Vec<u8>>,
+    /// Held until the index knows who needs the file.
+    pub(crate) adopted: Option<Adopted>,
     /// Gets the record's sequence.
     pub(crate) answer: oneshot::Sender<Result<u64, Refused>>,
 }
@@ -76,11 +85,19 @@ struct Group {
 struct Pending {
     event: Event,
     place: Place,
-    /// Frame and head.
-    front: Vec<u8>,
+    encoded: Encoded,
     content: Vec<Vec<u8>>,
     content_octets: u64,
+    _adopted: Option<Adopted>,
     answer: oneshot::Sender<Result<u64, Refused>>,
+}
+
+impl Pending {
+    /// All of the record, one behind the other.
+    fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let Encoded { front, copy } = &self.encoded;
+        iter::once(front).chain(&self.content).chain(iter::once(copy)).map(Vec::as_slice)
+    }
 }
 
 /// What two records of one group must not both change, since each is checked against the state before the group.
@@ -99,10 +116,13 @@ enum Company {
 
 const fn company(change: &Change) -> Company {
     match change {
-        Change::Message(_) => Company::Any,
-        Change::Expunge { maildrop, .. } => Company::Others(Touched::Maildrop(*maildrop)),
+        // What is carried has no company but its like, of which none concerns the same thing.
+        Change::Message(_) | Change::Import(..) | Change::Carry(_) => Company::Any,
+        Change::Expunge { maildrop, .. }
+        | Change::Return { maildrop, .. }
+        | Change::Purge { maildrop, .. } => Company::Others(Touched::Maildrop(*maildrop)),
         Change::Queue { message, recipient, .. } => Company::Others(Touched::Queue(*message, *recipient)),
-        Change::Directory(_) => Company::None,
+        Change::Directory(_) | Change::Segments { .. } => Company::None,
     }
 }
 
@@ -136,10 +156,18 @@ impl Committer {
                     let mut group = Group::default();
                     self.join(&mut group, first);
                     left_over = self.fill(&mut group);
-                    if !group.records.is_empty() {
-                        let result = self.commit(&group);
-                        group.answer(&result);
+                    self.finish(group);
+                }
+                Some(Work::Carry(requests)) => {
+                    let mut group = Group::default();
+                    for request in requests {
+                        self.join(&mut group, request);
                     }
+                    self.finish(group);
+                }
+                Some(Work::Rotate(answer)) => {
+                    // Whoever asked may have gone; the new segment is no harm.
+                    let _ = answer.send(self.rotate());
                 }
                 Some(Work::Mend) => self.mend(),
                 Some(Work::End) | None => return,
@@ -152,18 +180,38 @@ impl Committer {
         while let Ok(work) = self.requests.try_recv() {
             match work {
                 Work::Commit(request) if group.has_room_for(&request.change) => self.join(group, request),
-                Work::Commit(_) | Work::Mend | Work::End => return Some(work),
+                Work::Commit(_) | Work::Carry(_) | Work::Rotate(_) | Work::Mend | Work::End => {
+                    return Some(work);
+                }
             }
         }
         None
     }
 
+    fn finish(&mut self, group: Group) {
+        if !group.records.is_empty() {
+            let result = self.commit(&group);
+            group.answer(&result);
+        }
+    }
+
+    fn rotate(&mut self) -> Result<(), Refused> {
+        if let Some(broken) = &self.broken {
+            return Err(Refused::Unavailable(broken.clone()));
+        }
+        self.writer.rotate(self.next_sequence, self.live).map_err(|error| {
+            full_or(&error, Refused::Unavailable(format!("beginning a new journal segment failed: {error}")))
+        })?;
+        self.progress.advance(self.writer.end(), self.next_sequence, self.live);
+        Ok(())
+    }
+
     /// Makes a record of the request, or refuses it at once.
     fn join(&mut self, group: &mut Group, request: Request) {
-        let Request { change, content, answer } = request;
+        let Request { change, content, adopted, answer } = request;
         let company = company(&change);
         let content_octets: u64 = content.iter().map(|part| part.len() as u64).sum();
-        let (event, place, front) = match self.record(group, change, content_octets) {
+        let (event, place, encoded) = match self.record(group, change, content_octets) {
             Ok(record) => record,
             Err(refused) => {
                 // Whoever asked may have gone; there is nobody to tell then.
@@ -180,8 +228,16 @@ impl Committer {
         }
         self.next_sequence = place.sequence.saturating_add(1);
         self.live = place.live;
-        group.octets = group.octets.saturating_add(content_octets).saturating_add(front.len() as u64);
-        group.records.push(Pending { event, place, front, content, content_octets, answer });
+        group.octets = group.octets.saturating_add(content_octets).saturating_add(encoded.octets());
+        group.records.push(Pending {
+            event,
+            place,
+            encoded,
+            content,
+            content_octets,
+            _adopted: adopted,
+            answer,
+        });
     }
 
     fn record(
@@ -189,11 +245,11 @@ impl Committer {
         group: &Group,
         change: Change,
         content_octets: u64,
-    ) -> Result<(Event, Place, Vec<u8>), Refused> {
+    ) -> Result<(Event, Place, Encoded), Refused> {
         if let Some(broken) = &self.broken {
             return Err(Refused::Unavailable(broken.clone()));
         }
-        if self.room == Room::None && matches!(change, Change::Message(_)) {
+        if self.room == Room::None && matches!(change, Change::Message(_) | Change::Import(..)) {
             return Err(Refused::Full);
         }
         if self.index.has_failed() {
@@ -205,9 +261,9 @@ impl Committer {
         let (event, live) = state.event(change)?;
         let group = group.records.first().map_or(sequence, |first| first.place.sequence);
         let place = Place { sequence, group, live };
-        let front = record::encode(&event, content_octets, place, self.seed)
+        let encoded = record::encode(&event, content_octets, place, self.seed)
             .map_err(|error| Refused::Unavailable(format!("the record cannot be written: {error}")))?;
-        Ok((event, place, front))
+        Ok((event, place, encoded))
     }
 
     /// Writes, syncs and applies the group.
@@ -234,12 +290,7 @@ impl Committer {
             return Err(full_or(&error, unavailable("beginning a new journal segment failed", &error)));
         }
         let first = self.writer.end();
-        let parts: Vec<&[u8]> = group
-            .records
-            .iter()
-            .flat_map(|record| std::iter::once(&record.front).chain(&record.content))
-            .map(Vec::as_slice)
-            .collect();
+        let parts: Vec<&[u8]> = group.records.iter().flat_map(Pending::parts).collect();
         match self.writer.append(&parts) {
             Ok(()) => Ok(first),
             Err(AppendError::Write(error)) => {
@@ -262,12 +313,13 @@ impl Committer {
             let committed = Committed {
                 location,
                 sequence: record.place.sequence,
+                front_octets: record.encoded.front.len() as u64,
                 content_octets: record.content_octets,
                 event: &record.event,
             };
             // The slot has noticed a failure, and the index that takes its place will have the record.
             let _ = self.index.ask(|index| index.apply(committed));
-            let octets = (record.front.len() as u64).saturating_add(record.content_octets);
+            let octets = record.encoded.octets().saturating_add(record.content_octets);
             location.offset = location.offset.saturating_add(octets);
         }
         if group.alone {

@@ -8,10 +8,8 @@ use tracing::error;
 
 use super::files::{File, Files, Mode};
 use super::journal::{Journal, Location};
-use super::record::{self, BLOCK_OCTETS, Event, FRAME_OCTETS, FileContent, Frame, Message};
-
-/// How much is read ahead of a record's content, so that most heads come with their first block.
-const HEAD_OCTETS_EXPECTED: usize = 2 << 10;
+use super::keys::Subject;
+use super::record::{self, BLOCK_OCTETS, FileContent, Frame, Message, Side};
 
 /// Whether a read may wait for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +18,6 @@ pub(crate) enum Access {
     Once,
     /// As long as it takes.
     Wait,
-}
-
-/// Which message, and its size: what the index says of it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Subject {
-    pub(crate) location: Location,
-    /// Octets of all of it.
-    pub(crate) octets: u64,
-    pub(crate) header_octets: u64,
-    pub(crate) unique_id: [u8; 16],
 }
 
 /// Opens messages.
@@ -61,48 +49,58 @@ enum Parts {
     Lost,
 }
 
+/// What became of the wish to open a message.
+pub(crate) enum Opened {
+    /// Here it is, or its substitute.
+    Content(Content),
+    /// It is not in memory, and waiting was not allowed.
+    NotInMemory,
+    /// There is no such segment: it was compacted away, or is lost.
+    NoSegment,
+}
+
 /// A content file's name.
 pub(crate) fn file_name(unique_id: [u8; 16]) -> String {
-    crate::UniqueId(unique_id).to_string()
+    crate::UniqueId::minted(unique_id).to_string()
 }
 
 impl Contents {
     /// Opens a message; one whose record is damaged gives its substitute.
-    pub(crate) fn open(&self, subject: Subject, access: Access) -> io::Result<Option<Content>> {
-        let first_block = usize::try_from(subject.octets).unwrap_or(BLOCK_OCTETS).min(BLOCK_OCTETS);
-        let segment = match self.journal.file(subject.location.segment) {
+    pub(crate) fn open(&self, subject: Subject, access: Access) -> io::Result<Opened> {
+        let Subject { location, front_octets, .. } = subject;
+        let first_block = usize::try_from(subject.inline_octets()).unwrap_or(BLOCK_OCTETS).min(BLOCK_OCTETS);
+        let front_octets = usize::try_from(front_octets).map_err(io::Error::other)?;
+        let segment = match self.journal.file(location.segment) {
             Ok(segment) => segment,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(lost(subject))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Opened::NoSegment),
             Err(error) => return Err(error),
         };
-        let mut octets = vec![0; FRAME_OCTETS + HEAD_OCTETS_EXPECTED + first_block];
-        let Some(in_memory) = read(&*segment, &mut octets, subject.location.offset, access)? else {
-            return Ok(None);
+        let mut octets = vec![0; front_octets.saturating_add(first_block)];
+        let Some(read) = read(&*segment, &mut octets, location.offset, access)? else {
+            return Ok(Opened::NotInMemory);
         };
-        octets.truncate(in_memory);
-        if let Some(frame) = Frame::parse(&octets)
-            && let Ok(head_end) = usize::try_from(frame.content_offset())
-            && octets.len() < head_end
-        {
-            octets.resize(head_end, 0);
-            let Some(read) = read(&*segment, &mut octets, subject.location.offset, access)? else {
-                return Ok(None);
-            };
-            octets.truncate(read);
+        if access == Access::Once && read < octets.len() {
+            return Ok(Opened::NotInMemory);
         }
-        if access == Access::Once
-            && Frame::parse(&octets).is_none_or(|frame| frame.content_offset() > octets.len() as u64)
-        {
-            return Ok(None);
-        }
-        match record::decode(&octets, self.journal.seed()) {
-            Some((frame, Event::Message(message))) => {
-                let ahead = usize::try_from(frame.content_offset()).ok().and_then(|at| octets.get(at..));
-                let ahead = ahead.unwrap_or_default().to_vec();
-                self.whole(subject, segment, frame, (message, ahead)).map(Some)
-            }
-            Some(_) | None => Ok(Some(lost(subject))),
-        }
+        octets.truncate(read);
+        let found = match record::decode(&octets, Side::Front, self.journal.seed()) {
+            Some(found) => Some(found),
+            None if access == Access::Once => return Ok(Opened::NotInMemory),
+            None => self.copy(&*segment, subject)?,
+        };
+        let message = found.and_then(|(frame, event)| Some((frame, event.message()?.clone())));
+        let Some((frame, message)) = message else { return Ok(Opened::Content(Content::lost(subject))) };
+        octets.drain(..front_octets.min(octets.len()));
+        self.whole(subject, segment, frame, (message, octets)).map(Opened::Content)
+    }
+
+    /// The second front of a record whose first one is damaged.
+    fn copy(&self, segment: &dyn File, subject: Subject) -> io::Result<Option<(Frame, record::Event)>> {
+        let front_octets = u64::from(subject.front_octets);
+        let skipped = front_octets.saturating_add(subject.inline_octets());
+        let mut octets = vec![0; usize::try_from(front_octets).map_err(io::Error::other)?];
+        segment.read_at(&mut octets, subject.location.offset.saturating_add(skipped))?;
+        Ok(record::decode(&octets, Side::Copy, self.journal.seed()))
     }
 
     fn whole(
@@ -113,15 +111,17 @@ impl Contents {
         (message, mut ahead): (Message, Vec<u8>),
     ) -> io::Result<Content> {
         ahead.truncate(usize::try_from(frame.content_octets).unwrap_or(usize::MAX));
-        let rest = match message.file {
-            Some(file) => {
-                match self.files.open(&self.folder.join(file_name(subject.unique_id)), Mode::Read) {
+        let rest = match (message.file, subject.file) {
+            (Some(file), Some(named)) => {
+                match self.files.open(&self.folder.join(file_name(named.name)), Mode::Read) {
                     Ok(open) => Some((open, file)),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(lost(subject)),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        return Ok(Content::lost(subject));
+                    }
                     Err(error) => return Err(error),
                 }
             }
-            None => None,
+            (_, _) => None,
         };
         let offset = subject.location.offset.saturating_add(frame.content_offset());
         let parts = Parts::Whole {
@@ -134,12 +134,6 @@ impl Contents {
         };
         Ok(Content { subject, parts })
     }
-}
-
-fn lost(subject: Subject) -> Content {
-    let unique_id = crate::UniqueId(subject.unique_id);
-    error!(%unique_id, location = ?subject.location, "a message is lost: its journal record is damaged");
-    Content { subject, parts: Parts::Lost }
 }
 
 /// The block of a run of content that holds `offset`: its begin, its length and its place among the checksums.
@@ -158,6 +152,12 @@ fn block(offset: u64, run_octets: u64) -> Option<Block> {
 }
 
 impl Content {
+    /// The substitute for a message that cannot be found any more.
+    pub(crate) fn lost(subject: Subject) -> Self {
+        error!(location = ?subject.location, "a message is lost; `mailstack store check` says whose");
+        Self { subject, parts: Parts::Lost }
+    }
+
     /// At most `octets_max` octets from `offset` on, never more than the rest of one block; empty at the end.
     pub(crate) fn read(&self, offset: u64, octets_max: usize, access: Access) -> io::Result<Option<Vec<u8>>> {
         if offset >= self.subject.octets {
@@ -193,8 +193,13 @@ impl Content {
         (begin, offset, octets_max): (u64, u64, usize),
     ) -> Vec<u8> {
         if checksum != Some(crc32c::crc32c(&block)) {
-            let unique_id = crate::UniqueId(self.subject.unique_id);
-            error!(%unique_id, offset = begin, octets = block.len(), "content of a message is damaged on disk");
+            let (location, octets) = (self.subject.location, block.len());
+            error!(
+                ?location,
+                offset = begin,
+                octets,
+                "content of a message is damaged; `mailstack store check --deep` says whose"
+            );
             let rest = (begin + block.len() as u64).saturating_sub(offset);
             return self.substitute(offset, octets_max.min(usize::try_from(rest).unwrap_or(octets_max)));
         }

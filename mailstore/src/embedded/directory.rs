@@ -19,7 +19,7 @@ impl Core {
 
     async fn change_directory(&self, change: DirectoryChange) -> Result<(), AdministrationError> {
         let unavailable = |why: &str| AdministrationError::Unavailable(Unavailable(why.to_owned()));
-        match self.commit(Change::Directory(change), Vec::new()).await {
+        match self.commit(Change::Directory(change)).await {
             Ok(_) => Ok(()),
             Err(Refused::Administration(error)) => Err(error),
             Err(Refused::Full) => Err(unavailable("the disk is full")),

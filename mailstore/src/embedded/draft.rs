@@ -222,6 +222,7 @@ impl Draft for EmbeddedDraft {
         let mut checksums = BlockChecksums::default();
         checksums.update(&prefix);
         let core = Arc::clone(&self.core);
+        let adopted = matches!(self.storage, Storage::Spool(_)).then(|| core.adopting.begin(self.unique_id));
         let mut parts = vec![prefix];
         match &mut self.storage {
             Storage::Memory { octets, .. } => {
@@ -235,7 +236,12 @@ impl Draft for EmbeddedDraft {
         }
         message.checksums = checksums.finish();
         let has_file = message.file.is_some();
-        let committed = core.commit(Change::Message(Box::new(message)), parts).await;
+        let message = Box::new(message);
+        let change = match delivery.carried {
+            None => Change::Message(message),
+            Some(carried) => Change::Import(message, carried.unique_id),
+        };
+        let committed = core.commit_content(change, parts, adopted).await;
         committed.map(|sequence| Receipt { message: MessageId(sequence), octets }).map_err(|refused| {
             if has_file {
                 // Nothing points to it; what cannot be removed only takes space.
@@ -281,7 +287,10 @@ fn message(delivery: &Delivery, unique_id: [u8; 16]) -> Message {
     });
     Message {
         unique_id,
-        accepted_at: clock::unix_seconds(),
+        accepted_at: delivery
+            .carried
+            .as_ref()
+            .map_or_else(clock::unix_seconds, |carried| carried.received_at),
         reverse_path,
         delivery_prefix_octets: u32::try_from(delivery.delivery_prefix.len()).unwrap_or(u32::MAX),
         maildrops: delivery.maildrops.iter().map(|maildrop| maildrop.0).collect(),
@@ -322,6 +331,7 @@ mod tests {
             maildrops: vec![maildrop],
             relay: Vec::new(),
             trace: TraceRow::default(),
+            carried: None,
         }
     }
 

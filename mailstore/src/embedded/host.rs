@@ -6,24 +6,27 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
 use super::accounts::Accounts;
+use super::adopting::{Adopted, Adopting};
 use super::change::{Change, Refused};
 use super::checkpoint::{self, Ending, Progress};
 use super::committer::{Committer, REQUESTS_MAX, Request, Work};
 use super::content::Contents;
 use super::files::{Disk, Files};
+use super::holds::Holds;
 use super::index::IndexError;
 use super::index_slot::IndexSlot;
 use super::layout::Layout;
 use super::leases::{Leases, QueueLeases};
 use super::lock::Lock;
 use super::password::Hasher;
-use super::recovery;
+use super::recovery::{self, Trust};
 use super::remembered::Remembered;
 use super::room::{Reserve, Room};
+use super::upkeep::Upkeep;
 use crate::{OpenError, Options};
 
 /// What the answers of all traits are made from.
@@ -40,25 +43,51 @@ pub(crate) struct Core {
     pub(crate) queue_leases: QueueLeases,
     /// Octets that drafts hold in memory.
     pub(crate) draft_octets: Arc<AtomicU64>,
+    pub(crate) adopting: Arc<Adopting>,
+    pub(crate) holds: Arc<Holds>,
+    pub(crate) progress: Arc<Progress>,
+    /// True once the entries of the index have been counted.
+    pub(crate) counted: watch::Sender<bool>,
     requests: mpsc::Sender<Work>,
 }
 
 /// Hosts the store until it is closed or dropped.
 pub(crate) struct Host {
     pub(crate) core: Arc<Core>,
-    progress: Arc<Progress>,
+    pub(crate) upkeep: Arc<Upkeep>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     _lock: Lock,
 }
 
 impl Core {
     /// Returns the record's sequence once the change is on disk.
-    pub(crate) async fn commit(&self, change: Change, content: Vec<Vec<u8>>) -> Result<u64, Refused> {
+    pub(crate) async fn commit(&self, change: Change) -> Result<u64, Refused> {
+        self.commit_content(change, Vec::new(), None).await
+    }
+
+    /// As [`Self::commit`], with the content that stands in the record, and the file that holds the rest.
+    pub(crate) async fn commit_content(
+        &self,
+        change: Change,
+        content: Vec<Vec<u8>>,
+        adopted: Option<Adopted>,
+    ) -> Result<u64, Refused> {
         let closed = || Refused::Unavailable("the store is closed".to_owned());
         let (answer, answered) = oneshot::channel();
-        let request = Request { change, content, answer };
+        let request = Request { change, content, adopted, answer };
         self.requests.send(Work::Commit(request)).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
+    }
+
+    /// Waits until the entries of the index have been counted: a maildrop must never seem to have lost some.
+    pub(crate) async fn counted(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.counted.subscribe().wait_for(|counted| *counted).await;
+    }
+
+    /// Hands work to the committer, for threads that may wait. An error where it has ended.
+    pub(crate) fn ask_committer(&self, work: Work) -> Result<(), ()> {
+        self.requests.blocking_send(work).map_err(|_| ())
     }
 }
 
@@ -66,12 +95,26 @@ impl Core {
 pub(crate) fn open(options: Options) -> Result<Host, OpenError> {
     let files: Arc<dyn Files> = Arc::new(Disk);
     let layout = Layout::new(&options.path);
-    Host::open(&files, options, layout)
+    Host::open(&files, options, layout, Background::Upkeep)
+}
+
+/// What a store does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Background {
+    /// Everything.
+    Upkeep,
+    /// Nothing that it is not asked to do.
+    Nothing,
 }
 
 impl Host {
     /// Opens the store on this thread; it may take a while.
-    pub(crate) fn open(files: &Arc<dyn Files>, options: Options, layout: Layout) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        files: &Arc<dyn Files>,
+        options: Options,
+        layout: Layout,
+        background: Background,
+    ) -> Result<Self, OpenError> {
         let root = layout.root.clone();
         let at = |source| OpenError::Io { path: root.clone(), source };
         files.create_folder(&root).map_err(at)?;
@@ -81,23 +124,23 @@ impl Host {
         let accounts = Accounts::load(&recovered.index).map_err(|error| at(io::Error::other(error)))?;
         let index = Arc::new(IndexSlot::new(recovered.index));
         let accounts = Arc::new(RwLock::new(accounts));
-        let seed = recovered.journal.seed();
+        let (seed, trust) = (recovered.journal.seed(), recovered.trust);
         let progress = Arc::new(Progress::new(checkpoint::checkpoint(
             seed,
-            recovered.writer.end(),
-            recovered.next_sequence,
-            recovered.live,
+            recovered.end.writer.end(),
+            recovered.end.next_sequence,
+            recovered.end.live,
         )));
         let (requests, received) = mpsc::channel(REQUESTS_MAX);
         let committer = Committer {
             requests: received,
-            writer: recovered.writer,
+            writer: recovered.end.writer,
             index: Arc::clone(&index),
             accounts: Arc::clone(&accounts),
             progress: Arc::clone(&progress),
             seed,
-            next_sequence: recovered.next_sequence,
-            live: recovered.live,
+            next_sequence: recovered.end.next_sequence,
+            live: recovered.end.live,
             journal: Arc::clone(&recovered.journal),
             files: Arc::clone(files),
             layout: layout.clone(),
@@ -121,14 +164,25 @@ impl Host {
             leases: Arc::default(),
             queue_leases: QueueLeases::default(),
             draft_octets: Arc::default(),
+            adopting: Arc::default(),
+            holds: Arc::default(),
+            progress: Arc::clone(&progress),
+            counted: watch::Sender::new(trust == Trust::Counted || background == Background::Nothing),
             requests: requests.clone(),
         });
         let checkpoints = Arc::clone(&progress);
-        let threads = vec![
+        let mut threads = vec![
             spawn("committer", move || committer.run()).map_err(at)?,
             spawn("checkpoints", move || checkpoint::run(&index, &checkpoints, &requests)).map_err(at)?,
         ];
-        Ok(Self { core, progress, threads: Mutex::new(threads), _lock: lock })
+        let upkeep = Arc::new(Upkeep::new(&core));
+        if background == Background::Upkeep {
+            let upkeep = Arc::clone(&upkeep);
+            threads.push(spawn("upkeep", move || upkeep.run(trust)).map_err(at)?);
+        } else if trust == Trust::Claimed {
+            upkeep.verify();
+        }
+        Ok(Self { core, upkeep, threads: Mutex::new(threads), _lock: lock })
     }
 
     /// Returns when everything acknowledged is in the index too and the orderly close is marked.
@@ -138,10 +192,11 @@ impl Host {
 
     /// Returns when nothing is written any more.
     pub(crate) async fn end(&self, ending: Ending) {
+        self.core.progress.stop();
         // Where the committer has ended already there is nothing left to wait for.
         let _ = self.core.requests.send(Work::End).await;
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        let progress = Arc::clone(&self.progress);
+        let progress = Arc::clone(&self.core.progress);
         let joined = tokio::task::spawn_blocking(move || {
             let mut threads = threads.into_iter();
             let committer = threads.next().map(JoinHandle::join);
@@ -156,7 +211,7 @@ impl Host {
 
     /// Says up to where the index is complete without waiting for the next time to do so.
     pub(crate) fn checkpoint(&self) -> Result<(), IndexError> {
-        self.progress.write(&self.core.index)
+        self.core.progress.write(&self.core.index)
     }
 }
 
@@ -164,7 +219,7 @@ impl Drop for Host {
     fn drop(&mut self) {
         // Without a close the threads end by themselves, and the next start replays what they did not get to. The
         // committer may still be writing: this must not look like an orderly close.
-        self.progress.end(Ending::Abandoned);
+        self.core.progress.end(Ending::Abandoned);
     }
 }
 
@@ -298,6 +353,7 @@ mod tests {
             maildrops: vec![maildrop],
             relay: Vec::new(),
             trace: TraceRow::default(),
+            carried: None,
         };
         draft.commit(delivery).await.map(|_| ())
     }
@@ -311,7 +367,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mood = Arc::new(AtomicU8::new(HEALTHY));
         let files: Arc<dyn Files> = Arc::new(Failing { disk: Disk, mood: Arc::clone(&mood) });
-        let host = Host::open(&files, options(root.path()), Layout::new(root.path())).unwrap();
+        let host =
+            Host::open(&files, options(root.path()), Layout::new(root.path()), Background::Nothing).unwrap();
         let core = Arc::clone(&host.core);
         let address = mailwire::address::Mailbox::parse("alice@example.test").unwrap();
         let password = mailwire::secret::Secret::new("x".to_owned());
@@ -340,7 +397,8 @@ mod tests {
         host.close().await;
         drop((core, host));
 
-        let host = Host::open(&files, options(root.path()), Layout::new(root.path())).unwrap();
+        let host =
+            Host::open(&files, options(root.path()), Layout::new(root.path()), Background::Nothing).unwrap();
         assert_eq!(messages(&host.core, alice), 3);
         host.close().await;
     }

@@ -1,8 +1,10 @@
 //! The sled index: applied after the journal is synced, never waited for, and never the truth.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,8 +13,10 @@ use thiserror::Error;
 
 use super::files::{File, Files, Mode};
 use super::journal::Location;
-use super::keys::{self, CHECKPOINT, CLOSED, Checkpoint, EntryValue, QueueValue};
-use super::record::{AccountRecord, Event, Frame, Message};
+use super::keys::{
+    self, CHECKPOINT, CLOSED, Checkpoint, EntryValue, ExpungedValue, QueueValue, SEGMENTS, Subject, Usage,
+};
+use super::record::{AccountRecord, Quota};
 
 /// Octets of sled's cache. Small: entries are small, and content is not in it.
 const CACHE_OCTETS: u64 = 16 << 20;
@@ -31,6 +35,9 @@ pub(crate) enum IndexError {
     /// It has failed and is being opened again.
     #[error("the index is being opened again")]
     Reopening,
+    /// It has lost or kept what it should not have.
+    #[error("the index has {counted} entries, the journal says {expected}")]
+    Miscounted { counted: u64, expected: u64 },
     /// A value is not what the table of keys says.
     #[error("the index holds a value that cannot be read")]
     Value(#[from] postcard::Error),
@@ -39,31 +46,29 @@ pub(crate) enum IndexError {
     Io(#[from] std::io::Error),
 }
 
-/// The trees of `keys.rs`.
+/// The trees of `keys.rs`; they are changed in [`super::apply`].
 pub(crate) struct Index {
     db: sled::Db,
     file: Arc<dyn File>,
-    entries: Tree,
-    queue: Tree,
-    due: Tree,
-    accounts: Tree,
-    aliases: Tree,
-    meta: Tree,
-}
-
-/// A committed record, as the index takes it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Committed<'a> {
-    pub(crate) location: Location,
-    pub(crate) sequence: u64,
-    pub(crate) content_octets: u64,
-    pub(crate) event: &'a Event,
-}
-
-impl<'a> Committed<'a> {
-    pub(crate) const fn new(location: Location, frame: &Frame, event: &'a Event) -> Self {
-        Self { location, sequence: frame.sequence, content_octets: frame.content_octets, event }
-    }
+    pub(super) entries: Tree,
+    pub(super) expunged: Tree,
+    pub(super) past: Tree,
+    pub(super) queue: Tree,
+    pub(super) due: Tree,
+    pub(super) accounts: Tree,
+    pub(super) aliases: Tree,
+    pub(super) quotas: Tree,
+    pub(super) moved: Tree,
+    pub(super) torn: Tree,
+    pub(super) meta: Tree,
+    usage_at_close: Tree,
+    /// What is in each maildrop; as the entries say, always.
+    usage: Mutex<HashMap<u64, Usage>>,
+    /// Octets of deletions that are remembered, by segment, as far as they were applied here.
+    restated: Mutex<HashMap<u32, u64>>,
+    /// Something is needed no more.
+    freed: AtomicBool,
+    changes: AtomicU64,
 }
 
 impl Index {
@@ -79,123 +84,24 @@ impl Index {
         Ok(Self {
             file,
             entries: db.open_tree("entries")?,
+            expunged: db.open_tree("expunged")?,
+            past: db.open_tree("past")?,
             queue: db.open_tree("queue")?,
             due: db.open_tree("due")?,
             accounts: db.open_tree("accounts")?,
             aliases: db.open_tree("aliases")?,
+            quotas: db.open_tree("quotas")?,
+            moved: db.open_tree("moved")?,
+            torn: db.open_tree("torn")?,
             meta: db.open_tree("meta")?,
+            usage_at_close: db.open_tree("usage")?,
+            usage: Mutex::default(),
+            restated: Mutex::default(),
+            // Nobody has looked yet.
+            freed: AtomicBool::new(true),
+            changes: AtomicU64::new(0),
             db,
         })
-    }
-
-    /// Brings the trees to what they are after this record. Applying a record twice, or after later ones have been
-    /// applied once already, ends in the same state as long as all later ones follow again.
-    pub(crate) fn apply(&self, committed: Committed<'_>) -> Result<(), IndexError> {
-        match committed.event {
-            Event::Message(message) => self.apply_message(committed, message),
-            Event::Expunge { maildrop, messages, at: _ } => {
-                for message in messages {
-                    self.entries.remove(keys::entry(*maildrop, *message))?;
-                }
-                Ok(())
-            }
-            Event::Account(account) => put(&self.accounts, account.address.as_bytes(), account),
-            Event::AccountRemoved { address, maildrop } => {
-                self.accounts.remove(address.as_bytes())?;
-                for key in self.entries.scan_prefix(keys::maildrop(*maildrop)).keys() {
-                    self.entries.remove(key?)?;
-                }
-                Ok(())
-            }
-            Event::Alias { address, targets } => put(&self.aliases, address.as_bytes(), targets),
-            Event::AliasRemoved { address } => {
-                self.aliases.remove(address.as_bytes())?;
-                Ok(())
-            }
-            Event::QueueChanged { message, recipient, due, attempts, last_result, held } => {
-                let Some(old) = self.queue_value(*message, *recipient)? else { return Ok(()) };
-                let changed = QueueValue {
-                    due: *due,
-                    attempts: *attempts,
-                    last_result: last_result.clone(),
-                    held: *held,
-                    ..old
-                };
-                self.put_queue(*message, *recipient, &changed)
-            }
-            Event::QueueFinished { message, recipient, at: _ } => self.remove_queue(*message, *recipient),
-            Event::Torn { message, .. } => match message {
-                Some((sequence, message)) => self.unapply_message(*sequence, message),
-                None => Ok(()),
-            },
-        }
-    }
-
-    fn apply_message(&self, committed: Committed<'_>, message: &Message) -> Result<(), IndexError> {
-        let octets =
-            committed.content_octets.saturating_add(message.file.as_ref().map_or(0, |file| file.octets));
-        let entry = EntryValue {
-            unique_id: message.unique_id,
-            octets,
-            header_octets: message.header_octets,
-            received_at: message.accepted_at,
-            location: committed.location,
-        };
-        let value = postcard::to_stdvec(&entry)?;
-        for maildrop in &message.maildrops {
-            self.entries.insert(keys::entry(*maildrop, committed.sequence), value.as_slice())?;
-        }
-        for (recipient, relay) in (0_u32..).zip(&message.relay) {
-            let value = QueueValue {
-                reverse_path: message.reverse_path.clone(),
-                mailbox: relay.mailbox.clone(),
-                accepted_at: message.accepted_at,
-                due: relay.due,
-                expires: relay.expires,
-                attempts: 0,
-                last_result: String::new(),
-                held: false,
-                octets,
-                header_octets: message.header_octets,
-                delivery_prefix_octets: message.delivery_prefix_octets,
-                location: committed.location,
-                unique_id: message.unique_id,
-            };
-            self.put_queue(committed.sequence, recipient, &value)?;
-        }
-        Ok(())
-    }
-
-    fn unapply_message(&self, sequence: u64, message: &Message) -> Result<(), IndexError> {
-        for maildrop in &message.maildrops {
-            self.entries.remove(keys::entry(*maildrop, sequence))?;
-        }
-        for (recipient, _) in (0_u32..).zip(&message.relay) {
-            self.remove_queue(sequence, recipient)?;
-        }
-        Ok(())
-    }
-
-    fn put_queue(&self, message: u64, recipient: u32, value: &QueueValue) -> Result<(), IndexError> {
-        self.remove_due(message, recipient)?;
-        put(&self.queue, &keys::queue(message, recipient), value)?;
-        if !value.held {
-            self.due.insert(keys::due(value.due, message, recipient), &[])?;
-        }
-        Ok(())
-    }
-
-    fn remove_queue(&self, message: u64, recipient: u32) -> Result<(), IndexError> {
-        self.remove_due(message, recipient)?;
-        self.queue.remove(keys::queue(message, recipient))?;
-        Ok(())
-    }
-
-    fn remove_due(&self, message: u64, recipient: u32) -> Result<(), IndexError> {
-        if let Some(old) = self.queue_value(message, recipient)? {
-            self.due.remove(keys::due(old.due, message, recipient))?;
-        }
-        Ok(())
     }
 
     /// One entry of the queue.
@@ -216,23 +122,135 @@ impl Index {
         &self,
         maildrop: u64,
     ) -> impl Iterator<Item = Result<(u64, EntryValue), IndexError>> {
-        self.entries.scan_prefix(keys::maildrop(maildrop)).filter_map(|pair| match pair {
-            Ok((key, value)) => {
-                let message = keys::entry_message(&key)?;
-                Some(postcard::from_bytes(&value).map(|value| (message, value)).map_err(IndexError::from))
-            }
+        decoded(self.entries.scan_prefix(keys::maildrop(maildrop))).map(of_maildrop)
+    }
+
+    /// The messages of a maildrop that can be brought back, in the order of their arrival.
+    pub(crate) fn expunged(
+        &self,
+        maildrop: u64,
+    ) -> impl Iterator<Item = Result<(u64, ExpungedValue), IndexError>> {
+        decoded(self.expunged.scan_prefix(keys::maildrop(maildrop))).map(of_maildrop)
+    }
+
+    /// As [`Self::entries`], from the message after `after` on.
+    pub(crate) fn entries_behind(
+        &self,
+        maildrop: u64,
+        after: Option<u64>,
+    ) -> impl Iterator<Item = Result<(u64, EntryValue), IndexError>> {
+        decoded(self.entries.range(keys::behind(maildrop, after))).map(of_maildrop)
+    }
+
+    /// As [`Self::expunged`], from the message after `after` on.
+    pub(crate) fn expunged_behind(
+        &self,
+        maildrop: u64,
+        after: Option<u64>,
+    ) -> impl Iterator<Item = Result<(u64, ExpungedValue), IndexError>> {
+        decoded(self.expunged.range(keys::behind(maildrop, after))).map(of_maildrop)
+    }
+
+    /// Maildrop and message of what was expunged up to `at` (seconds since 1970), earliest first.
+    pub(crate) fn expunged_until(&self, at: u64) -> impl Iterator<Item = Result<(u64, u64), IndexError>> {
+        let keys = self.past.range(..keys::past(at.saturating_add(1), 0, 0)).keys();
+        keys.filter_map(|key| match key {
+            Ok(key) => keys::past_parts(&key).map(|(_, maildrop, message)| Ok((maildrop, message))),
             Err(error) => Some(Err(error.into())),
         })
     }
 
-    /// How many messages a maildrop has.
+    /// How many messages a maildrop has, with those that can be brought back.
     pub(crate) fn count_entries(&self, maildrop: u64) -> Result<u64, IndexError> {
-        self.entries(maildrop).try_fold(0, |count: u64, entry| entry.map(|_| count.saturating_add(1)))
+        let entries = self.entries(maildrop).map(|entry| entry.map(|_| ()));
+        let mut all = entries.chain(self.expunged(maildrop).map(|entry| entry.map(|_| ())));
+        all.try_fold(0, |count: u64, entry| entry.map(|()| count.saturating_add(1)))
     }
 
     /// True where the maildrop holds the message.
     pub(crate) fn has_entry(&self, maildrop: u64, message: u64) -> Result<bool, IndexError> {
         Ok(self.entries.contains_key(keys::entry(maildrop, message))?)
+    }
+
+    /// A message in a maildrop.
+    pub(crate) fn entry(&self, maildrop: u64, message: u64) -> Result<Option<EntryValue>, IndexError> {
+        get(&self.entries, &keys::entry(maildrop, message))
+    }
+
+    /// A message of a maildrop that can be brought back.
+    pub(crate) fn expunged_entry(
+        &self,
+        maildrop: u64,
+        message: u64,
+    ) -> Result<Option<ExpungedValue>, IndexError> {
+        get(&self.expunged, &keys::entry(maildrop, message))
+    }
+
+    /// Every place where content is that somebody may still read, with who that is.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = Result<(Holder, Subject), IndexError>> {
+        let entry = |(key, value): (sled::IVec, EntryValue)| (Holder::entry(&key), value.subject);
+        let expunged = |(key, value): (sled::IVec, ExpungedValue)| (Holder::entry(&key), value.entry.subject);
+        let queued = |(key, value): (sled::IVec, QueueValue)| (Holder::queue(&key), value.subject);
+        decoded(self.entries.iter())
+            .map(move |pair| pair.map(entry))
+            .chain(decoded(self.expunged.iter()).map(move |pair| pair.map(expunged)))
+            .chain(decoded(self.queue.iter()).map(move |pair| pair.map(queued)))
+    }
+
+    /// Segments that a message was copied to, as far as it is known.
+    pub(crate) fn moved(&self, message: u64) -> impl Iterator<Item = Result<u32, IndexError>> {
+        self.moved.scan_prefix(message.to_be_bytes()).keys().filter_map(|key| match key {
+            Ok(key) => keys::moved_segment(&key).map(Ok),
+            Err(error) => Some(Err(error.into())),
+        })
+    }
+
+    /// Forgets what it knows about a segment that is gone, to which `moved` messages had been copied.
+    pub(crate) fn forget_segment(&self, segment: u32, moved: &[u64]) -> Result<(), IndexError> {
+        for message in moved {
+            self.moved.remove(keys::moved(*message, segment))?;
+        }
+        for key in self.torn.scan_prefix(segment.to_be_bytes()).keys() {
+            self.torn.remove(key?)?;
+        }
+        Ok(())
+    }
+
+    /// True where a crash explains that there is no record.
+    pub(crate) fn is_torn(&self, at: Location) -> Result<bool, IndexError> {
+        Ok(self.torn.contains_key(keys::torn(at.segment, at.offset))?)
+    }
+
+    /// Something is needed no more, so that its space may come back.
+    pub(super) fn note_freed(&self) {
+        self.freed.store(true, Ordering::Relaxed);
+    }
+
+    /// True where that was so since it was asked last.
+    pub(crate) fn take_freed(&self) -> bool {
+        self.freed.swap(false, Ordering::Relaxed)
+    }
+
+    /// A segment holds deletions that must be remembered.
+    pub(super) fn note_restated(&self, segment: u32, octets: u64) {
+        let mut restated = self.restated.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = restated.entry(segment).or_default();
+        *before = before.saturating_add(octets);
+    }
+
+    /// Octets of them in a segment.
+    pub(crate) fn restated(&self, segment: u32) -> u64 {
+        let restated = self.restated.lock().unwrap_or_else(PoisonError::into_inner);
+        restated.get(&segment).copied().unwrap_or_default()
+    }
+
+    pub(super) fn usage_map(&self) -> MutexGuard<'_, HashMap<u64, Usage>> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The maildrops with limits of their own.
+    pub(crate) fn quotas(&self) -> Result<HashMap<u64, Quota>, IndexError> {
+        decoded(self.quotas.iter()).map(|pair| pair.map(|(key, quota)| (maildrop_of(&key), quota))).collect()
     }
 
     /// All accounts.
@@ -251,18 +269,42 @@ impl Index {
             .collect()
     }
 
-    /// Entries of all maildrops and of the queue, each looked at.
-    pub(crate) fn count_live(&self) -> Result<u64, IndexError> {
+    /// How many entries there are of maildrops, of what can be brought back, and of the queue, each looked at; and
+    /// what is in each maildrop.
+    pub(crate) fn count(&self) -> Result<(u64, HashMap<u64, Usage>), IndexError> {
+        let mut usage: HashMap<u64, Usage> = HashMap::new();
         let mut live: u64 = 0;
-        for value in self.entries.iter().values() {
-            let _: EntryValue = postcard::from_bytes(&value?)?;
+        for pair in decoded::<EntryValue>(self.entries.iter()) {
+            let (key, value) = pair?;
+            usage.entry(maildrop_of(&key)).or_default().add(&value);
             live = live.saturating_add(1);
         }
-        for value in self.queue.iter().values() {
-            let _: QueueValue = postcard::from_bytes(&value?)?;
+        for pair in decoded::<ExpungedValue>(self.expunged.iter()) {
+            pair?;
             live = live.saturating_add(1);
         }
+        for pair in decoded::<QueueValue>(self.queue.iter()) {
+            pair?;
+            live = live.saturating_add(1);
+        }
+        Ok((live, usage))
+    }
+
+    /// As [`Self::count`], while nothing changes: what is in each maildrop is known from now on.
+    pub(crate) fn count_live(&self) -> Result<u64, IndexError> {
+        let (live, usage) = self.count()?;
+        *self.usage_map() = usage;
         Ok(live)
+    }
+
+    /// An entry was added or removed.
+    pub(super) fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Entries that were added or removed so far.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// The last checkpoint.
@@ -284,10 +326,28 @@ impl Index {
         put(&self.meta, CHECKPOINT, checkpoint)
     }
 
+    /// The ranges of segments that must be there, with all that come behind them.
+    pub(crate) fn segments(&self) -> Result<Option<Vec<(u32, u32)>>, IndexError> {
+        get(&self.meta, SEGMENTS)
+    }
+
     /// Marks an orderly close.
     pub(crate) fn mark_closed(&self) -> Result<(), IndexError> {
+        self.usage_at_close.clear()?;
+        for (maildrop, usage) in self.usage_map().iter() {
+            put(&self.usage_at_close, &keys::maildrop(*maildrop), usage)?;
+        }
         self.meta.insert(CLOSED, &[])?;
         self.sync()
+    }
+
+    /// Takes what the maildrops hold from what was known at the orderly close, which spares a count.
+    pub(crate) fn load_usage(&self) -> Result<(), IndexError> {
+        for pair in decoded(self.usage_at_close.iter()) {
+            let (key, usage) = pair?;
+            self.usage_map().insert(maildrop_of(&key), usage);
+        }
+        Ok(())
     }
 
     /// True where the last close was orderly; durably takes the mark away.
@@ -300,11 +360,53 @@ impl Index {
     }
 }
 
-fn put<T: Serialize>(tree: &Tree, key: &[u8], value: &T) -> Result<(), IndexError> {
+/// Who keeps content from going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Maildrop { maildrop: u64, message: u64 },
+    Queue { message: u64, recipient: u32 },
+}
+
+impl Holder {
+    fn entry(key: &[u8]) -> Self {
+        let (maildrop, message) = keys::entry_parts(key).unwrap_or_default();
+        Self::Maildrop { maildrop, message }
+    }
+
+    fn queue(key: &[u8]) -> Self {
+        let (message, recipient) = keys::queue_parts(key).unwrap_or_default();
+        Self::Queue { message, recipient }
+    }
+}
+
+fn decoded<T: DeserializeOwned>(
+    pairs: sled::Iter,
+) -> impl Iterator<Item = Result<(sled::IVec, T), IndexError>> {
+    pairs.map(|pair| {
+        let (key, value) = pair?;
+        Ok((key, postcard::from_bytes(&value)?))
+    })
+}
+
+/// The maildrop in a key that begins with one.
+fn maildrop_of(key: &[u8]) -> u64 {
+    key.first_chunk::<8>().map_or(0, |octets| u64::from_be_bytes(*octets))
+}
+
+fn of_maildrop<T>(pair: Result<(sled::IVec, T), IndexError>) -> Result<(u64, T), IndexError> {
+    pair.map(|(key, value)| (keys::entry_parts(&key).map_or(0, |(_, message)| message), value))
+}
+
+pub(super) fn put<T: Serialize>(tree: &Tree, key: &[u8], value: &T) -> Result<(), IndexError> {
     tree.insert(key, postcard::to_stdvec(value)?)?;
     Ok(())
 }
 
-fn get<T: DeserializeOwned>(tree: &Tree, key: &[u8]) -> Result<Option<T>, IndexError> {
+pub(super) fn get<T: DeserializeOwned>(tree: &Tree, key: &[u8]) -> Result<Option<T>, IndexError> {
     Ok(tree.get(key)?.map(|value| postcard::from_bytes(&value)).transpose()?)
+}
+
+/// What a tree held under `key` until now.
+pub(super) fn take<T: DeserializeOwned>(tree: &Tree, key: &[u8]) -> Result<Option<T>, IndexError> {
+    Ok(tree.remove(key)?.map(|value| postcard::from_bytes(&value)).transpose()?)
 }

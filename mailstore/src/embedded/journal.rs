@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Deserialize, Serialize};
 
 use super::files::{File, Files, Mode};
 use super::layout::Layout;
-use super::segment::{self, FORMAT, HEADER_OCTETS, Header};
+use super::segment::{self, Extent, FORMAT, HEADER_OCTETS, Header, Scan};
 
 /// A segment is closed, and the next one begun, when a group would make it longer than this; a simulation takes less.
 pub(crate) const SEGMENT_OCTETS_MAX: u64 = 128 << 20;
@@ -27,7 +27,14 @@ pub(crate) struct Journal {
     folder: PathBuf,
     segment_octets_max: u64,
     epoch: u64,
-    segments: RwLock<BTreeMap<u32, Arc<dyn File>>>,
+    segments: RwLock<BTreeMap<u32, Segment>>,
+}
+
+#[derive(Clone)]
+struct Segment {
+    file: Arc<dyn File>,
+    /// `None` where it is damaged.
+    header: Option<Header>,
 }
 
 /// The end of the journal; there is one.
@@ -37,42 +44,72 @@ pub(crate) struct Writer {
     end: Location,
 }
 
-/// What the segments on disk say, before anything is written.
-pub(crate) struct Opened {
-    pub(crate) journal: Arc<Journal>,
-    /// The headers, by number; `None` where one is damaged.
-    pub(crate) headers: BTreeMap<u32, Option<Header>>,
+/// The segments on disk, before it is known which store they belong to.
+pub(crate) struct Found(BTreeMap<u32, Segment>);
+
+impl Found {
+    /// Opens every segment in the journal's folder.
+    pub(crate) fn open(files: &dyn Files, layout: &Layout) -> io::Result<Self> {
+        let mut segments = BTreeMap::new();
+        for name in files.list(&layout.journal)? {
+            let Some(number) = segment::number(&name) else { continue };
+            let file = files.open(&layout.journal.join(name), Mode::Write)?;
+            let header = read_header(&*file)?;
+            segments.insert(number, Segment { file, header });
+        }
+        Ok(Self(segments))
+    }
+
+    /// The headers that are whole.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = &Header> {
+        self.0.values().filter_map(|segment| segment.header.as_ref())
+    }
+
+    /// The numbers of segments whose header is damaged.
+    pub(crate) fn damaged_headers(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().filter(|(_, segment)| segment.header.is_none()).map(|(number, _)| *number)
+    }
+
+    /// True where no record was ever written.
+    pub(crate) fn is_fresh(&self) -> io::Result<bool> {
+        for segment in self.0.values() {
+            if segment.file.octets()? > HEADER_OCTETS {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The journal of the store with this epoch.
+    pub(crate) fn journal(self, files: Arc<dyn Files>, layout: &Layout, epoch: u64) -> Arc<Journal> {
+        let (folder, segment_octets_max) = (layout.journal.clone(), layout.segment_octets_max);
+        Arc::new(Journal { files, folder, segment_octets_max, epoch, segments: RwLock::new(self.0) })
+    }
+}
+
+fn read_header(file: &dyn File) -> io::Result<Option<Header>> {
+    let mut octets = vec![0; usize::try_from(HEADER_OCTETS).unwrap_or(0)];
+    file.read_at(&mut octets, 0)?;
+    Ok(Header::parse(&octets))
 }
 
 impl Journal {
-    /// Opens every segment in the journal's folder; `fresh_epoch` is used where there is none yet.
-    pub(crate) fn open(files: Arc<dyn Files>, layout: &Layout, fresh_epoch: u64) -> io::Result<Opened> {
-        let (folder, segment_octets_max) = (layout.journal.clone(), layout.segment_octets_max);
-        let mut segments = BTreeMap::new();
-        let mut headers = BTreeMap::new();
-        for name in files.list(&folder)? {
-            let Some(number) = segment::number(&name) else { continue };
-            let file = files.open(&folder.join(name), Mode::Write)?;
-            let mut octets = vec![0; usize::try_from(HEADER_OCTETS).unwrap_or(0)];
-            file.read_at(&mut octets, 0)?;
-            headers.insert(number, Header::parse(&octets));
-            segments.insert(number, file);
-        }
-        let epoch = headers.values().flatten().next().map_or(fresh_epoch, |header| header.epoch);
-        let journal =
-            Arc::new(Self { files, folder, segment_octets_max, epoch, segments: RwLock::new(segments) });
-        Ok(Opened { journal, headers })
-    }
-
     /// What the checksums of records begin from; unknown outside, so that no content can look like a record.
     pub(crate) fn seed(&self) -> u32 {
         crc32c::crc32c(&self.epoch.to_le_bytes())
     }
 
+    fn map(&self) -> RwLockReadGuard<'_, BTreeMap<u32, Segment>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn map_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<u32, Segment>> {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The file of a segment.
     pub(crate) fn file(&self, segment: u32) -> io::Result<Arc<dyn File>> {
-        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        segments.get(&segment).cloned().ok_or_else(|| {
+        self.map().get(&segment).map(|segment| Arc::clone(&segment.file)).ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::NotFound,
                 format!("journal segment {} is missing", segment::name(segment)),
@@ -80,17 +117,35 @@ impl Journal {
         })
     }
 
+    /// What a segment says of itself; `None` where it is damaged or not there.
+    pub(crate) fn header(&self, segment: u32) -> Option<Header> {
+        self.map().get(&segment)?.header
+    }
+
     /// The numbers of all segments, in order.
     pub(crate) fn segments(&self) -> Vec<u32> {
-        self.segments.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+        self.map().keys().copied().collect()
+    }
+
+    /// True where there is such a segment.
+    pub(crate) fn has(&self, segment: u32) -> bool {
+        self.map().contains_key(&segment)
+    }
+
+    /// Whether a segment is still written to.
+    pub(crate) fn extent(&self, segment: u32) -> Extent {
+        let is_last = self.map().last_key_value().is_some_and(|(last, _)| *last == segment);
+        if is_last { Extent::Growing } else { Extent::Sealed }
+    }
+
+    /// Looks at the records of a segment from `from` on.
+    pub(crate) fn scan(&self, from: Location) -> io::Result<Scan> {
+        Scan::new(self.file(from.segment)?, self.seed(), self.extent(from.segment), from.offset)
     }
 
     /// Where the last segment ends; `None` where there is none.
     pub(crate) fn end(&self) -> io::Result<Option<Location>> {
-        let last = {
-            let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-            segments.last_key_value().map(|(number, file)| (*number, Arc::clone(file)))
-        };
+        let last = self.map().last_key_value().map(|(number, segment)| (*number, Arc::clone(&segment.file)));
         last.map(|(segment, file)| Ok(Location { segment, offset: file.octets()? })).transpose()
     }
 
@@ -98,9 +153,7 @@ impl Journal {
     /// there or only looks as if it were.
     pub(crate) fn unfinished(&self) -> io::Result<Option<u32>> {
         let Some(end) = self.end()?.filter(|end| end.offset <= HEADER_OCTETS) else { return Ok(None) };
-        let mut octets = vec![0; usize::try_from(HEADER_OCTETS).unwrap_or(0)];
-        self.file(end.segment)?.read_at(&mut octets, 0)?;
-        Ok(Header::parse(&octets).is_none().then_some(end.segment))
+        Ok(read_header(&*self.file(end.segment)?)?.is_none().then_some(end.segment))
     }
 
     /// Returns when everything that can be read is on disk. A process that was killed may have written it and not
@@ -113,12 +166,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Removes a segment that was never used.
+    /// Durably removes a segment that nobody needs any more.
     pub(crate) fn remove(&self, segment: u32) -> io::Result<()> {
         self.files.remove(&self.folder.join(segment::name(segment)))?;
-        self.files.sync_folder(&self.folder)?;
-        self.segments.write().unwrap_or_else(PoisonError::into_inner).remove(&segment);
-        Ok(())
+        self.map_mut().remove(&segment);
+        self.files.sync_folder(&self.folder)
     }
 
     /// Appends from `end` on, which lies in the last segment.
@@ -151,7 +203,7 @@ impl Journal {
         file.write_at(&[&header.encode()], 0)?;
         file.sync()?;
         self.files.sync_folder(&self.folder)?;
-        self.segments.write().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::clone(&file));
+        self.map_mut().insert(number, Segment { file: Arc::clone(&file), header: Some(header) });
         Ok(Writer {
             journal: Arc::clone(self),
             file,
@@ -194,7 +246,12 @@ impl Writer {
     /// Goes on in a new segment where `octets` more would make this one too long.
     pub(crate) fn rotate_for(&mut self, octets: u64, next_sequence: u64, live: u64) -> io::Result<()> {
         let full = self.end.offset.saturating_add(octets) > self.journal.segment_octets_max;
-        if full && self.end.offset > HEADER_OCTETS {
+        if full { self.rotate(next_sequence, live) } else { Ok(()) }
+    }
+
+    /// Goes on in a new segment, unless there is nothing in this one.
+    pub(crate) fn rotate(&mut self, next_sequence: u64, live: u64) -> io::Result<()> {
+        if self.end.offset > HEADER_OCTETS {
             *self = self.journal.begin_segment(self.end.segment.saturating_add(1), next_sequence, live)?;
         }
         Ok(())

@@ -3,11 +3,18 @@
 //! | tree | key | value |
 //! |---|---|---|
 //! | `entries` | maildrop, message | [`EntryValue`] |
+//! | `expunged` | maildrop, message | [`ExpungedValue`]: can be brought back |
+//! | `past` | expunged at, maildrop, message | nothing |
 //! | `queue` | message, recipient | [`QueueValue`] |
 //! | `due` | due, message, recipient | nothing |
 //! | `accounts` | address | [`super::record::AccountRecord`] |
 //! | `aliases` | address | list of addresses |
+//! | `quotas` | maildrop | [`super::record::Quota`] |
+//! | `usage` | maildrop | [`Usage`] at the last orderly close |
+//! | `moved` | message, segment | nothing: the message was copied there |
+//! | `torn` | segment, offset | octets that a crash left half written |
 //! | `meta` | `checkpoint` | [`Checkpoint`] |
+//! | `meta` | `segments` | ranges of the segments that must be there |
 //! | `meta` | `closed` | nothing; there only after an orderly close |
 //!
 //! Numbers in keys are big-endian, so that sled's order is theirs. Values stay far below the size from which
@@ -16,21 +23,78 @@
 use serde::{Deserialize, Serialize};
 
 use super::journal::Location;
+use crate::UniqueId;
 
 /// Version of this table; an index of another version is rebuilt.
-pub(crate) const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 2;
 
 pub(crate) const CHECKPOINT: &[u8] = b"checkpoint";
 pub(crate) const CLOSED: &[u8] = b"closed";
+pub(crate) const SEGMENTS: &[u8] = b"segments";
 
 /// A message in a maildrop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EntryValue {
-    pub(crate) unique_id: [u8; 16],
+    pub(crate) unique_id: UniqueId,
+    pub(crate) received_at: u64,
+    pub(crate) subject: Subject,
+}
+
+/// A message that was expunged from a maildrop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ExpungedValue {
+    pub(crate) entry: EntryValue,
+    /// Seconds since 1970.
+    pub(crate) at: u64,
+}
+
+/// Where a message's octets are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Subject {
+    pub(crate) location: Location,
+    /// Octets of frame and head, behind which the content begins.
+    pub(crate) front_octets: u32,
+    /// Octets of all of it.
     pub(crate) octets: u64,
     pub(crate) header_octets: u64,
-    pub(crate) received_at: u64,
-    pub(crate) location: Location,
+    /// The file that holds what is not in the record.
+    pub(crate) file: Option<ContentFile>,
+}
+
+/// A file in the content folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ContentFile {
+    /// Its name: the unique-id with which the message was committed.
+    pub(crate) name: [u8; 16],
+    pub(crate) octets: u64,
+}
+
+impl Subject {
+    /// Octets of content in the record itself.
+    pub(crate) fn inline_octets(&self) -> u64 {
+        self.octets.saturating_sub(self.file.map_or(0, |file| file.octets))
+    }
+}
+
+/// What is in a maildrop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    pub(crate) messages: u64,
+    pub(crate) octets: u64,
+}
+
+impl Usage {
+    /// One message more.
+    pub(crate) fn add(&mut self, entry: &EntryValue) {
+        self.messages = self.messages.saturating_add(1);
+        self.octets = self.octets.saturating_add(entry.subject.octets);
+    }
+
+    /// One message less.
+    pub(crate) fn remove(&mut self, entry: &EntryValue) {
+        self.messages = self.messages.saturating_sub(1);
+        self.octets = self.octets.saturating_sub(entry.subject.octets);
+    }
 }
 
 /// A recipient that waits for relay.
@@ -44,13 +108,9 @@ pub(crate) struct QueueValue {
     pub(crate) attempts: u32,
     pub(crate) last_result: String,
     pub(crate) held: bool,
-    /// Octets of the whole message.
-    pub(crate) octets: u64,
-    pub(crate) header_octets: u64,
     /// Octets at its front that are not relayed.
     pub(crate) delivery_prefix_octets: u32,
-    pub(crate) location: Location,
-    pub(crate) unique_id: [u8; 16],
+    pub(crate) subject: Subject,
 }
 
 /// Up to where the index is complete.
@@ -74,14 +134,57 @@ pub(crate) const fn maildrop(maildrop: u64) -> [u8; 8] {
     maildrop.to_be_bytes()
 }
 
-/// The message in a key of `entries`.
-pub(crate) fn entry_message(key: &[u8]) -> Option<u64> {
-    key.last_chunk::<8>().map(|octets| u64::from_be_bytes(*octets))
+/// The keys of a maildrop's messages behind `after`.
+pub(crate) fn behind(maildrop: u64, after: Option<u64>) -> std::ops::RangeInclusive<[u8; 16]> {
+    let first = after.map_or(0, |after| after.saturating_add(1));
+    entry(maildrop, first)..=entry(maildrop, u64::MAX)
+}
+
+/// Maildrop and message in a key of `entries` or `expunged`.
+pub(crate) fn entry_parts(key: &[u8]) -> Option<(u64, u64)> {
+    let mut fields = super::record::Fields(key);
+    Some((u64::from_be_bytes(fields.take()?), u64::from_be_bytes(fields.take()?)))
+}
+
+/// Key of one expunged message by the time when that was done.
+pub(crate) fn past(at: u64, maildrop: u64, message: u64) -> [u8; 24] {
+    joined(at.to_be_bytes(), entry(maildrop, message))
+}
+
+/// Time, maildrop and message in a key of `past`.
+pub(crate) fn past_parts(key: &[u8]) -> Option<(u64, u64, u64)> {
+    let mut fields = super::record::Fields(key);
+    Some((
+        u64::from_be_bytes(fields.take()?),
+        u64::from_be_bytes(fields.take()?),
+        u64::from_be_bytes(fields.take()?),
+    ))
+}
+
+/// Key of a segment that a message was copied to.
+pub(crate) fn moved(message: u64, segment: u32) -> [u8; 12] {
+    joined(message.to_be_bytes(), segment.to_be_bytes())
+}
+
+/// The segment in a key of `moved`.
+pub(crate) fn moved_segment(key: &[u8]) -> Option<u32> {
+    key.last_chunk::<4>().map(|octets| u32::from_be_bytes(*octets))
+}
+
+/// Key of octets that a crash left half written.
+pub(crate) fn torn(segment: u32, offset: u64) -> [u8; 12] {
+    joined(segment.to_be_bytes(), offset.to_be_bytes())
 }
 
 /// Key of one recipient in the queue.
 pub(crate) fn queue(message: u64, recipient: u32) -> [u8; 12] {
     joined(message.to_be_bytes(), recipient.to_be_bytes())
+}
+
+/// Message and recipient in a key of `queue`.
+pub(crate) fn queue_parts(key: &[u8]) -> Option<(u64, u32)> {
+    let mut fields = super::record::Fields(key);
+    Some((u64::from_be_bytes(fields.take()?), u32::from_be_bytes(fields.take()?)))
 }
 
 /// Key of one recipient by the time of its next attempt.
@@ -113,7 +216,9 @@ mod tests {
     fn keys_sort_as_their_numbers_and_are_taken_apart_again() {
         assert!(entry(1, 300) < entry(2, 1));
         assert!(entry(1, 2) < entry(1, 300));
-        assert_eq!(entry_message(&entry(5, 300)), Some(300));
+        assert_eq!(entry_parts(&entry(5, 300)), Some((5, 300)));
+        assert_eq!(past_parts(&past(7, 5, 300)), Some((7, 5, 300)));
+        assert_eq!(moved_segment(&moved(300, 7)), Some(7));
         assert!(due(9, 1, 1) < due(10, 0, 0));
         assert_eq!(due_parts(&due(9, 300, 7)), Some((9, 300, 7)));
     }

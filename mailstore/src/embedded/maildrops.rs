@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::change::{Change, Refused};
-use super::content::{Content, Subject};
+use super::change::Change;
+use super::content::Content;
 use super::host::Core;
-use super::journal::Location;
+use super::index::Holder;
+use super::keys::{EntryValue, Subject};
 use super::leases::Taken;
 use super::reading::read_content;
-use crate::{Entry, Lease, MaildropError, MaildropId, Maildrops, UniqueId};
+use super::undelete::maildrop_error;
+use crate::{Entry, Lease, MaildropError, MaildropId, Maildrops};
 use mailwire::cause::chain;
 
 impl Core {
@@ -20,15 +22,20 @@ impl Core {
         let entries = entries.map_err(|error| MaildropError::Unavailable(chain(&error)))?;
         let mut snapshot = Snapshot::default();
         for (message, value) in entries {
-            snapshot.entries.push(Entry {
-                unique_id: UniqueId(value.unique_id),
-                octets: value.octets,
-                header_octets: value.header_octets,
-                received_at: value.received_at,
-            });
-            snapshot.places.push((message, value.location));
+            snapshot.places.push((message, value.subject));
+            snapshot.entries.push(entry(value));
         }
         Ok(snapshot)
+    }
+}
+
+/// A message as its readers see it.
+pub(crate) fn entry(value: EntryValue) -> Entry {
+    Entry {
+        unique_id: value.unique_id,
+        octets: value.subject.octets,
+        header_octets: value.subject.header_octets,
+        received_at: value.received_at,
     }
 }
 
@@ -37,7 +44,7 @@ impl Core {
 struct Snapshot {
     entries: Vec<Entry>,
     /// Identity and place of each.
-    places: Vec<(u64, Location)>,
+    places: Vec<(u64, Subject)>,
 }
 
 struct EmbeddedLease {
@@ -56,6 +63,7 @@ impl Maildrops for Arc<Core> {
         if !exists {
             return Err(MaildropError::Ended);
         }
+        self.counted().await;
         let core = Arc::clone(self);
         let snapshot = tokio::task::spawn_blocking(move || core.snapshot(maildrop.0));
         let snapshot = snapshot.await.map_err(|error| MaildropError::Unavailable(error.to_string()))??;
@@ -70,15 +78,9 @@ impl EmbeddedLease {
         {
             return Ok(Arc::clone(content));
         }
-        let entry = self.snapshot.entries.get(index).ok_or(MaildropError::Ended)?;
-        let (_, location) = self.snapshot.places.get(index).ok_or(MaildropError::Ended)?;
-        let subject = Subject {
-            location: *location,
-            octets: entry.octets,
-            header_octets: entry.header_octets,
-            unique_id: entry.unique_id.0,
-        };
-        let content = self.core.open_content(subject).await.map_err(MaildropError::Unavailable)?;
+        let (message, subject) = *self.snapshot.places.get(index).ok_or(MaildropError::Ended)?;
+        let holder = Holder::Maildrop { maildrop: self.taken.maildrop(), message };
+        let content = self.core.open_content(holder, subject).await.map_err(MaildropError::Unavailable)?;
         self.open = Some((index, Arc::clone(&content)));
         Ok(content)
     }
@@ -103,12 +105,6 @@ impl Lease for EmbeddedLease {
             return Ok(());
         }
         let change = Change::Expunge { maildrop: self.taken.maildrop(), messages };
-        match self.core.commit(change, Vec::new()).await {
-            Ok(_) => Ok(()),
-            Err(Refused::Missing) => Err(MaildropError::Ended),
-            Err(Refused::Full) => Err(MaildropError::Unavailable("the disk is full".to_owned())),
-            Err(Refused::Unavailable(why)) => Err(MaildropError::Unavailable(why)),
-            Err(Refused::Administration(error)) => Err(MaildropError::Unavailable(error.to_string())),
-        }
+        self.core.commit(change).await.map(|_| ()).map_err(maildrop_error)
     }
 }

@@ -15,15 +15,22 @@
 //! - [`host`]: all of it together, behind the lock file
 
 mod accounts;
+mod adopting;
+mod apply;
+mod carry;
 mod change;
 mod checkpoint;
 mod committer;
+mod compaction;
 mod content;
 mod directory;
 mod draft;
 mod files;
+mod graves;
 mod header_end;
+mod holds;
 mod host;
+mod identity;
 mod index;
 mod index_slot;
 mod journal;
@@ -42,6 +49,9 @@ mod replay;
 mod room;
 mod segment;
 mod simulation;
+mod survey;
+mod undelete;
+mod upkeep;
 
 pub(crate) use host::{Core, Host, open};
 pub use simulation::{Proof, ProofError, ProofPlan, Sabotage, prove};

@@ -7,9 +7,8 @@ use mailwire::address::{Mailbox, ReversePath};
 use mailwire::clock;
 
 use super::change::{Change, QueueStep, Refused};
-use super::content::Subject;
 use super::host::Core;
-use super::index::IndexError;
+use super::index::{Holder, IndexError};
 use super::keys::QueueValue;
 use super::reading::read_content;
 use crate::{MessageId, Queue, QueueEntry, QueueError, QueueId, QueueState};
@@ -47,7 +46,7 @@ impl Core {
 
     async fn change_queue(&self, id: QueueId, step: QueueStep) -> Result<(), QueueError> {
         let change = Change::Queue { message: id.message.0, recipient: id.recipient, step };
-        let changed = self.commit(change, Vec::new()).await;
+        let changed = self.commit(change).await;
         self.queue_leases.end(id);
         match changed {
             Ok(_) => Ok(()),
@@ -75,7 +74,7 @@ fn entry(id: QueueId, value: QueueValue) -> Option<QueueEntry> {
         attempts: value.attempts,
         last_result: value.last_result,
         state: if value.held { QueueState::Held } else { QueueState::Waiting },
-        octets: value.octets.saturating_sub(value.delivery_prefix_octets.into()),
+        octets: value.subject.octets.saturating_sub(value.delivery_prefix_octets.into()),
     })
 }
 
@@ -109,13 +108,8 @@ impl Queue for Arc<Core> {
 
     async fn read(&self, id: QueueId, offset: u64, octets_max: usize) -> Result<Vec<u8>, QueueError> {
         let value = self.queue_entry(id)?;
-        let subject = Subject {
-            location: value.location,
-            octets: value.octets,
-            header_octets: value.header_octets,
-            unique_id: value.unique_id,
-        };
-        let content = self.open_content(subject).await.map_err(QueueError::Unavailable)?;
+        let holder = Holder::Queue { message: id.message.0, recipient: id.recipient };
+        let content = self.open_content(holder, value.subject).await.map_err(QueueError::Unavailable)?;
         let offset = offset.saturating_add(value.delivery_prefix_octets.into());
         read_content(content, offset, octets_max).await.map_err(QueueError::Unavailable)
     }

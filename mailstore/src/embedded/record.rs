@@ -1,18 +1,22 @@
-//! One record of the journal: a fixed frame, a head that says what became true, and content octets behind it.
+//! One record of the journal: a fixed frame, a head that says what became true, content octets, and frame and head once
+//! more, so that damage to either one costs nothing.
 //!
 //! ```text
-//! 0   magic            4   "MSR1"
+//! 0   magic            4   "MSR1"; "MSRC" in the copy
 //! 4   kind             1   which event the head holds
-//! 5   flags            3   0
+//! 5   flags            1   1 where a copy stands behind the content (since format 2)
+//! 6   0                2
 //! 8   head_octets      4   little-endian, as all numbers here
 //! 12  content_octets   8
 //! 20  sequence         8   counts commits from 1; a message's identity
 //! 28  group            8   sequence of the first record that was synced together with this one; a record of what a
 //!                          crash left behind bears the group that it is about
-//! 36  live             8   maildrop and queue entries that exist once this record is applied
+//! 36  live             8   maildrop and queue entries that exist once this record is applied; since format 2 with
+//!                          those that were expunged and can be brought back
 //! 44  checksum         4   CRC-32C over 0..44 and the head, begun from the store's secret seed
 //! 48  head                 postcard of [`Event`]
 //!     content              as its readers get it; its checksums are in the head
+//!     copy                 of frame and head
 //! ```
 //!
 //! A group is written only after the one before it was synced, so whatever precedes the last group is on disk:
@@ -24,7 +28,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::TraceRow;
+use crate::{TraceRow, UniqueId};
 
 /// Octets of the fixed part.
 pub(crate) const FRAME_OCTETS: usize = 48;
@@ -34,6 +38,11 @@ pub(crate) const BLOCK_OCTETS: usize = 64 << 10;
 pub(crate) const HEAD_OCTETS_MAX: u32 = 4 << 20;
 
 pub(crate) const MAGIC: [u8; 4] = *b"MSR1";
+pub(crate) const COPY_MAGIC: [u8; 4] = *b"MSRC";
+/// What both begin with.
+pub(crate) const MAGIC_STEM: [u8; 3] = *b"MSR";
+/// The flag of a record with a copy of its front.
+const HAS_COPY: u8 = 1;
 
 /// What became true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +78,88 @@ pub(crate) enum Event {
         /// The sequence and head of the record, where it is one.
         message: Option<(u64, Message)>,
     },
+    /// Expunged messages are in their maildrop again.
+    Returned {
+        maildrop: u64,
+        /// Message identities, each with a new unique-id where it is to be fetched again.
+        messages: Vec<(u64, Option<UniqueId>)>,
+    },
+    /// Expunged messages cannot be brought back any more.
+    Purged { maildrop: u64, messages: Vec<u64> },
+    /// A message came from another store, with the unique-id that it had there.
+    Imported { message: Message, unique_id: UniqueId },
+    /// A message lies here from now on; this is all that is left of it.
+    Moved(Box<Moved>),
+    /// Carried on from a segment that goes: what became of messages that lie elsewhere.
+    Restated { entries: Vec<Restated> },
+    /// The segments that exist, as ranges of numbers, besides those after this record: one of them goes right after it.
+    Segments { present: Vec<(u32, u32)> },
+    /// A maildrop's limits from now on.
+    Quota { maildrop: u64, quota: Option<Quota> },
+}
+
+/// A message that was copied out of a segment that goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Moved {
+    /// The message's identity: the sequence of the record that first held it.
+    pub(crate) sequence: u64,
+    /// Its head, without maildrops and recipients elsewhere.
+    pub(crate) message: Message,
+    pub(crate) entries: Vec<MovedEntry>,
+    pub(crate) queue: Vec<MovedRecipient>,
+}
+
+/// A maildrop that holds a moved message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MovedEntry {
+    pub(crate) maildrop: u64,
+    pub(crate) unique_id: UniqueId,
+    /// When it was expunged, where it was.
+    pub(crate) expunged_at: Option<u64>,
+}
+
+/// A recipient elsewhere who has not got a moved message yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MovedRecipient {
+    pub(crate) recipient: u32,
+    pub(crate) mailbox: String,
+    pub(crate) due: u64,
+    pub(crate) expires: u64,
+    pub(crate) attempts: u32,
+    pub(crate) last_result: String,
+    pub(crate) held: bool,
+}
+
+/// What has become of a message in a maildrop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Restated {
+    pub(crate) maildrop: u64,
+    pub(crate) message: u64,
+    pub(crate) state: EntryState,
+}
+
+/// Where a message is in its life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum EntryState {
+    /// In its maildrop.
+    Live {
+        unique_id: UniqueId,
+    },
+    /// It can be brought back.
+    Expunged {
+        unique_id: UniqueId,
+        at: u64,
+    },
+    Gone,
+}
+
+/// A maildrop's own limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Quota {
+    /// 0: none.
+    pub(crate) octets: u64,
+    /// 0: none.
+    pub(crate) messages: u64,
 }
 
 /// An accepted message.
@@ -133,6 +224,40 @@ pub(crate) struct Frame {
     pub(crate) group: u64,
     pub(crate) live: u64,
     pub(crate) checksum: u32,
+    /// Frame and head stand behind the content once more.
+    pub(crate) has_copy: bool,
+}
+
+/// Which of the two fronts of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Before the content.
+    Front,
+    /// Behind it.
+    Copy,
+}
+
+impl Side {
+    const fn magic(self) -> [u8; 4] {
+        match self {
+            Self::Front => MAGIC,
+            Self::Copy => COPY_MAGIC,
+        }
+    }
+}
+
+/// A record's own octets, ready to be written around its content.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) front: Vec<u8>,
+    pub(crate) copy: Vec<u8>,
+}
+
+impl Encoded {
+    /// Octets of both.
+    pub(crate) fn octets(&self) -> u64 {
+        (self.front.len() as u64).saturating_add(self.copy.len() as u64)
+    }
 }
 
 /// Where a record stands in the course of things.
@@ -155,46 +280,76 @@ impl Event {
             Self::QueueChanged { .. } => 7,
             Self::QueueFinished { .. } => 8,
             Self::Torn { .. } => 9,
+            Self::Returned { .. } => 10,
+            Self::Purged { .. } => 11,
+            Self::Imported { .. } => 12,
+            Self::Moved(_) => 13,
+            Self::Restated { .. } => 14,
+            Self::Segments { .. } => 15,
+            Self::Quota { .. } => 16,
+        }
+    }
+
+    /// The head of the message whose content stands behind this one; `None` where there is no content.
+    pub(crate) fn message(&self) -> Option<&Message> {
+        match self {
+            Self::Message(message) | Self::Imported { message, .. } => Some(message),
+            Self::Moved(moved) => Some(&moved.message),
+            Self::Expunge { .. }
+            | Self::Account(_)
+            | Self::AccountRemoved { .. }
+            | Self::Alias { .. }
+            | Self::AliasRemoved { .. }
+            | Self::QueueChanged { .. }
+            | Self::QueueFinished { .. }
+            | Self::Torn { .. }
+            | Self::Returned { .. }
+            | Self::Purged { .. }
+            | Self::Restated { .. }
+            | Self::Segments { .. }
+            | Self::Quota { .. } => None,
         }
     }
 }
 
-/// Frame and head of a record, ready to be written in front of its content.
+/// What is written around a record's content.
 pub(crate) fn encode(
     event: &Event,
     content_octets: u64,
     place: Place,
     seed: u32,
-) -> Result<Vec<u8>, postcard::Error> {
-    let mut octets = vec![0; FRAME_OCTETS];
-    octets = postcard::to_extend(event, octets)?;
-    let head_octets = u32::try_from(octets.len() - FRAME_OCTETS)
+) -> Result<Encoded, postcard::Error> {
+    let mut front = vec![0; FRAME_OCTETS];
+    front = postcard::to_extend(event, front)?;
+    let head_octets = u32::try_from(front.len() - FRAME_OCTETS)
         .ok()
         .filter(|octets| *octets <= HEAD_OCTETS_MAX)
         .ok_or(postcard::Error::SerializeBufferFull)?;
-    let mut frame = Vec::with_capacity(FRAME_OCTETS);
-    frame.extend_from_slice(&MAGIC);
-    frame.extend_from_slice(&[event.kind(), 0, 0, 0]);
-    frame.extend_from_slice(&head_octets.to_le_bytes());
-    frame.extend_from_slice(&content_octets.to_le_bytes());
-    frame.extend_from_slice(&place.sequence.to_le_bytes());
-    frame.extend_from_slice(&place.group.to_le_bytes());
-    frame.extend_from_slice(&place.live.to_le_bytes());
-    let (fixed, head) = octets.split_at_mut(FRAME_OCTETS);
-    let checksum = crc32c::crc32c_append(crc32c::crc32c_append(seed, &frame), head);
-    frame.extend_from_slice(&checksum.to_le_bytes());
-    fixed.copy_from_slice(&frame);
-    Ok(octets)
+    let mut fields = Vec::with_capacity(FRAME_OCTETS);
+    fields.extend_from_slice(&[event.kind(), HAS_COPY, 0, 0]);
+    fields.extend_from_slice(&head_octets.to_le_bytes());
+    fields.extend_from_slice(&content_octets.to_le_bytes());
+    fields.extend_from_slice(&place.sequence.to_le_bytes());
+    fields.extend_from_slice(&place.group.to_le_bytes());
+    fields.extend_from_slice(&place.live.to_le_bytes());
+    let mut copy = front.clone();
+    for (side, octets) in [(Side::Front, &mut front), (Side::Copy, &mut copy)] {
+        let (frame, head) = octets.split_at_mut(FRAME_OCTETS);
+        let fixed = [&side.magic(), fields.as_slice()].concat();
+        let checksum = crc32c::crc32c_append(crc32c::crc32c_append(seed, &fixed), head);
+        frame.copy_from_slice(&[fixed.as_slice(), &checksum.to_le_bytes()].concat());
+    }
+    Ok(Encoded { front, copy })
 }
 
 impl Frame {
     /// Takes the fixed part apart; `None` where it is not one.
-    pub(crate) fn parse(octets: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(octets: &[u8], side: Side) -> Option<Self> {
         let mut fields = Fields(octets);
-        if fields.take::<4>()? != MAGIC {
+        if fields.take::<4>()? != side.magic() {
             return None;
         }
-        let _kind_and_flags = fields.take::<4>()?;
+        let [_kind, flags, ..] = fields.take::<4>()?;
         let frame = Self {
             head_octets: u32::from_le_bytes(fields.take()?),
             content_octets: u64::from_le_bytes(fields.take()?),
@@ -202,12 +357,19 @@ impl Frame {
             group: u64::from_le_bytes(fields.take()?),
             live: u64::from_le_bytes(fields.take()?),
             checksum: u32::from_le_bytes(fields.take()?),
+            has_copy: flags & HAS_COPY != 0,
         };
         (frame.head_octets <= HEAD_OCTETS_MAX).then_some(frame)
     }
 
     /// Octets of the whole record.
     pub(crate) const fn record_octets(&self) -> u64 {
+        let copy = if self.has_copy { self.content_offset() } else { 0 };
+        self.copy_offset().saturating_add(copy)
+    }
+
+    /// Where the copy of frame and head stands, from the record's own begin.
+    pub(crate) const fn copy_offset(&self) -> u64 {
         self.content_offset().saturating_add(self.content_octets)
     }
 
@@ -218,8 +380,8 @@ impl Frame {
 }
 
 /// The event of a record, `octets` being its frame and head and maybe more; `None` where anything is damaged.
-pub(crate) fn decode(octets: &[u8], seed: u32) -> Option<(Frame, Event)> {
-    let frame = Frame::parse(octets)?;
+pub(crate) fn decode(octets: &[u8], side: Side, seed: u32) -> Option<(Frame, Event)> {
+    let frame = Frame::parse(octets, side)?;
     let end = usize::try_from(frame.content_offset()).ok()?;
     let head = octets.get(FRAME_OCTETS..end)?;
     let fixed = octets.get(..FRAME_OCTETS - 4)?;
@@ -285,27 +447,32 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_decoded() {
-        let octets = encode(&event(), 10, PLACE, 99).unwrap();
-        let (frame, decoded) = decode(&octets, 99).unwrap();
-        assert_eq!(decoded, event());
-        assert_eq!((frame.sequence, frame.group, frame.live, frame.content_octets), (3, 2, 2, 10));
-        assert_eq!(frame.content_offset(), octets.len() as u64);
+        let Encoded { front, copy } = encode(&event(), 10, PLACE, 99).unwrap();
+        for (side, octets) in [(Side::Front, &front), (Side::Copy, &copy)] {
+            let (frame, decoded) = decode(octets, side, 99).unwrap();
+            assert_eq!(decoded, event());
+            assert_eq!((frame.sequence, frame.group, frame.live, frame.content_octets), (3, 2, 2, 10));
+            assert_eq!(frame.content_offset(), octets.len() as u64);
+            assert_eq!(frame.record_octets(), 2 * octets.len() as u64 + 10);
+        }
+        assert_eq!(decode(&front, Side::Copy, 99), None);
+        assert_eq!(decode(&copy, Side::Front, 99), None);
     }
 
     #[test]
     fn every_flipped_bit_is_noticed() {
-        let octets = encode(&event(), 10, PLACE, 99).unwrap();
+        let octets = encode(&event(), 10, PLACE, 99).unwrap().front;
         for bit in 0..octets.len() * 8 {
             let mut damaged = octets.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(decode(&damaged, 99), None, "bit {bit}");
+            assert_eq!(decode(&damaged, Side::Front, 99), None, "bit {bit}");
         }
     }
 
     #[test]
     fn a_record_of_another_store_is_not_one_of_ours() {
-        let octets = encode(&event(), 10, PLACE, 99).unwrap();
-        assert_eq!(decode(&octets, 98), None);
+        let octets = encode(&event(), 10, PLACE, 99).unwrap().front;
+        assert_eq!(decode(&octets, Side::Front, 98), None);
     }
 
     #[test]

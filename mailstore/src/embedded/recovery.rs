@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
+use super::apply::Committed;
 use super::files::Files;
-use super::index::{Committed, Index, IndexError};
-use super::journal::{AppendError, Journal, Location, Writer};
+use super::identity::Identity;
+use super::index::{Index, IndexError};
+use super::journal::{AppendError, Found, Journal, Location, Writer};
 use super::keys::{Checkpoint, SCHEMA};
 use super::layout::Layout;
 use super::record::{self, Event, Place};
@@ -20,10 +22,25 @@ use mailwire::cause::chain;
 /// A store that is ready to be written to.
 pub(crate) struct Recovered {
     pub(crate) journal: Arc<Journal>,
-    pub(crate) writer: Writer,
+    pub(crate) end: JournalEnd,
     pub(crate) index: Index,
+    pub(crate) trust: Trust,
+}
+
+/// Where the journal ends, for a committer that goes on.
+pub(crate) struct JournalEnd {
+    pub(crate) writer: Writer,
     pub(crate) next_sequence: u64,
     pub(crate) live: u64,
+}
+
+/// Whether the entries of the index have been counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// They are as many as the journal says.
+    Counted,
+    /// The last close was orderly, and says that they are; to be counted later.
+    Claimed,
 }
 
 struct Recovery<'a> {
@@ -43,30 +60,22 @@ pub(crate) fn recover(files: &Arc<dyn Files>, layout: &Layout) -> Result<Recover
         files.create_folder(folder).map_err(at(folder))?;
     }
     files.sync_folder(root).map_err(at(root))?;
-    let opened = Journal::open(Arc::clone(files), layout, random_epoch().map_err(at(root))?)
-        .map_err(at(&layout.journal))?;
-    if let Some(newer) = opened.headers.values().flatten().find(|header| header.format > FORMAT) {
-        return Err(OpenError::TooNew { path: root.to_owned(), found: newer.format, known: FORMAT });
+    let found = Found::open(&**files, layout).map_err(at(&layout.journal))?;
+    let identity = Identity::read(&**files, root).map_err(at(root))?;
+    refuse_newer(root, &found, identity)?;
+    for number in found.damaged_headers() {
+        let segment = segment::name(number);
+        error!(segment, "the header of a journal segment is damaged; its records are read all the same");
     }
-    for (number, _) in opened.headers.iter().filter(|(_, header)| header.is_none()) {
-        error!(
-            segment = segment::name(*number),
-            "the header of a journal segment is damaged; its records are read all the same"
-        );
-    }
-    let recovery = Recovery { files, layout, journal: opened.journal };
+    let epoch = epoch(&found, identity).map_err(at(&layout.journal))?;
+    let journal = found.journal(Arc::clone(files), layout, epoch);
+    let recovery = Recovery { files, layout, journal };
     recovery.drop_unfinished_segment().map_err(at(root))?;
     recovery.journal.sync().map_err(at(root))?;
+    Identity::ensure(&**files, root, epoch).map_err(at(root))?;
     let recovered = recovery.run().map_err(at(root))?;
     sweep(files, layout).map_err(at(&layout.spool))?;
     Ok(recovered)
-}
-
-/// Where the journal ends, for a committer that goes on.
-pub(crate) struct JournalEnd {
-    pub(crate) writer: Writer,
-    pub(crate) next_sequence: u64,
-    pub(crate) live: u64,
 }
 
 /// Opens the index again after it failed, from the journal that is in use.
@@ -76,8 +85,31 @@ pub(crate) fn reopen_index(
     journal: &Arc<Journal>,
 ) -> io::Result<(Index, JournalEnd)> {
     let recovered = Recovery { files, layout, journal: Arc::clone(journal) }.run()?;
-    let Recovered { writer, next_sequence, live, index, journal: _ } = recovered;
-    Ok((index, JournalEnd { writer, next_sequence, live }))
+    Ok((recovered.index, recovered.end))
+}
+
+fn refuse_newer(root: &Path, found: &Found, identity: Option<Identity>) -> Result<(), OpenError> {
+    let formats = found.headers().map(|header| header.format).chain(identity.map(|identity| identity.format));
+    match formats.max().filter(|newest| *newest > FORMAT) {
+        Some(found) => Err(OpenError::TooNew { path: root.to_owned(), found, known: FORMAT }),
+        None => Ok(()),
+    }
+}
+
+/// What most of those say that know it: without the epoch no record could be read.
+fn epoch(found: &Found, identity: Option<Identity>) -> io::Result<u64> {
+    let known = found.headers().map(|header| header.epoch).chain(identity.map(|identity| identity.epoch));
+    let mut votes: std::collections::BTreeMap<u64, usize> = std::collections::BTreeMap::new();
+    known.for_each(|epoch| *votes.entry(epoch).or_default() += 1);
+    match votes.into_iter().max_by_key(|(_, votes)| *votes) {
+        Some((epoch, _)) => Ok(epoch),
+        None if found.is_fresh()? => random_epoch(),
+        None => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "neither the file IDENTITY nor the header of any segment can be read, so no record can be told from \
+             damage; nothing was changed; put IDENTITY back from a backup",
+        )),
+    }
 }
 
 fn random_epoch() -> io::Result<u64> {
@@ -88,13 +120,28 @@ fn random_epoch() -> io::Result<u64> {
 
 impl Recovery<'_> {
     fn run(self) -> io::Result<Recovered> {
-        match self.follow() {
-            Ok(Some(recovered)) => return Ok(recovered),
-            Ok(None) => warn!("the index does not fit the journal; it is set aside and rebuilt"),
+        let recovered = match self.follow() {
+            Ok(Some(recovered)) => recovered,
+            Ok(None) => {
+                warn!("the index does not fit the journal; it is set aside and rebuilt");
+                self.rebuilt()?
+            }
             Err(error) => {
                 warn!(error = chain(&error), "the index cannot be used; it is set aside and rebuilt");
+                self.rebuilt()?
             }
+        };
+        for segment in missing_segments(&self.journal, &recovered.index).map_err(io::Error::other)? {
+            let segment = segment::name(segment);
+            error!(
+                segment,
+                "a segment of the journal is missing; `mailstack store check` says what was in it"
+            );
         }
+        Ok(recovered)
+    }
+
+    fn rebuilt(&self) -> io::Result<Recovered> {
         self.set_index_aside()?;
         self.rebuild().map_err(io::Error::other)
     }
@@ -113,46 +160,71 @@ impl Recovery<'_> {
         let closed = index.take_closed()?;
         let Some(checkpoint) = index.checkpoint()? else {
             return if self.journal.segments().is_empty() {
-                self.finish(index, None, None).map(Some)
+                let end = self.end(None, None)?;
+                Ok(Some(self.recovered(index, end, Trust::Counted)))
             } else {
                 Ok(None)
             };
         };
-        let fits = checkpoint.schema == SCHEMA
-            && checkpoint.epoch_seed == self.journal.seed()
-            && self.journal.end()?.is_some_and(|end| end >= checkpoint.next)
-            && self.journal.file(checkpoint.next.segment).is_ok();
-        if !fits {
+        if checkpoint.schema != SCHEMA || checkpoint.epoch_seed != self.journal.seed() {
             return Ok(None);
         }
-        let mut replay = self.replay(&index, &checkpoint)?;
+        if self.journal.end()?.is_none_or(|end| end < checkpoint.next) {
+            return self.without_the_end(index, &checkpoint);
+        }
+        let before = index.segments()?.unwrap_or_else(|| vec![(1, checkpoint.next.segment)]);
+        let from = (checkpoint.next_sequence, checkpoint.live);
+        let mut replay = Replay::run(&self.journal, &index, checkpoint.next, from)?;
         if replay.applied() > 0 {
             info!(records = replay.applied(), "applied what the index had not seen yet");
         }
         if closed {
+            replay.apply_last_group(&index, &[])?;
             report(&replay);
-            return self.counted(index, &replay);
+            index.load_usage()?;
+            let end = self.end(Some(&replay), None)?;
+            return Ok(Some(self.recovered(index, end, Trust::Claimed)));
         }
         let torn = self.settle(&index, &mut replay)?;
-        report(&replay);
-        match torn {
-            Some(writer) => self.finish(index, Some(&replay), Some(writer)).map(Some),
-            None => self.counted(index, &replay),
-        }
-    }
-
-    /// Ready, if the index has as many entries as the journal says.
-    fn counted(&self, index: Index, replay: &Replay) -> Result<Option<Recovered>, IndexError> {
-        let counted = index.count_live()?;
-        if counted != replay.live {
-            warn!(
-                index = counted,
-                journal = replay.live,
-                "the index and the journal count different entries"
-            );
+        if !self.journal.has(checkpoint.next.segment) || self.is_too_old(&index, before)? {
             return Ok(None);
         }
-        self.finish(index, Some(replay), None).map(Some)
+        report(&replay);
+        let counted = index.count_live()?;
+        if torn.is_none() && counted != replay.live {
+            let journal = replay.live;
+            warn!(index = counted, journal, "the index and the journal count different entries");
+            return Ok(None);
+        }
+        let end = self.end(Some(&replay), torn)?;
+        Ok(Some(self.recovered(index, end, Trust::Counted)))
+    }
+
+    /// True where a segment has gone since the index was complete, as `before` says: what it knows of what was in there
+    /// may be wrong. A segment goes only after a checkpoint, so this is an index that somebody has put back.
+    fn is_too_old(&self, index: &Index, before: Vec<(u32, u32)>) -> Result<bool, IndexError> {
+        let Some(now) = index.segments()? else { return Ok(false) };
+        let is_left = |number: &u32| now.iter().any(|(first, last)| (first..=last).contains(&number));
+        let mut removed = before.into_iter().flat_map(|(first, last)| first..=last);
+        Ok(removed.any(|number| !is_left(&number) && !self.journal.has(number)))
+    }
+
+    /// The index knows of records that were on disk and are not any more: it is all that is left of them.
+    fn without_the_end(
+        &self,
+        index: Index,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Recovered>, IndexError> {
+        let Checkpoint { next, next_sequence, .. } = *checkpoint;
+        error!(
+            expected = ?next,
+            found = ?self.journal.end()?,
+            "the end of the journal is missing; `mailstack store check` says what was in it"
+        );
+        let last = self.journal.segments().last().copied().unwrap_or(0).max(next.segment);
+        let live = index.count_live()?;
+        let writer = self.journal.begin_segment(last.saturating_add(1), next_sequence, live)?;
+        Ok(Some(self.recovered(index, JournalEnd { writer, next_sequence, live }, Trust::Counted)))
     }
 
     /// From the journal alone.
@@ -160,7 +232,8 @@ impl Recovery<'_> {
         info!(segments = self.journal.segments().len(), "rebuilding the index from the journal");
         let index = Index::open(&**self.files, &self.layout.index)?;
         let Some(first) = self.journal.segments().first().copied() else {
-            return self.finish(index, None, None);
+            let end = self.end(None, None)?;
+            return Ok(self.recovered(index, end, Trust::Counted));
         };
         let begin = Location { segment: first, offset: HEADER_OCTETS };
         let mut replay = Replay::run(&self.journal, &index, begin, (1, 0))?;
@@ -168,26 +241,27 @@ impl Recovery<'_> {
         report(&replay);
         let counted = index.count_live()?;
         if counted != replay.live {
-            warn!(
-                index = counted,
-                journal = replay.live,
-                "entries are missing because of the damage named above"
-            );
+            // Format 1 did not count what was expunged.
+            if replay.live_format == FORMAT {
+                let journal = replay.live;
+                warn!(index = counted, journal, "entries are missing because of the damage named above");
+            }
             replay.live = counted;
         }
         info!(records = replay.applied(), entries = counted, "the index is rebuilt");
-        self.finish(index, Some(&replay), torn)
-    }
-
-    fn replay(&self, index: &Index, checkpoint: &Checkpoint) -> Result<Replay, IndexError> {
-        Replay::run(&self.journal, index, checkpoint.next, (checkpoint.next_sequence, checkpoint.live))
+        let end = self.end(Some(&replay), torn)?;
+        Ok(self.recovered(index, end, Trust::Counted))
     }
 
     /// After a crash: what the last group left half written is declared void, so that nobody takes it for damage
-    /// or for a message. A writer where anything was.
+    /// or for a message; the rest of it is applied. A writer where anything was void.
     fn settle(&self, index: &Index, replay: &mut Replay) -> Result<Option<Writer>, IndexError> {
         let gaps = replay.take_torn_gaps();
         let messages = replay.torn_messages(&self.journal)?;
+        // They belong to the group that they void: after a crash in between it is looked at again.
+        let group = replay.last_group().unwrap_or(replay.next_sequence);
+        let torn: Vec<_> = messages.iter().map(|(location, ..)| *location).collect();
+        replay.apply_last_group(index, &torn)?;
         let Some(end) = self.journal.end()? else { return Ok(None) };
         if gaps.is_empty() && messages.is_empty() {
             return Ok(None);
@@ -209,34 +283,39 @@ impl Recovery<'_> {
             events.push(Event::Torn { segment, offset, octets: frame.record_octets(), message });
         }
         for event in &events {
-            index.apply(Committed { location: end, sequence: 0, content_octets: 0, event })?;
+            let nowhere = Committed { location: end, sequence: 0, front_octets: 0, content_octets: 0, event };
+            index.apply(nowhere)?;
         }
         replay.live = index.count_live()?;
         for event in &events {
             let sequence = replay.next_sequence;
-            // They belong to the group that they void: after a crash in between it is looked at again.
-            let group = replay.last_group().unwrap_or(sequence);
             let place = Place { sequence, group, live: replay.live };
-            let front = record::encode(event, 0, place, self.journal.seed())?;
-            writer.append(&[&front]).map_err(AppendError::into_io)?;
+            let record::Encoded { front, copy } = record::encode(event, 0, place, self.journal.seed())?;
+            writer.append(&[&front, &copy]).map_err(AppendError::into_io)?;
             replay.next_sequence = sequence.saturating_add(1);
         }
         Ok(Some(writer))
     }
 
-    fn finish(
-        &self,
-        index: Index,
-        replay: Option<&Replay>,
-        writer: Option<Writer>,
-    ) -> Result<Recovered, IndexError> {
+    fn recovered(&self, index: Index, end: JournalEnd, trust: Trust) -> Recovered {
+        Recovered { journal: Arc::clone(&self.journal), end, index, trust }
+    }
+
+    /// Where the next record goes: never into a segment of an older format, or one whose header is damaged.
+    fn end(&self, replay: Option<&Replay>, writer: Option<Writer>) -> Result<JournalEnd, IndexError> {
         let (next_sequence, live) = replay.map_or((1, 0), |replay| (replay.next_sequence, replay.live));
-        let writer = match (writer, self.journal.end()?) {
-            (Some(writer), _) => writer,
-            (None, Some(end)) => self.journal.writer(end)?,
-            (None, None) => self.journal.begin_segment(1, next_sequence, live)?,
+        let end = match writer {
+            Some(writer) => Some(writer.end()),
+            None => self.journal.end()?,
         };
-        Ok(Recovered { journal: Arc::clone(&self.journal), writer, index, next_sequence, live })
+        let is_ours =
+            |end: &Location| self.journal.header(end.segment).is_some_and(|header| header.format == FORMAT);
+        let writer = match end {
+            Some(end) if is_ours(&end) => self.journal.writer(end)?,
+            Some(end) => self.journal.begin_segment(end.segment.saturating_add(1), next_sequence, live)?,
+            None => self.journal.begin_segment(1, next_sequence, live)?,
+        };
+        Ok(JournalEnd { writer, next_sequence, live })
     }
 
     /// Only the last one set aside is kept.
@@ -257,6 +336,15 @@ impl Recovery<'_> {
     }
 }
 
+/// Segments that should be there and are not.
+pub(crate) fn missing_segments(journal: &Journal, index: &Index) -> Result<Vec<u32>, IndexError> {
+    let present = index.segments()?.unwrap_or_default();
+    let behind = present.last().map_or(1, |(_, last)| last.saturating_add(1));
+    let last = journal.segments().last().copied().unwrap_or(0);
+    let expected = present.into_iter().chain([(behind, last)]).flat_map(|(first, last)| first..=last);
+    Ok(expected.filter(|segment| !journal.has(*segment)).collect())
+}
+
 /// Says what is damaged; everything else stays readable.
 fn report(replay: &Replay) {
     for gap in &replay.gaps {
@@ -266,6 +354,10 @@ fn report(replay: &Replay) {
             octets = gap.octets,
             "the journal is damaged here; the records in this place are lost"
         );
+    }
+    for Location { segment, offset } in &replay.mended {
+        let segment = segment::name(*segment);
+        warn!(segment, offset, "the head of a record is damaged; its copy is whole, so nothing is lost");
     }
 }
 
@@ -283,8 +375,7 @@ mod tests {
     use std::os::unix::fs::FileExt;
     use std::path::PathBuf;
 
-    use super::super::segment::Found;
-    use super::super::segment::Scan;
+    use super::super::segment::{Extent, Found, Scan};
     use super::*;
     use crate::contract::{account, deliver_text, lease, options, read_all};
     use crate::{MaildropId, Store};
@@ -318,7 +409,8 @@ mod tests {
         let mut header = vec![0; 64];
         file.read_at(&mut header, 0).unwrap();
         let epoch = segment::Header::parse(&header).unwrap().epoch;
-        let mut scan = Scan::new(file, crc32c::crc32c(&epoch.to_le_bytes()), HEADER_OCTETS).unwrap();
+        let seed = crc32c::crc32c(&epoch.to_le_bytes());
+        let mut scan = Scan::new(file, seed, Extent::Growing, HEADER_OCTETS).unwrap();
         let mut records = Vec::new();
         while let Found::Record { offset, frame, .. } = scan.find_next().unwrap() {
             records.push((offset, offset + frame.content_offset(), offset + frame.record_octets()));
@@ -377,6 +469,10 @@ mod tests {
         db.flush().unwrap();
         drop((entries, db));
         let store = reopened(root.path()).await;
+        // Nobody sees the maildrop before it was counted, nor while the index is opened again.
+        while store.maildrops.lease(alice, std::time::Duration::ZERO).await.is_err() {
+            tokio::task::yield_now().await;
+        }
         assert_eq!(read_all(&store, alice).await, all);
         store.close().await;
     }
@@ -456,31 +552,104 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_record_costs_that_message_and_no_other() {
+    async fn damage_to_a_record_costs_that_message_at_most() {
         let root = tempfile::tempdir().unwrap();
         let (alice, all) = filled(root.path()).await;
         // Record 0 is the account; record 5 is message 4, which is number 3 after the expunge of another.
-        let (begin, content, _) = records(root.path())[5];
-        for (place, index_gone) in [(content + 3, false), (begin + 20, false), (begin + 20, true)] {
+        let (begin, content, end) = records(root.path())[5];
+        let (head, copy) = (begin + 20, end - 10);
+        for (places, index_is_gone, expected) in [
+            (vec![content + 3], false, Expected::Substitute),
+            (vec![content + 3], true, Expected::Substitute),
+            (vec![head], false, Expected::Message),
+            (vec![head], true, Expected::Message),
+            (vec![copy], true, Expected::Message),
+            (vec![head, copy], false, Expected::Substitute),
+            (vec![head, copy], true, Expected::Nothing),
+        ] {
             let path = segment_path(root.path());
-            flip(&path, place);
-            if index_gone {
+            for place in &places {
+                flip(&path, *place);
+            }
+            if index_is_gone {
                 fs::remove_dir_all(root.path().join("index")).unwrap();
             }
             let store = reopened(root.path()).await;
             let mut found = read_all(&store, alice).await;
-            if index_gone {
-                assert_eq!(found.len(), all.len() - 1);
-            } else {
+            store.close().await;
+            for place in &places {
+                flip(&path, *place);
+            }
+            if expected == Expected::Message {
+                assert_eq!(found, all);
+                continue;
+            }
+            if expected == Expected::Substitute {
                 let substitute = found.remove(3);
                 assert_eq!(substitute.len(), all[3].len());
-                assert!(substitute.ends_with(b"\r\n"));
+                assert!(substitute.ends_with(b"\r\n") && substitute != all[3]);
             }
             let mut others = all.clone();
             others.remove(3);
             assert_eq!(found, others);
+        }
+    }
+
+    /// What is left of a damaged message.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Expected {
+        Message,
+        Substitute,
+        Nothing,
+    }
+
+    #[tokio::test]
+    async fn a_store_whose_only_header_is_damaged_is_still_read() {
+        let root = tempfile::tempdir().unwrap();
+        let (alice, all) = filled(root.path()).await;
+        flip(&segment_path(root.path()), 20);
+        fs::remove_dir_all(root.path().join("index")).unwrap();
+        for _ in 0..2 {
+            let store = reopened(root.path()).await;
+            assert_eq!(read_all(&store, alice).await, all);
             store.close().await;
-            flip(&path, place);
+        }
+        // Nothing tells any more which octets are records: that must not be taken for an empty store.
+        fs::remove_file(root.path().join("IDENTITY")).unwrap();
+        fs::remove_file(root.path().join("journal").join(segment::name(2))).unwrap();
+        let refused = crate::open(options(root.path())).await.err().unwrap();
+        assert!(chain(&refused).contains("IDENTITY"), "{}", chain(&refused));
+    }
+
+    #[tokio::test]
+    async fn the_index_alone_still_names_what_stood_at_a_missing_end() {
+        for segment_is_gone in [false, true] {
+            let root = tempfile::tempdir().unwrap();
+            let (alice, all) = filled(root.path()).await;
+            let path = segment_path(root.path());
+            if segment_is_gone {
+                fs::remove_file(&path).unwrap();
+            } else {
+                let (begin, ..) = records(root.path())[MESSAGES];
+                fs::File::options().write(true).open(&path).unwrap().set_len(begin + 10).unwrap();
+            }
+            let store = reopened(root.path()).await;
+            deliver_text(&store, alice, "new").await;
+            let found = read_all(&store, alice).await;
+            assert_eq!(found.len(), all.len() + 1);
+            let whole = if segment_is_gone { 0 } else { all.len() - 2 };
+            assert_eq!(found[..whole], all[..whole]);
+            assert!(
+                found[whole..all.len()]
+                    .iter()
+                    .zip(&all[whole..])
+                    .all(|(found, all)| found.len() == all.len())
+            );
+            assert!(found[all.len()].ends_with(b"new\r\n"));
+            store.close().await;
+            let store = reopened(root.path()).await;
+            assert_eq!(read_all(&store, alice).await, found);
+            store.close().await;
         }
     }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tracing::info;
 
+use super::apply::Committed;
 use super::content;
-use super::index::{Committed, Index, IndexError};
+use super::index::{Index, IndexError};
 use super::journal::{Journal, Location};
-use super::record::{Event, Frame, Message};
-use super::segment::{Found, HEADER_OCTETS, Scan};
+use super::record::{Event, Frame, Message, Side};
+use super::segment::{FORMAT, Found, HEADER_OCTETS, Header};
 
 /// Octets that are no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +38,13 @@ pub(crate) struct Replay {
     pub(crate) next_sequence: u64,
     /// Entries that exist, as the last record says.
     pub(crate) live: u64,
+    /// Format of the segment that says so.
+    pub(crate) live_format: u32,
     /// Everything that is no record and is not explained by an earlier recovery.
     pub(crate) gaps: Vec<Gap>,
-    /// The records that were synced together last.
+    /// Records whose head is damaged, and was read from its copy.
+    pub(crate) mended: Vec<Location>,
+    /// The records that were synced together last. They are not applied before it is known that they are whole.
     last_group: Vec<(Location, Frame, Event)>,
     /// What earlier recoveries have declared void.
     torn_before: Vec<Location>,
@@ -47,7 +52,7 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// Applies every record from `from` on; `next_sequence` and `live` are what holds there.
+    /// Applies every record from `from` on but those of the last group; `next_sequence` and `live` are what holds there.
     pub(crate) fn run(
         journal: &Arc<Journal>,
         index: &Index,
@@ -57,20 +62,33 @@ impl Replay {
         let mut replay = Self {
             next_sequence,
             live,
+            live_format: FORMAT,
             gaps: Vec::new(),
+            mended: Vec::new(),
             last_group: Vec::new(),
             torn_before: Vec::new(),
             applied: 0,
         };
         let segments = journal.segments();
         for segment in segments.iter().copied().filter(|segment| *segment >= from.segment) {
-            let offset = if segment == from.segment { from.offset } else { HEADER_OCTETS };
+            let mut offset = from.offset;
+            if segment != from.segment || offset <= HEADER_OCTETS {
+                offset = HEADER_OCTETS;
+                replay.enter(journal.header(segment));
+            }
             let end = if Some(&segment) == segments.last() { GapEnd::Journal } else { GapEnd::More };
             replay.segment(journal, index, Location { segment, offset }, end)?;
         }
         let torn = &replay.torn_before;
         replay.gaps.retain(|gap| !torn.contains(&gap.at));
         Ok(replay)
+    }
+
+    /// What a segment says of the state before its first record: there may be none in it, nor before it.
+    fn enter(&mut self, header: Option<Header>) {
+        let Some(header) = header else { return };
+        self.next_sequence = self.next_sequence.max(header.first_sequence);
+        (self.live, self.live_format) = (header.live, header.format);
     }
 
     fn segment(
@@ -81,11 +99,15 @@ impl Replay {
         segment_end: GapEnd,
     ) -> Result<(), IndexError> {
         let segment = from.segment;
-        let mut scan = Scan::new(journal.file(segment)?, journal.seed(), from.offset)?;
+        let mut scan = journal.scan(from)?;
         loop {
             match scan.find_next()? {
-                Found::Record { offset, frame, event } => {
-                    self.record(index, Location { segment, offset }, frame, *event)?;
+                Found::Record { offset, frame, event, side } => {
+                    let location = Location { segment, offset };
+                    if side == Side::Copy {
+                        self.mended.push(location);
+                    }
+                    self.record(index, location, frame, *event)?;
                 }
                 Found::Gap { offset, octets } => self.gap(Location { segment, offset }, octets, GapEnd::More),
                 Found::End { offset, octets } => {
@@ -109,14 +131,14 @@ impl Replay {
         frame: Frame,
         event: Event,
     ) -> Result<(), IndexError> {
-        index.apply(Committed::new(location, &frame, &event))?;
+        if self.last_group.last().is_some_and(|(_, last, _)| last.group != frame.group) {
+            // The group before this one was synced, or this one would not be here.
+            self.apply_last_group(index, &[])?;
+        }
         if let Event::Torn { segment, offset, .. } = &event {
             self.torn_before.push(Location { segment: *segment, offset: *offset });
         }
-        if self.last_group.last().is_some_and(|(_, last, _)| last.group != frame.group) {
-            self.last_group.clear();
-        }
-        self.next_sequence = frame.sequence.saturating_add(1);
+        self.next_sequence = self.next_sequence.max(frame.sequence.saturating_add(1));
         self.live = frame.live;
         self.last_group.push((location, frame, event));
         self.applied = self.applied.saturating_add(1);
@@ -126,7 +148,17 @@ impl Replay {
         Ok(())
     }
 
-    /// Records that have been applied.
+    /// Applies the last group, but for what a crash has torn: `torn`, and what an earlier recovery found to be so.
+    pub(crate) fn apply_last_group(&mut self, index: &Index, torn: &[Location]) -> Result<(), IndexError> {
+        for (location, frame, event) in std::mem::take(&mut self.last_group) {
+            if !torn.contains(&location) && !self.torn_before.contains(&location) {
+                index.apply(Committed::new(location, &frame, &event))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that were read.
     pub(crate) const fn applied(&self) -> u64 {
         self.applied
     }
@@ -153,7 +185,7 @@ impl Replay {
     ) -> std::io::Result<Vec<(Location, Frame, Message)>> {
         let mut torn = Vec::new();
         for (location, frame, event) in &self.last_group {
-            if let Event::Message(message) = event
+            if let Some(message) = event.message()
                 && !self.torn_before.contains(location)
                 && !content::is_whole(&*journal.file(location.segment)?, *location, frame, message)?
             {

@@ -16,10 +16,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::files::File;
-use super::record::{self, Event, FRAME_OCTETS, Fields, Frame, MAGIC};
+use super::record::{self, Event, FRAME_OCTETS, Fields, Frame, MAGIC_STEM, Side};
 
 /// The version of everything under the store's folder; a newer one is left untouched.
-pub(crate) const FORMAT: u32 = 1;
+///
+/// 1: up to [`Event::Torn`]. 2: later events; a copy of each record's front; `live` counts expunged messages as well.
+pub(crate) const FORMAT: u32 = 2;
 /// Octets of the header.
 pub(crate) const HEADER_OCTETS: u64 = 64;
 
@@ -83,18 +85,28 @@ pub(crate) fn number(name: &str) -> Option<u32> {
 /// What comes next in a segment.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Found {
-    /// A whole record; its content has not been looked at.
-    Record { offset: u64, frame: Frame, event: Box<Event> },
+    /// A record; its content has not been looked at. `side` is where its head could be read.
+    Record { offset: u64, frame: Frame, event: Box<Event>, side: Side },
     /// Octets that are no record, with a record behind them.
     Gap { offset: u64, octets: u64 },
     /// Octets that are no record up to the end of the file (none, where `octets` is 0).
     End { offset: u64, octets: u64 },
 }
 
+/// Whether a segment is still written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// It is the last one: what stands at its end may never have been written as a whole.
+    Growing,
+    /// It is not: a record that goes on behind its end was cut off.
+    Sealed,
+}
+
 /// Looks at the records of one segment, one after the other, by their heads.
 pub(crate) struct Scan {
     file: Arc<dyn File>,
     seed: u32,
+    extent: Extent,
     file_octets: u64,
     offset: u64,
     window: Vec<u8>,
@@ -103,47 +115,64 @@ pub(crate) struct Scan {
 
 impl Scan {
     /// From `offset` on, which is where a record begins.
-    pub(crate) fn new(file: Arc<dyn File>, seed: u32, offset: u64) -> io::Result<Self> {
+    pub(crate) fn new(file: Arc<dyn File>, seed: u32, extent: Extent, offset: u64) -> io::Result<Self> {
         let file_octets = file.octets()?;
-        Ok(Self { file, seed, file_octets, offset, window: Vec::new(), window_offset: 0 })
+        Ok(Self { file, seed, extent, file_octets, offset, window: Vec::new(), window_offset: 0 })
     }
 
     /// The next record, gap or the end.
     pub(crate) fn find_next(&mut self) -> io::Result<Found> {
         let offset = self.offset;
-        if let Some((frame, event)) = self.record_at(offset)? {
-            self.offset = offset.saturating_add(frame.record_octets());
-            return Ok(Found::Record { offset, frame, event: Box::new(event) });
+        if let Some((frame, event)) = self.front_at(offset)? {
+            self.offset = offset.saturating_add(frame.record_octets()).min(self.file_octets);
+            return Ok(Found::Record { offset, frame, event: Box::new(event), side: Side::Front });
         }
         let mut candidate = offset;
         while let Some(at) = self.magic_from(candidate.saturating_add(1))? {
-            if self.record_at(at)?.is_some() {
+            if self.front_at(at)?.is_some() {
                 self.offset = at;
                 return Ok(Found::Gap { offset, octets: at - offset });
+            }
+            if let Some((frame, event)) = self.decode_at(at, Side::Copy)?
+                && let Some(begin) = at.checked_sub(frame.copy_offset()).filter(|begin| *begin >= offset)
+            {
+                if begin > offset {
+                    self.offset = begin;
+                    return Ok(Found::Gap { offset, octets: begin - offset });
+                }
+                self.offset = offset.saturating_add(frame.record_octets());
+                return Ok(Found::Record { offset, frame, event: Box::new(event), side: Side::Copy });
             }
             candidate = at;
         }
         Ok(Found::End { offset, octets: self.file_octets.saturating_sub(offset) })
     }
 
-    fn record_at(&mut self, offset: u64) -> io::Result<Option<(Frame, Event)>> {
-        let Some(frame) = Frame::parse(self.octets_at(offset, FRAME_OCTETS)?) else { return Ok(None) };
-        if offset.saturating_add(frame.record_octets()) > self.file_octets {
+    fn front_at(&mut self, offset: u64) -> io::Result<Option<(Frame, Event)>> {
+        let found = self.decode_at(offset, Side::Front)?;
+        let file_octets = self.file_octets;
+        let is_there = |frame: &Frame| offset.saturating_add(frame.record_octets()) <= file_octets;
+        Ok(found.filter(|(frame, _)| self.extent == Extent::Sealed || is_there(frame)))
+    }
+
+    fn decode_at(&mut self, offset: u64, side: Side) -> io::Result<Option<(Frame, Event)>> {
+        let Some(frame) = Frame::parse(self.octets_at(offset, FRAME_OCTETS)?, side) else { return Ok(None) };
+        if offset.saturating_add(frame.content_offset()) > self.file_octets {
             return Ok(None);
         }
         let Ok(wanted) = usize::try_from(frame.content_offset()) else { return Ok(None) };
         let seed = self.seed;
-        Ok(record::decode(self.octets_at(offset, wanted)?, seed))
+        Ok(record::decode(self.octets_at(offset, wanted)?, side, seed))
     }
 
-    /// The next place at or behind `offset` where a record may begin.
+    /// The next place at or behind `offset` where a record, or the copy of one's front, may begin.
     fn magic_from(&mut self, mut offset: u64) -> io::Result<Option<u64>> {
         while offset < self.file_octets {
             let window = self.octets_at(offset, FRAME_OCTETS)?;
-            if let Some(at) = memchr::memmem::find(window, &MAGIC) {
+            if let Some(at) = memchr::memmem::find(window, &MAGIC_STEM) {
                 return Ok(Some(offset.saturating_add(at as u64)));
             }
-            let step = window.len().saturating_sub(MAGIC.len() - 1).max(1);
+            let step = window.len().saturating_sub(MAGIC_STEM.len() - 1).max(1);
             offset = offset.saturating_add(step as u64);
         }
         Ok(None)

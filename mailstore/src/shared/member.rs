@@ -18,14 +18,15 @@ use super::frame::Octets;
 use super::objects::{SharedDraft, SharedLease, lost};
 use super::pool::{Connection, Pool};
 use super::request::{
-    AccountText, AdministrationRequest, AliasText, DirectoryRequest, QueueEntryText, QueueRequest, Request,
+    AccountText, AdministrationRequest, AliasText, DirectoryRequest, MaildropAdministrationRequest,
+    QueueEntryText, QueueRequest, Request,
 };
 use super::server::Server;
 use crate::embedded::{self, Core, Host};
 use crate::{
-    Account, Administration, AdministrationError, Alias, Directory, Draft, Intake, IntakeError, Lease,
-    MaildropError, MaildropId, Maildrops, OpenError, Options, Queue, QueueEntry, QueueError, QueueId,
-    QueueState, Unavailable,
+    Account, Administration, AdministrationError, Alias, Directory, Draft, Intake, IntakeError, Kept, Lease,
+    MaildropAdministration, MaildropError, MaildropId, Maildrops, MessageId, OpenError, Options, Queue,
+    QueueEntry, QueueError, QueueId, QueueState, ReturnAs, Unavailable,
 };
 
 /// How long the lock may be held by a process whose socket does not answer: it is opening the store, or closing it.
@@ -303,6 +304,78 @@ impl Maildrops for Member {
         match self.way().await.map_err(|Unavailable(why)| MaildropError::Unavailable(why))? {
             Way::Here(core) => Maildrops::lease(&core, maildrop, patience).await,
             Way::Host(connection) => Ok(Box::new(SharedLease::begin(connection, maildrop, patience).await?)),
+        }
+    }
+}
+
+impl From<Unavailable> for MaildropError {
+    fn from(Unavailable(why): Unavailable) -> Self {
+        Self::Unavailable(why)
+    }
+}
+
+#[async_trait]
+impl MaildropAdministration for Member {
+    async fn messages(
+        &self,
+        maildrop: MaildropId,
+        after: Option<MessageId>,
+        messages_max: usize,
+    ) -> Result<Vec<Kept>, MaildropError> {
+        match self.way().await? {
+            Way::Here(core) => core.messages(maildrop, after, messages_max).await,
+            Way::Host(connection) => {
+                let messages_max = messages_max as u64;
+                let request = MaildropAdministrationRequest::Messages { maildrop, after, messages_max };
+                ask(connection, Request::MaildropAdministration(request)).await?
+            }
+        }
+    }
+
+    async fn read(
+        &self,
+        maildrop: MaildropId,
+        message: MessageId,
+        offset: u64,
+        octets_max: usize,
+    ) -> Result<Vec<u8>, MaildropError> {
+        let connection = match self.way().await? {
+            Way::Here(core) => {
+                return MaildropAdministration::read(&core, maildrop, message, offset, octets_max).await;
+            }
+            Way::Host(connection) => connection,
+        };
+        let octets_max = octets_max as u64;
+        let request = MaildropAdministrationRequest::Read { maildrop, message, offset, octets_max };
+        let answer: Result<Octets, MaildropError> =
+            ask(connection, Request::MaildropAdministration(request)).await?;
+        answer.map(|octets| octets.0)
+    }
+
+    async fn bring_back(
+        &self,
+        maildrop: MaildropId,
+        messages: &[MessageId],
+        how: ReturnAs,
+    ) -> Result<(), MaildropError> {
+        match self.way().await? {
+            Way::Here(core) => core.bring_back(maildrop, messages, how).await,
+            Way::Host(connection) => {
+                let messages = messages.to_vec();
+                let request = MaildropAdministrationRequest::BringBack { maildrop, messages, how };
+                ask(connection, Request::MaildropAdministration(request)).await?
+            }
+        }
+    }
+
+    async fn purge(&self, maildrop: MaildropId, messages: &[MessageId]) -> Result<(), MaildropError> {
+        match self.way().await? {
+            Way::Here(core) => core.purge(maildrop, messages).await,
+            Way::Host(connection) => {
+                let messages = messages.to_vec();
+                let request = MaildropAdministrationRequest::Purge { maildrop, messages };
+                ask(connection, Request::MaildropAdministration(request)).await?
+            }
         }
     }
 }

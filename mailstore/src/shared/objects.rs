@@ -52,7 +52,7 @@ impl Draft for SharedDraft {
 
     async fn commit(mut self: Box<Self>, delivery: Delivery) -> Result<Receipt, IntakeError> {
         self.send().await?;
-        let request = Request::Intake(IntakeRequest::Commit(delivery.into()));
+        let request = Request::Intake(IntakeRequest::Commit(Box::new(delivery.into())));
         let committed: Result<Receipt, IntakeError> =
             self.connection.ask(&request).await.map_err(|error| intake_lost(&error))?;
         self.connection.give_back();

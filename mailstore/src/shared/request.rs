@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Octets;
 use crate::{
-    Account, Alias, Delivery, MaildropId, QueueEntry, QueueId, QueueState, RelayRecipient, TraceRow,
+    Account, Alias, Carried, Delivery, MaildropId, MessageId, QueueEntry, QueueId, QueueState,
+    RelayRecipient, ReturnAs, TraceRow,
 };
 
 /// One question, by the trait it belongs to.
@@ -17,6 +18,7 @@ pub(crate) enum Request {
     Administration(AdministrationRequest),
     Intake(IntakeRequest),
     Maildrop(MaildropRequest),
+    MaildropAdministration(MaildropAdministrationRequest),
     Queue(QueueRequest),
 }
 
@@ -45,7 +47,7 @@ pub(crate) enum IntakeRequest {
         octets_expected: u64,
     },
     Write(Octets),
-    Commit(DeliveryText),
+    Commit(Box<DeliveryText>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,6 +69,14 @@ pub(crate) enum MaildropRequest {
     Expunge {
         indices: Vec<u64>,
     },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) enum MaildropAdministrationRequest {
+    Messages { maildrop: MaildropId, after: Option<MessageId>, messages_max: u64 },
+    Read { maildrop: MaildropId, message: MessageId, offset: u64, octets_max: u64 },
+    BringBack { maildrop: MaildropId, messages: Vec<MessageId>, how: ReturnAs },
+    Purge { maildrop: MaildropId, messages: Vec<MessageId> },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -103,6 +113,7 @@ pub(crate) struct DeliveryText {
     maildrops: Vec<MaildropId>,
     relay: Vec<(String, u64, u64)>,
     trace: TraceRow,
+    carried: Option<Carried>,
 }
 
 /// A [`QueueEntry`].
@@ -173,6 +184,7 @@ impl From<Delivery> for DeliveryText {
             prefix: delivery.prefix,
             maildrops: delivery.maildrops,
             trace: delivery.trace,
+            carried: delivery.carried,
         }
     }
 }
@@ -190,6 +202,7 @@ impl DeliveryText {
             prefix: self.prefix,
             maildrops: self.maildrops,
             trace: self.trace,
+            carried: self.carried,
         })
     }
 }

@@ -16,13 +16,13 @@ use tracing::{debug, warn};
 use super::frame::{self, GREETING, Octets};
 use super::pool::SocketPath;
 use super::request::{
-    AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest, MaildropRequest,
-    QueueEntryText, QueueRequest, Request,
+    AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest,
+    MaildropAdministrationRequest, MaildropRequest, QueueEntryText, QueueRequest, Request,
 };
 use crate::embedded::Core;
 use crate::{
-    Administration, AdministrationError, Directory, Draft, Intake, Lease, MaildropError, Maildrops, Queue,
-    QueueError, QueueState, Unavailable,
+    Administration, AdministrationError, Directory, Draft, Intake, Lease, MaildropAdministration,
+    MaildropError, Maildrops, Queue, QueueError, QueueState, Unavailable,
 };
 
 /// Connections of all sharers together; each draft and each lease is one.
@@ -139,6 +139,7 @@ impl Session {
             Request::Administration(request) => self.administration(request).await,
             Request::Intake(request) => self.intake(request).await,
             Request::Maildrop(request) => self.maildrop(request).await,
+            Request::MaildropAdministration(request) => self.maildrop_administration(request).await,
             Request::Queue(request) => self.queue(request).await,
         }
     }
@@ -253,6 +254,29 @@ impl Session {
                 self.say(&answer).await
             }
         }
+    }
+
+    async fn maildrop_administration(&mut self, request: MaildropAdministrationRequest) -> io::Result<()> {
+        let core = Arc::clone(&self.core);
+        let done = match request {
+            MaildropAdministrationRequest::Messages { maildrop, after, messages_max } => {
+                let messages_max = index(messages_max).min(PAGE_ENTRIES);
+                let answer = core.messages(maildrop, after, messages_max).await;
+                return self.say(&answer).await;
+            }
+            MaildropAdministrationRequest::Read { maildrop, message, offset, octets_max } => {
+                let octets_max = index(octets_max).min(READ_OCTETS_MAX);
+                let answer = MaildropAdministration::read(&core, maildrop, message, offset, octets_max).await;
+                return self.say(&answer.map(Octets)).await;
+            }
+            MaildropAdministrationRequest::BringBack { maildrop, messages, how } => {
+                core.bring_back(maildrop, &messages, how).await
+            }
+            MaildropAdministrationRequest::Purge { maildrop, messages } => {
+                core.purge(maildrop, &messages).await
+            }
+        };
+        self.say(&done).await
     }
 
     async fn queue(&mut self, request: QueueRequest) -> io::Result<()> {

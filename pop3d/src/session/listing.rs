@@ -55,7 +55,7 @@ impl Listing {
         for (index, entry) in messages.filter(|(index, _)| !deletions.contains(*index)) {
             match self.column {
                 Column::Octets => replies::scan_listing_line(index + 1, entry.octets, output),
-                Column::UniqueId => replies::unique_id_listing_line(index + 1, entry.unique_id, output),
+                Column::UniqueId => replies::unique_id_listing_line(index + 1, &entry.unique_id, output),
             }
         }
         self.next += MESSAGES_PER_PIECE;
@@ -76,7 +76,7 @@ mod tests {
     fn entries(count: u8) -> Vec<Entry> {
         (0..count)
             .map(|n| Entry {
-                unique_id: UniqueId([n; 16]),
+                unique_id: UniqueId::minted([n; 16]),
                 octets: u64::from(n) + 10,
                 header_octets: 5,
                 received_at: 0,

@@ -164,7 +164,7 @@ mod tests {
 
     fn entry(header: &[u8], body: &[u8]) -> Entry {
         Entry {
-            unique_id: UniqueId([0; 16]),
+            unique_id: UniqueId::minted([0; 16]),
             octets: to_u64(header.len() + body.len()),
             header_octets: to_u64(header.len()),
             received_at: 0,

@@ -156,7 +156,7 @@ impl Transaction {
 
     fn uidl_one(&self, number: MessageNumber) -> TransactionStep {
         answer_with(match self.message(number) {
-            Ok((_, entry)) => replies::unique_id_listing(number, entry.unique_id),
+            Ok((_, entry)) => replies::unique_id_listing(number, &entry.unique_id),
             Err(reply) => reply,
         })
     }
@@ -212,7 +212,7 @@ impl Transaction {
         if self.deletions.contains(index) {
             return Err(replies::deleted_already());
         }
-        Ok((index, *entry))
+        Ok((index, entry.clone()))
     }
 
     fn error(&mut self, reply: Reply) -> TransactionStep {
@@ -256,7 +256,7 @@ mod tests {
 
     fn session_with_errors(errors_max: u32) -> Transaction {
         let entry = |n: u8| Entry {
-            unique_id: UniqueId([n; 16]),
+            unique_id: UniqueId::minted([n; 16]),
             octets: 100 * u64::from(n),
             header_octets: 10,
             received_at: 0,
@@ -309,7 +309,7 @@ mod tests {
             say(&mut session, "LIST"),
             "+OK 3 messages (600 octets)\r\n1 100\r\n2 200\r\n3 300\r\n.\r\n"
         );
-        let id = UniqueId([2; 16]);
+        let id = UniqueId::minted([2; 16]);
         assert_eq!(say(&mut session, "UIDL 2"), format!("+OK 2 {id}\r\n"));
         assert!(say(&mut session, "UIDL").contains(&format!("\r\n2 {id}\r\n")));
     }

@@ -49,7 +49,7 @@ impl Memory {
     pub(crate) fn deliver(&self, account: &str, content: &[u8]) {
         let mut state = self.state();
         state.minted += 1;
-        let unique_id = UniqueId(state.minted.to_be_bytes());
+        let unique_id = UniqueId::minted(state.minted.to_be_bytes());
         let maildrop = state.maildrops.entry(number(account).unwrap()).or_default();
         maildrop.messages.push((unique_id, content.into()));
     }
@@ -126,7 +126,8 @@ impl Maildrops for Memory {
         }
         let contents: Vec<Arc<[u8]>> =
             leased.messages.iter().map(|(_, content)| Arc::clone(content)).collect();
-        let entries = leased.messages.iter().map(|(unique_id, content)| entry(*unique_id, content)).collect();
+        let entries =
+            leased.messages.iter().map(|(unique_id, content)| entry(unique_id.clone(), content)).collect();
         Ok(Box::new(MemoryLease { memory: self.clone(), maildrop, entries, contents }))
     }
 }
@@ -170,7 +171,8 @@ impl Lease for MemoryLease {
         if self.memory.fails(Trouble::Expunging) {
             return Err(MaildropError::Unavailable("a test says so".to_owned()));
         }
-        let gone: Vec<UniqueId> = indices.iter().map(|index| self.entries[*index].unique_id).collect();
+        let gone: Vec<UniqueId> =
+            indices.iter().map(|index| self.entries[*index].unique_id.clone()).collect();
         let mut state = self.memory.state();
         let maildrop = state.maildrops.get_mut(&self.maildrop.0).unwrap();
         maildrop.messages.retain(|(unique_id, _)| !gone.contains(unique_id));

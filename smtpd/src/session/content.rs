@@ -186,6 +186,7 @@ impl Session {
                 event: event.to_owned(),
                 detail,
             },
+            carried: None,
         }
     }
 

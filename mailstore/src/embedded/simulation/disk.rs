@@ -24,6 +24,10 @@ pub enum Sabotage {
     NoSyncOfJournalFolder,
     /// The entries of the content's folder are never synced, so that large content may vanish.
     NoSyncOfContentFolder,
+    /// The entry of a new segment is synced only after records in it were answered for.
+    LateSyncOfJournalFolder,
+    /// No fault of the disk: what is compacted takes the memory of deletions with it.
+    ForgottenDeletions,
 }
 
 impl Sabotage {
@@ -38,7 +42,9 @@ impl Sabotage {
             | Operation::Truncate { .. } => return false,
         };
         match self {
-            Self::Nothing | Self::LateSync => false,
+            Self::Nothing | Self::LateSync | Self::LateSyncOfJournalFolder | Self::ForgottenDeletions => {
+                false
+            }
             Self::NoSync => true,
             Self::NoSyncOfJournalFolder => folder.ends_with("journal"),
             Self::NoSyncOfContentFolder => folder.ends_with("content"),
@@ -46,7 +52,22 @@ impl Sabotage {
     }
 
     fn delays(self, operation: &Operation) -> bool {
-        self == Self::LateSync && matches!(operation, Operation::Sync { .. })
+        match operation {
+            Operation::Sync { .. } => self == Self::LateSync,
+            Operation::SyncFolder { folder } => {
+                self == Self::LateSyncOfJournalFolder && folder.ends_with("journal")
+            }
+            Operation::Link { .. }
+            | Operation::Unlink { .. }
+            | Operation::Rename { .. }
+            | Operation::Write { .. }
+            | Operation::Truncate { .. } => false,
+        }
+    }
+
+    /// True where what was delayed comes before `operation`.
+    fn catches_up(self, operation: &Operation) -> bool {
+        self != Self::LateSyncOfJournalFolder || matches!(operation, Operation::SyncFolder { .. })
     }
 }
 
@@ -64,7 +85,9 @@ impl State {
         if self.sabotage.skips(&operation) {
             return;
         }
-        self.log.extend(self.late.take());
+        if self.sabotage.catches_up(&operation) {
+            self.log.extend(self.late.take());
+        }
         self.live.apply(&operation);
         if self.sabotage.delays(&operation) {
             self.late = Some(operation);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::view::{Step, Token, View};
-use crate::UniqueId;
+use crate::{ReturnAs, UniqueId};
 
 /// A message as it was sent.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Sent {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
     pub(super) view: View,
-    pub(super) unique_ids: BTreeMap<Token, UniqueId>,
+    pub(super) unique_ids: BTreeMap<(String, Token), UniqueId>,
 }
 
 /// A step, and what is known of its fate.
@@ -42,7 +42,8 @@ pub(super) struct Model {
     /// Asked and not answered.
     maybe: Vec<Step>,
     sent: BTreeMap<Token, Sent>,
-    unique_ids: BTreeMap<Token, UniqueId>,
+    /// Of each message in each account's maildrop.
+    unique_ids: BTreeMap<(String, Token), UniqueId>,
     tokens: BTreeMap<UniqueId, Token>,
     /// Numbers of commits that name a message or a maildrop.
     sequences: BTreeSet<u64>,
@@ -78,9 +79,14 @@ impl Model {
 
     /// The number of a commit names a message or a maildrop, and no other one ever again.
     fn note(&mut self, step: &Step, sequence: u64) -> Result<(), String> {
+        if let Step::Return { account, tokens, how: ReturnAs::New } = step {
+            self.unique_ids.retain(|(name, token), _| name != account || !tokens.contains(token));
+        }
         let names = match step {
             Step::Deliver { .. } | Step::AddAccount { .. } => true,
             Step::Expunge { .. }
+            | Step::Return { .. }
+            | Step::Purge { .. }
             | Step::SetPassword { .. }
             | Step::RemoveAccount { .. }
             | Step::AddAlias { .. }
@@ -109,12 +115,12 @@ impl Model {
         if let Some(difference) = self.view.difference(&found.view) {
             return Err(difference);
         }
-        for (token, unique_id) in &found.unique_ids {
-            let before = self.unique_ids.insert(*token, *unique_id);
+        for ((account, token), unique_id) in &found.unique_ids {
+            let before = self.unique_ids.insert((account.clone(), *token), unique_id.clone());
             if before.is_some_and(|before| before != *unique_id) {
-                return Err(format!("message {token} has another unique-id than before"));
+                return Err(format!("message {token} of {account} has another unique-id than before"));
             }
-            if self.tokens.insert(*unique_id, *token).is_some_and(|other| other != *token) {
+            if self.tokens.insert(unique_id.clone(), *token).is_some_and(|other| other != *token) {
                 return Err(format!("message {token} has the unique-id of another message"));
             }
         }
@@ -125,10 +131,9 @@ impl Model {
     fn done(&self, step: &Step, found: &View) -> Option<u64> {
         match step {
             Step::Deliver { token, .. } => found.sequence(*token),
-            Step::Expunge { account, tokens } => {
-                let left = found.maildrops.get(account)?;
-                let gone = tokens.iter().any(|token| left.iter().all(|(_, found)| found != token));
-                gone.then_some(0)
+            Step::Expunge { account, tokens } => gone(tokens, found.maildrops.get(account)?).then_some(0),
+            Step::Return { account, tokens, .. } | Step::Purge { account, tokens } => {
+                gone(tokens, found.expunged.get(account)?).then_some(0)
             }
             Step::AddAccount { address, .. } => found.accounts.get(address).map(|account| account.maildrop),
             Step::SetPassword { .. }
@@ -146,6 +151,8 @@ impl Model {
                     }
                     Step::Deliver { .. }
                     | Step::Expunge { .. }
+                    | Step::Return { .. }
+                    | Step::Purge { .. }
                     | Step::AddAccount { .. }
                     | Step::SetPassword { .. }
                     | Step::RemoveAccount { .. }
@@ -156,4 +163,9 @@ impl Model {
             }
         }
     }
+}
+
+/// True where any of `tokens` is not among `left`.
+fn gone(tokens: &[Token], left: &[(u64, Token)]) -> bool {
+    tokens.iter().any(|token| left.iter().all(|(_, found)| found != token))
 }

@@ -41,6 +41,8 @@ pub struct Proof {
     pub acknowledged: u64,
     /// Changes that were asked for and not acknowledged.
     pub unanswered: u64,
+    /// Segments of the journal that were compacted meanwhile.
+    pub compacted: u64,
 }
 
 /// Why it is not proved.
@@ -110,6 +112,7 @@ impl Proof {
         self.during_recovery = self.during_recovery.saturating_add(other.during_recovery);
         self.acknowledged = self.acknowledged.saturating_add(other.acknowledged);
         self.unanswered = self.unanswered.saturating_add(other.unanswered);
+        self.compacted = self.compacted.saturating_add(other.compacted);
     }
 }
 
@@ -169,7 +172,7 @@ mod tests {
         // It is worth something only where crashes of all kinds came in the middle of work.
         assert!(proof.power_cuts > 1000 && proof.power_cuts < 1900, "{proof:?}");
         assert!(proof.during_recovery > 100 && proof.unanswered > 100, "{proof:?}");
-        assert!(proof.acknowledged > 4000, "{proof:?}");
+        assert!(proof.acknowledged > 4000 && proof.compacted > 500, "{proof:?}");
     }
 
     #[test]
@@ -195,6 +198,8 @@ mod tests {
             Sabotage::LateSync,
             Sabotage::NoSyncOfJournalFolder,
             Sabotage::NoSyncOfContentFolder,
+            Sabotage::LateSyncOfJournalFolder,
+            Sabotage::ForgottenDeletions,
         ];
         for sabotage in sabotages {
             let proof = proved(1, 800, sabotage);

@@ -5,24 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailwire::address::{Mailbox, ReversePath};
+use mailwire::cause::chain;
 use tokio::task::JoinHandle;
 
 use super::super::change::{Change, DirectoryChange};
 use super::super::checkpoint::Ending;
+use super::super::compaction::{CompactionError, Memory};
 use super::super::files::Files;
-use super::super::host::{Core, Host};
+use super::super::host::{Background, Core, Host};
 use super::super::index::{Index, IndexError};
 use super::super::journal::Location;
 use super::super::layout::Layout;
 use super::super::record::AccountRecord;
 use super::super::replay::Replay;
 use super::super::segment::HEADER_OCTETS;
+use super::super::survey::{self, Survey};
+use super::super::upkeep::Speed;
 use super::disk::SimulatedDisk;
 use super::model::{Asked, Found, Model, Sent};
 use super::view::{AccountView, QueueChange, QueueView, Relay, Step, Token};
 use crate::{
-    Delivery, Draft, Intake, Lease, MaildropId, Maildrops, MessageId, Options, Queue, QueueId, QueueState,
-    RelayRecipient, TraceRow,
+    Delivery, Draft, Intake, Kept, Lease, MaildropAdministration, MaildropId, Maildrops, MessageId, Options,
+    Queue, QueueId, QueueState, RelayRecipient, ReturnAs, TraceRow,
 };
 
 /// The store's folder on the simulated disk.
@@ -43,8 +47,10 @@ pub(super) struct Session {
 
 /// A step that only waits to be asked.
 enum Ready {
-    Deliver(Box<dyn Draft>, Delivery),
+    Deliver(Box<dyn Draft>, Box<Delivery>),
     Expunge(Box<dyn Lease>, Vec<usize>),
+    Return(MaildropId, Vec<MessageId>, ReturnAs),
+    Purge(MaildropId, Vec<MessageId>),
     Directory(DirectoryChange),
     Queue(QueueId, QueueChange),
 }
@@ -61,11 +67,11 @@ impl Session {
             path: layout.root.clone(),
             reserve_octets: 0,
             draft_memory_octets_max: INLINE_OCTETS_MAX,
+            ..Options::default()
         };
         let files: Arc<dyn Files> = Arc::clone(&disk) as _;
-        let host = Host::open(&files, options, layout);
-        let host =
-            host.map_err(|error| format!("the store did not open: {}", mailwire::cause::chain(&error)))?;
+        let host = Host::open(&files, options, layout, Background::Nothing);
+        let host = host.map_err(|error| format!("the store did not open: {}", chain(&error)))?;
         Ok(Self { disk, host })
     }
 
@@ -110,7 +116,7 @@ impl Session {
                     draft.write(piece).await.map_err(text)?;
                 }
                 let relay = relay.iter().map(recipient).collect::<Result<_, _>>()?;
-                Ready::Deliver(draft, delivery(prefix, maildrops, relay))
+                Ready::Deliver(draft, Box::new(delivery(prefix, maildrops, relay)))
             }
             Step::Expunge { account: address, tokens } => {
                 let maildrop = account(address).ok_or("no such account")?.maildrop;
@@ -119,6 +125,14 @@ impl Session {
                 let indices = indices.map(|(index, _)| index).collect();
                 let lease = self.lease(maildrop).await?;
                 Ready::Expunge(lease, indices)
+            }
+            Step::Return { account: address, tokens, how } => {
+                let maildrop = MaildropId(account(address).ok_or("no such account")?.maildrop);
+                Ready::Return(maildrop, expunged(model, address, tokens), *how)
+            }
+            Step::Purge { account: address, tokens } => {
+                let maildrop = MaildropId(account(address).ok_or("no such account")?.maildrop);
+                Ready::Purge(maildrop, expunged(model, address, tokens))
             }
             Step::Queue { message, recipient, change } => {
                 let id = QueueId { message: MessageId(*message), recipient: *recipient };
@@ -167,33 +181,36 @@ impl Session {
         model: &Model,
         found: &mut Found,
     ) -> Result<(), String> {
-        let entries = |index: &Index| index.entries(account.maildrop).collect::<Result<Vec<_>, _>>();
-        let entries = self.core().index.ask(entries).map_err(text)?;
-        let mut lease = self.lease(account.maildrop).await?;
-        let mut messages = Vec::new();
-        for (index, (sequence, entry)) in entries.into_iter().enumerate() {
+        let maildrop = MaildropId(account.maildrop);
+        let kept = self.core().messages(maildrop, None, usize::MAX).await.map_err(text)?;
+        let lease = self.lease(account.maildrop).await?;
+        let live = kept.iter().filter(|kept| kept.expunged_at.is_none()).map(|kept| &kept.entry);
+        if !live.eq(lease.entries()) {
+            return Err(format!("a lease on the maildrop of {} shows other messages", account.address));
+        }
+        let (mut messages, mut expunged) = (Vec::new(), Vec::new());
+        for Kept { message, entry, expunged_at } in kept {
+            let what = format!("message {} of {}", message.0, account.address);
             let mut content = Vec::new();
             loop {
                 let offset = content.len() as u64;
-                let read = lease.read(index, offset, READ_OCTETS).await.map_err(text)?;
+                let read = MaildropAdministration::read(self.core(), maildrop, message, offset, READ_OCTETS);
+                let read = read.await.map_err(text)?;
                 if read.is_empty() {
                     break;
                 }
                 content.extend(read);
             }
-            let what = format!("message {sequence} of {}", account.address);
             let (token, sent) = sent(&content, model).ok_or_else(|| format!("{what} is damaged"))?;
             if content != *sent.content {
                 return Err(format!("{what} is not what was sent"));
             }
-            let unique_id = lease.entries().get(index).map(|entry| entry.unique_id);
-            let unique_id = unique_id.filter(|id| id.0 == entry.unique_id).ok_or("another entry")?;
-            if found.unique_ids.insert(token, unique_id).is_some_and(|other| other != unique_id) {
-                return Err(format!("{what} has two unique-ids"));
-            }
-            messages.push((sequence, token));
+            found.unique_ids.insert((account.address.clone(), token), entry.unique_id);
+            let list = if expunged_at.is_some() { &mut expunged } else { &mut messages };
+            list.push((message.0, token));
         }
         found.view.maildrops.insert(account.address.clone(), messages);
+        found.view.expunged.insert(account.address.clone(), expunged);
         Ok(())
     }
 
@@ -214,7 +231,7 @@ impl Session {
             let mut content = Vec::new();
             loop {
                 let offset = content.len() as u64;
-                let read = self.core().read(id, offset, READ_OCTETS).await.map_err(text)?;
+                let read = Queue::read(self.core(), id, offset, READ_OCTETS).await.map_err(text)?;
                 if read.is_empty() {
                     break;
                 }
@@ -243,13 +260,35 @@ impl Session {
         let rebuilt = Index::open(&*self.disk, folder).map_err(text)?;
         let segment = *journal.segments().first().ok_or("no journal")?;
         let begin = Location { segment, offset: HEADER_OCTETS };
-        let replay = Replay::run(journal, &rebuilt, begin, (1, 0)).map_err(text)?;
+        let mut replay = Replay::run(journal, &rebuilt, begin, (1, 0)).map_err(text)?;
+        replay.apply_last_group(&rebuilt, &[]).map_err(text)?;
         if let Some(gap) = replay.gaps.first() {
             return Err(format!("a crash counts as damage: {gap:?}"));
         }
         let rebuilt = contents(&rebuilt).map_err(text)?;
         let used = self.core().index.ask(contents).map_err(text)?;
         if used == rebuilt { Ok(()) } else { Err(format!("the index is {used}, a rebuild gives {rebuilt}")) }
+    }
+
+    /// The numbers of the journal's segments.
+    pub(super) fn segments(&self) -> Vec<u32> {
+        self.core().contents.journal.segments()
+    }
+
+    /// Compacts a segment, and removes content files that nobody needs. Tells whether the segment is gone.
+    pub(super) async fn compact(&self, segment: u32, memory: Memory) -> Result<bool, String> {
+        let (core, upkeep) = (Arc::clone(self.core()), Arc::clone(&self.host.upkeep));
+        let compacted = tokio::task::spawn_blocking(move || {
+            let gone = match upkeep.compact_segment(segment, memory, Speed::Full) {
+                Ok(_) => true,
+                // Nothing in the last one, or a crash explains that it must stay.
+                Err(CompactionError::Growing | CompactionError::Explains) => false,
+                Err(error) => return Err(format!("compacting segment {segment} failed: {}", chain(&error))),
+            };
+            let swept = survey::sweep_content(&core, || core.index.ask(Survey::of));
+            swept.map(|_| gone).map_err(text)
+        });
+        compacted.await.map_err(text)?
     }
 
     /// Says up to where the index is complete.
@@ -268,16 +307,19 @@ impl Session {
 fn contents(index: &Index) -> Result<String, IndexError> {
     let accounts = index.accounts()?;
     let mut entries = Vec::new();
+    let mut expunged = Vec::new();
     for account in &accounts {
         entries.push(index.entries(account.maildrop).collect::<Result<Vec<_>, _>>()?);
+        expunged.push(index.expunged(account.maildrop).collect::<Result<Vec<_>, _>>()?);
     }
+    let past: Vec<_> = index.expunged_until(u64::MAX - 1).collect::<Result<_, _>>()?;
     let mut queue = Vec::new();
     for due in index.due() {
         let (_, message, recipient) = due?;
         queue.push(index.queue_value(message, recipient)?);
     }
     let (aliases, live) = (index.aliases()?, index.count_live()?);
-    Ok(format!("{live} {accounts:?} {aliases:?} {entries:?} {queue:?}"))
+    Ok(format!("{live} {accounts:?} {aliases:?} {entries:?} {expunged:?} {past:?} {queue:?}"))
 }
 
 /// The message that `content` says it is.
@@ -298,6 +340,13 @@ pub(super) fn compose(token: Token, octets: usize) -> Sent {
     Sent { content: content.into_bytes().into(), delivery_prefix_octets: DELIVERY_PREFIX.len() }
 }
 
+/// The expunged messages with these tokens.
+fn expunged(model: &Model, address: &str, tokens: &[Token]) -> Vec<MessageId> {
+    let messages = model.view().expunged.get(address).map(Vec::as_slice).unwrap_or_default();
+    let chosen = messages.iter().filter(|(_, token)| tokens.contains(token));
+    chosen.map(|(message, _)| MessageId(*message)).collect()
+}
+
 fn recipient(relay: &Relay) -> Result<RelayRecipient, String> {
     let mailbox = Mailbox::parse(&relay.mailbox).map_err(text)?;
     Ok(RelayRecipient { mailbox, due: relay.due, expires: relay.due.saturating_add(1000) })
@@ -311,6 +360,7 @@ fn delivery(prefix: String, maildrops: Vec<MaildropId>, relay: Vec<RelayRecipien
         maildrops,
         relay,
         trace: TraceRow::default(),
+        carried: None,
     }
 }
 
@@ -328,7 +378,11 @@ fn directory(step: &Step) -> Option<DirectoryChange> {
             Some(DirectoryChange::AddAlias { address, targets: vec![target] })
         }
         Step::RemoveAlias { address } => Some(DirectoryChange::RemoveAlias { address }),
-        Step::Deliver { .. } | Step::Expunge { .. } | Step::Queue { .. } => None,
+        Step::Deliver { .. }
+        | Step::Expunge { .. }
+        | Step::Return { .. }
+        | Step::Purge { .. }
+        | Step::Queue { .. } => None,
     }
 }
 
@@ -336,11 +390,15 @@ fn directory(step: &Step) -> Option<DirectoryChange> {
 async fn commit(core: &Arc<Core>, ready: Ready) -> Result<u64, String> {
     match ready {
         Ready::Deliver(draft, delivery) => {
-            draft.commit(delivery).await.map(|receipt| receipt.message.0).map_err(text)
+            draft.commit(*delivery).await.map(|receipt| receipt.message.0).map_err(text)
         }
         Ready::Expunge(mut lease, indices) => lease.expunge(&indices).await.map(|()| 0).map_err(text),
+        Ready::Return(maildrop, messages, how) => {
+            core.bring_back(maildrop, &messages, how).await.map(|()| 0).map_err(text)
+        }
+        Ready::Purge(maildrop, messages) => core.purge(maildrop, &messages).await.map(|()| 0).map_err(text),
         Ready::Directory(change) => {
-            let committed = core.commit(Change::Directory(change), Vec::new()).await;
+            let committed = core.commit(Change::Directory(change)).await;
             committed.map_err(|refused| format!("{refused:?}"))
         }
         Ready::Queue(id, change) => {

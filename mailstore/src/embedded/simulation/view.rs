@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::ReturnAs;
+
 /// A message of the simulation, by the number that its content carries.
 pub(super) type Token = u64;
 
@@ -30,6 +32,8 @@ pub(super) struct View {
     pub(super) aliases: BTreeMap<String, Vec<String>>,
     /// Messages with the numbers of their commits, in the order of their arrival, by account.
     pub(super) maildrops: BTreeMap<String, Vec<(u64, Token)>>,
+    /// The same of what was expunged and can be brought back.
+    pub(super) expunged: BTreeMap<String, Vec<(u64, Token)>>,
     /// By the number of the message's commit and of the recipient.
     pub(super) queue: BTreeMap<(u64, u32), QueueView>,
 }
@@ -39,6 +43,8 @@ pub(super) struct View {
 pub(super) enum Step {
     Deliver { token: Token, accounts: Vec<String>, relay: Vec<Relay> },
     Expunge { account: String, tokens: Vec<Token> },
+    Return { account: String, tokens: Vec<Token>, how: ReturnAs },
+    Purge { account: String, tokens: Vec<Token> },
     AddAccount { address: String, password_hash: String },
     SetPassword { address: String, password_hash: String },
     RemoveAccount { address: String },
@@ -69,14 +75,21 @@ impl View {
         match step {
             Step::Deliver { token, accounts, relay } => self.deliver(*token, accounts, relay, sequence),
             Step::Expunge { account, tokens } => {
-                if let Some(messages) = self.maildrops.get_mut(account) {
-                    messages.retain(|(_, token)| !tokens.contains(token));
-                }
+                let gone = take(&mut self.maildrops, account, tokens);
+                give(&mut self.expunged, account, gone);
+            }
+            Step::Return { account, tokens, how: _ } => {
+                let back = take(&mut self.expunged, account, tokens);
+                give(&mut self.maildrops, account, back);
+            }
+            Step::Purge { account, tokens } => {
+                take(&mut self.expunged, account, tokens);
             }
             Step::AddAccount { address, password_hash } => {
                 let account = AccountView { maildrop: sequence, password_hash: password_hash.clone() };
                 self.accounts.insert(address.clone(), account);
                 self.maildrops.insert(address.clone(), Vec::new());
+                self.expunged.insert(address.clone(), Vec::new());
             }
             Step::SetPassword { address, password_hash } => {
                 if let Some(account) = self.accounts.get_mut(address) {
@@ -86,6 +99,7 @@ impl View {
             Step::RemoveAccount { address } => {
                 self.accounts.remove(address);
                 self.maildrops.remove(address);
+                self.expunged.remove(address);
             }
             Step::AddAlias { address, target } => {
                 let targets = self.aliases.entry(address.clone()).or_default();
@@ -102,10 +116,7 @@ impl View {
 
     fn deliver(&mut self, token: Token, accounts: &[String], relay: &[Relay], sequence: u64) {
         for account in accounts {
-            let messages = self.maildrops.entry(account.clone()).or_default();
-            messages.push((sequence, token));
-            // Answers to several deliveries at one time come in any order.
-            messages.sort_unstable();
+            give(&mut self.maildrops, account, vec![(sequence, token)]);
         }
         for (recipient, relay) in (0..).zip(relay) {
             let entry = QueueView {
@@ -138,7 +149,7 @@ impl View {
 
     /// The number of the commit that brought `token`, where anybody has it.
     pub(super) fn sequence(&self, token: Token) -> Option<u64> {
-        let mut delivered = self.maildrops.values().flatten();
+        let mut delivered = self.maildrops.values().chain(self.expunged.values()).flatten();
         let queued = || self.queue.iter().find(|(_, entry)| entry.token == token);
         delivered
             .find(|(_, found)| *found == token)
@@ -148,7 +159,8 @@ impl View {
 
     /// How many maildrop and queue entries there are.
     pub(super) fn live(&self) -> usize {
-        self.maildrops.values().map(Vec::len).sum::<usize>().saturating_add(self.queue.len())
+        let entries = self.maildrops.values().chain(self.expunged.values()).map(Vec::len).sum::<usize>();
+        entries.saturating_add(self.queue.len())
     }
 
     /// The first thing in which `self`, which was expected, and `found` differ.
@@ -156,8 +168,24 @@ impl View {
         differs("account", &self.accounts, &found.accounts)
             .or_else(|| differs("alias", &self.aliases, &found.aliases))
             .or_else(|| differs("maildrop", &self.maildrops, &found.maildrops))
+            .or_else(|| differs("expunged messages", &self.expunged, &found.expunged))
             .or_else(|| differs("queue entry", &self.queue, &found.queue))
     }
+}
+
+type Messages = BTreeMap<String, Vec<(u64, Token)>>;
+
+/// Takes those of `tokens` that are there.
+fn take(from: &mut Messages, account: &str, tokens: &[Token]) -> Vec<(u64, Token)> {
+    let Some(messages) = from.get_mut(account) else { return Vec::new() };
+    messages.extract_if(.., |(_, token)| tokens.contains(token)).collect()
+}
+
+/// Puts messages where they belong in the order of arrival.
+fn give(to: &mut Messages, account: &str, messages: Vec<(u64, Token)>) {
+    let there = to.entry(account.to_owned()).or_default();
+    there.extend(messages);
+    there.sort_unstable();
 }
 
 fn differs<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::checkpoint::Ending;
+use super::super::compaction::Memory;
 use super::super::layout::Layout;
 use super::disk::{Sabotage, SimulatedDisk};
 use super::image::Platter;
@@ -164,6 +165,14 @@ impl<'a> Walk<'a> {
             all.extend(answers);
             if self.random.one_in(4) {
                 session.checkpoint()?;
+            }
+            if self.random.one_in(2)
+                && let Some(segment) = self.random.pick(&session.segments()).copied()
+            {
+                let forgets = self.sabotage == Sabotage::ForgottenDeletions;
+                let memory = if forgets { Memory::Forgets } else { Memory::Keeps };
+                let gone = session.compact(segment, memory).await?;
+                self.proof.compacted = self.proof.compacted.saturating_add(u64::from(gone));
             }
         }
         Ok(all)

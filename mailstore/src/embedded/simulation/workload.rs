@@ -2,6 +2,7 @@
 
 use super::random::Random;
 use super::view::{QueueChange, Relay, Step, View};
+use crate::ReturnAs;
 
 /// Names of accounts; each may come and go.
 const ACCOUNTS: [&str; 4] = ["ann", "bob", "cleo", "dan"];
@@ -29,7 +30,8 @@ impl Workload<'_> {
         if view.accounts.is_empty() {
             return self.directory(view).into_iter().collect();
         }
-        match self.random.below(8) {
+        match self.random.below(9) {
+            8 => self.second_thoughts(view),
             0 => self.directory(view).into_iter().collect(),
             1 | 2 => vec![self.delivery(view)],
             3 => self.expunges(view),
@@ -72,6 +74,25 @@ impl Workload<'_> {
             if !tokens.is_empty() && (full || self.random.one_in(2)) {
                 steps.push(Step::Expunge { account: account.clone(), tokens });
             }
+        }
+        steps
+    }
+
+    /// Of at most one maildrop each: what was expunged comes back, or goes for good.
+    fn second_thoughts(&mut self, view: &View) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for (account, messages) in &view.expunged {
+            let tokens: Vec<_> = messages.iter().map(|(_, token)| *token).collect();
+            let tokens = self.random.some(&tokens);
+            if tokens.is_empty() {
+                continue;
+            }
+            let account = account.clone();
+            steps.push(match self.random.below(4) {
+                0 => Step::Return { account, tokens, how: ReturnAs::Known },
+                1 => Step::Return { account, tokens, how: ReturnAs::New },
+                _ => Step::Purge { account, tokens },
+            });
         }
         steps
     }

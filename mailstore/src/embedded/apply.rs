@@ -1,0 +1,301 @@
+//! What a committed record changes in the index.
+
+use sled::IVec;
+
+use super::index::{Index, IndexError, get, put, take};
+use super::journal::Location;
+use super::keys::{self, ContentFile, EntryValue, ExpungedValue, QueueValue, SEGMENTS, Subject};
+use super::record::{EntryState, Event, Frame, Message, Moved, MovedRecipient, Restated};
+use crate::UniqueId;
+
+/// A committed record, as the index takes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Committed<'a> {
+    pub(crate) location: Location,
+    pub(crate) sequence: u64,
+    /// Octets of frame and head.
+    pub(crate) front_octets: u64,
+    /// Octets of content in the record.
+    pub(crate) content_octets: u64,
+    pub(crate) event: &'a Event,
+}
+
+impl<'a> Committed<'a> {
+    pub(crate) const fn new(location: Location, frame: &Frame, event: &'a Event) -> Self {
+        Self {
+            location,
+            sequence: frame.sequence,
+            front_octets: frame.content_offset(),
+            content_octets: frame.content_octets,
+            event,
+        }
+    }
+
+    fn subject(&self, message: &Message) -> Subject {
+        let file = message.file.as_ref();
+        let file = file.map(|file| ContentFile { name: message.unique_id, octets: file.octets });
+        Subject {
+            location: self.location,
+            front_octets: u32::try_from(self.front_octets).unwrap_or(u32::MAX),
+            octets: self.content_octets.saturating_add(file.map_or(0, |file| file.octets)),
+            header_octets: message.header_octets,
+            file,
+        }
+    }
+}
+
+impl Index {
+    /// Brings the trees to what they are after this record. Applying a record twice, or after later ones have been
+    /// applied once already, ends in the same state as long as all later ones follow again.
+    pub(crate) fn apply(&self, committed: Committed<'_>) -> Result<(), IndexError> {
+        match committed.event {
+            Event::Message(message) => {
+                self.apply_message(committed, message, &UniqueId::minted(message.unique_id))
+            }
+            Event::Imported { message, unique_id } => self.apply_message(committed, message, unique_id),
+            Event::Moved(moved) => self.apply_moved(committed, moved),
+            Event::Expunge { maildrop, messages, at } => {
+                messages.iter().try_for_each(|message| self.expunge(*maildrop, *message, *at))
+            }
+            Event::Returned { maildrop, messages } => {
+                let mut messages = messages.iter();
+                messages.try_for_each(|(message, fresh)| self.bring_back(*maildrop, *message, fresh.as_ref()))
+            }
+            Event::Purged { maildrop, messages } => {
+                self.note_freed();
+                messages.iter().try_for_each(|message| self.purge(*maildrop, *message))
+            }
+            Event::Restated { entries } => {
+                self.note_restated(committed.location.segment, committed.front_octets.saturating_mul(2));
+                entries.iter().try_for_each(|entry| self.restate(entry))
+            }
+            Event::Account(account) => put(&self.accounts, account.address.as_bytes(), account),
+            Event::AccountRemoved { address, maildrop } => self.remove_account(address, *maildrop),
+            Event::Quota { maildrop, quota: Some(quota) } => {
+                put(&self.quotas, &keys::maildrop(*maildrop), quota)
+            }
+            Event::Quota { maildrop, quota: None } => {
+                self.quotas.remove(keys::maildrop(*maildrop))?;
+                Ok(())
+            }
+            Event::Alias { address, targets } => put(&self.aliases, address.as_bytes(), targets),
+            Event::AliasRemoved { address } => {
+                self.aliases.remove(address.as_bytes())?;
+                Ok(())
+            }
+            Event::QueueChanged { message, recipient, due, attempts, last_result, held } => {
+                let Some(old) = self.queue_value(*message, *recipient)? else { return Ok(()) };
+                let changed = QueueValue {
+                    due: *due,
+                    attempts: *attempts,
+                    last_result: last_result.clone(),
+                    held: *held,
+                    ..old
+                };
+                self.put_queue(*message, *recipient, &changed)
+            }
+            Event::QueueFinished { message, recipient, at: _ } => {
+                self.note_freed();
+                self.remove_queue(*message, *recipient)
+            }
+            Event::Torn { segment, offset, octets, message: _ } => {
+                put(&self.torn, &keys::torn(*segment, *offset), octets)
+            }
+            Event::Segments { present } => put(&self.meta, SEGMENTS, present),
+        }
+    }
+
+    fn apply_message(
+        &self,
+        committed: Committed<'_>,
+        message: &Message,
+        unique_id: &UniqueId,
+    ) -> Result<(), IndexError> {
+        let subject = committed.subject(message);
+        let entry = EntryValue { unique_id: unique_id.clone(), received_at: message.accepted_at, subject };
+        // One value for all maildrops: it is made once.
+        let value = IVec::from(postcard::to_stdvec(&entry)?);
+        for maildrop in &message.maildrops {
+            self.put_entry(*maildrop, committed.sequence, &entry, value.clone())?;
+        }
+        for (recipient, relay) in (0_u32..).zip(&message.relay) {
+            let waiting = MovedRecipient {
+                recipient,
+                mailbox: relay.mailbox.clone(),
+                due: relay.due,
+                expires: relay.expires,
+                attempts: 0,
+                last_result: String::new(),
+                held: false,
+            };
+            self.put_queue(committed.sequence, recipient, &queue_value(message, subject, &waiting))?;
+        }
+        Ok(())
+    }
+
+    fn apply_moved(&self, committed: Committed<'_>, moved: &Moved) -> Result<(), IndexError> {
+        let Moved { sequence, message, entries, queue } = moved;
+        let subject = committed.subject(message);
+        for held in entries {
+            let entry =
+                EntryValue { unique_id: held.unique_id.clone(), received_at: message.accepted_at, subject };
+            match held.expunged_at {
+                None => {
+                    let value = postcard::to_stdvec(&entry)?;
+                    self.put_entry(held.maildrop, *sequence, &entry, value.into())?;
+                    self.take_expunged(held.maildrop, *sequence)?;
+                }
+                Some(at) => {
+                    self.take_entry(held.maildrop, *sequence)?;
+                    self.put_expunged(held.maildrop, *sequence, &ExpungedValue { entry, at })?;
+                }
+            }
+        }
+        for waiting in queue {
+            self.put_queue(*sequence, waiting.recipient, &queue_value(message, subject, waiting))?;
+        }
+        self.moved.insert(keys::moved(*sequence, committed.location.segment), &[])?;
+        Ok(())
+    }
+
+    fn put_entry(
+        &self,
+        maildrop: u64,
+        message: u64,
+        entry: &EntryValue,
+        value: IVec,
+    ) -> Result<(), IndexError> {
+        if self.entries.insert(keys::entry(maildrop, message), value)?.is_none() {
+            self.note_change();
+            self.usage_map().entry(maildrop).or_default().add(entry);
+        }
+        Ok(())
+    }
+
+    fn take_entry(&self, maildrop: u64, message: u64) -> Result<Option<EntryValue>, IndexError> {
+        let taken: Option<EntryValue> = take(&self.entries, &keys::entry(maildrop, message))?;
+        if let Some(entry) = &taken {
+            self.note_change();
+            self.usage_map().entry(maildrop).or_default().remove(entry);
+        }
+        Ok(taken)
+    }
+
+    fn put_expunged(&self, maildrop: u64, message: u64, value: &ExpungedValue) -> Result<(), IndexError> {
+        self.take_expunged(maildrop, message)?;
+        self.note_change();
+        put(&self.expunged, &keys::entry(maildrop, message), value)?;
+        self.past.insert(keys::past(value.at, maildrop, message), &[])?;
+        Ok(())
+    }
+
+    fn take_expunged(&self, maildrop: u64, message: u64) -> Result<Option<ExpungedValue>, IndexError> {
+        let taken: Option<ExpungedValue> = take(&self.expunged, &keys::entry(maildrop, message))?;
+        if let Some(value) = &taken {
+            self.note_change();
+            self.past.remove(keys::past(value.at, maildrop, message))?;
+        }
+        Ok(taken)
+    }
+
+    /// A message as it is known, be it in its maildrop or expunged.
+    fn known(&self, maildrop: u64, message: u64) -> Result<Option<EntryValue>, IndexError> {
+        let entry: Option<EntryValue> = get(&self.entries, &keys::entry(maildrop, message))?;
+        Ok(match entry {
+            Some(entry) => Some(entry),
+            None => self.expunged_entry(maildrop, message)?.map(|expunged| expunged.entry),
+        })
+    }
+
+    fn expunge(&self, maildrop: u64, message: u64, at: u64) -> Result<(), IndexError> {
+        let Some(entry) = self.known(maildrop, message)? else { return Ok(()) };
+        self.take_entry(maildrop, message)?;
+        self.put_expunged(maildrop, message, &ExpungedValue { entry, at })
+    }
+
+    fn bring_back(&self, maildrop: u64, message: u64, fresh: Option<&UniqueId>) -> Result<(), IndexError> {
+        let Some(mut entry) = self.known(maildrop, message)? else { return Ok(()) };
+        if let Some(fresh) = fresh {
+            entry.unique_id = fresh.clone();
+        }
+        self.take_expunged(maildrop, message)?;
+        let value = postcard::to_stdvec(&entry)?;
+        self.put_entry(maildrop, message, &entry, value.into())
+    }
+
+    fn purge(&self, maildrop: u64, message: u64) -> Result<(), IndexError> {
+        self.take_entry(maildrop, message)?;
+        self.take_expunged(maildrop, message)?;
+        Ok(())
+    }
+
+    fn restate(&self, restated: &Restated) -> Result<(), IndexError> {
+        let Restated { maildrop, message, state } = restated;
+        match state {
+            EntryState::Live { unique_id } => self.bring_back(*maildrop, *message, Some(unique_id)),
+            EntryState::Expunged { unique_id, at } => {
+                self.bring_back(*maildrop, *message, Some(unique_id))?;
+                self.expunge(*maildrop, *message, *at)
+            }
+            EntryState::Gone => self.purge(*maildrop, *message),
+        }
+    }
+
+    /// An account of the same address that was added later stays.
+    fn remove_account(&self, address: &str, maildrop: u64) -> Result<(), IndexError> {
+        let account: Option<super::record::AccountRecord> = get(&self.accounts, address.as_bytes())?;
+        if account.is_some_and(|account| account.maildrop == maildrop) {
+            self.accounts.remove(address.as_bytes())?;
+        }
+        self.note_freed();
+        self.quotas.remove(keys::maildrop(maildrop))?;
+        for key in self.entries.scan_prefix(keys::maildrop(maildrop)).keys() {
+            self.note_change();
+            self.entries.remove(key?)?;
+        }
+        for expunged in self.expunged(maildrop) {
+            self.take_expunged(maildrop, expunged?.0)?;
+        }
+        self.usage_map().remove(&maildrop);
+        Ok(())
+    }
+
+    fn put_queue(&self, message: u64, recipient: u32, value: &QueueValue) -> Result<(), IndexError> {
+        self.note_change();
+        self.remove_due(message, recipient)?;
+        put(&self.queue, &keys::queue(message, recipient), value)?;
+        if !value.held {
+            self.due.insert(keys::due(value.due, message, recipient), &[])?;
+        }
+        Ok(())
+    }
+
+    fn remove_queue(&self, message: u64, recipient: u32) -> Result<(), IndexError> {
+        self.note_change();
+        self.remove_due(message, recipient)?;
+        self.queue.remove(keys::queue(message, recipient))?;
+        Ok(())
+    }
+
+    fn remove_due(&self, message: u64, recipient: u32) -> Result<(), IndexError> {
+        if let Some(old) = self.queue_value(message, recipient)? {
+            self.due.remove(keys::due(old.due, message, recipient))?;
+        }
+        Ok(())
+    }
+}
+
+fn queue_value(message: &Message, subject: Subject, waiting: &MovedRecipient) -> QueueValue {
+    QueueValue {
+        reverse_path: message.reverse_path.clone(),
+        mailbox: waiting.mailbox.clone(),
+        accepted_at: message.accepted_at,
+        due: waiting.due,
+        expires: waiting.expires,
+        attempts: waiting.attempts,
+        last_result: waiting.last_result.clone(),
+        held: waiting.held,
+        delivery_prefix_octets: message.delivery_prefix_octets,
+        subject,
+    }
+}

@@ -1,0 +1,148 @@
+//! What is carried on from a segment that goes: each record's share in the state as it is now, or nothing.
+//!
+//! What is carried stands behind everything that it follows from and before everything that follows from it, so it says
+//! how things are at this moment, whatever the record in the old segment said.
+
+use super::change::{Refused, State};
+use super::journal::Location;
+use super::record::{EntryState, Event, Message, Moved, MovedEntry, MovedRecipient, Restated};
+
+/// One wish of the compaction.
+#[derive(Debug)]
+pub(crate) enum Carry {
+    /// A message, with its content, for those who still have it where it was.
+    Message(Box<CarriedMessage>),
+    /// What became of messages that lie in other segments.
+    Entries(Vec<CarriedEntry>),
+    /// One recipient of a message in another segment.
+    Queue { message: u64, recipient: u32, grave: Grave },
+    /// The account of this address.
+    Account { address: String },
+    /// An account that was removed.
+    AccountRemoved { address: String, maildrop: u64 },
+    /// The alias of this address.
+    Alias { address: String, grave: Grave },
+    /// The limits of a maildrop.
+    Quota { maildrop: u64 },
+}
+
+/// Whether a deletion must be remembered, since something is left that would bring back what was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grave {
+    Kept,
+    Needless,
+}
+
+/// A message in a segment that goes.
+#[derive(Debug)]
+pub(crate) struct CarriedMessage {
+    pub(crate) from: Location,
+    pub(crate) sequence: u64,
+    /// Without maildrops and recipients.
+    pub(crate) message: Message,
+    /// Who may still have it.
+    pub(crate) maildrops: Vec<u64>,
+    pub(crate) recipients: Vec<u32>,
+}
+
+/// A message of which a segment that goes says something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CarriedEntry {
+    pub(crate) maildrop: u64,
+    pub(crate) message: u64,
+    pub(crate) grave: Grave,
+}
+
+impl State<'_> {
+    /// The event that carries it on; `Missing` where there is nothing to carry.
+    pub(crate) fn carry(&self, carry: Carry) -> Result<Event, Refused> {
+        match carry {
+            Carry::Message(message) => self.carry_message(*message),
+            Carry::Entries(entries) => self.carry_entries(&entries),
+            Carry::Queue { message, recipient, grave } => self.carry_queue(message, recipient, grave),
+            Carry::Account { address } => {
+                let account = self.accounts.account(&address).ok_or(Refused::Missing)?;
+                Ok(Event::Account(account.clone()))
+            }
+            Carry::AccountRemoved { address, maildrop } => Ok(Event::AccountRemoved { address, maildrop }),
+            Carry::Alias { address, grave } => match self.accounts.targets(&address) {
+                Some(targets) => Ok(Event::Alias { address, targets: targets.to_vec() }),
+                None if grave == Grave::Kept => Ok(Event::AliasRemoved { address }),
+                None => Err(Refused::Missing),
+            },
+            Carry::Quota { maildrop } => {
+                let quota = self.accounts.quota(maildrop).ok_or(Refused::Missing)?;
+                Ok(Event::Quota { maildrop, quota: Some(quota) })
+            }
+        }
+    }
+
+    fn carry_message(&self, carried: CarriedMessage) -> Result<Event, Refused> {
+        let CarriedMessage { from, sequence, message, maildrops, recipients } = carried;
+        let mut entries = Vec::new();
+        for maildrop in maildrops {
+            let live = self.index.ask(|index| index.entry(maildrop, sequence))?;
+            let expunged = self.index.ask(|index| index.expunged_entry(maildrop, sequence))?;
+            let known = live.map(|entry| (entry, None));
+            let known = known.or(expunged.map(|expunged| (expunged.entry, Some(expunged.at))));
+            if let Some((entry, expunged_at)) = known.filter(|(entry, _)| entry.subject.location == from) {
+                entries.push(MovedEntry { maildrop, unique_id: entry.unique_id, expunged_at });
+            }
+        }
+        let mut queue = Vec::new();
+        for recipient in recipients {
+            let waiting = self.index.ask(|index| index.queue_value(sequence, recipient))?;
+            if let Some(waiting) = waiting.filter(|waiting| waiting.subject.location == from) {
+                queue.push(MovedRecipient {
+                    recipient,
+                    mailbox: waiting.mailbox,
+                    due: waiting.due,
+                    expires: waiting.expires,
+                    attempts: waiting.attempts,
+                    last_result: waiting.last_result,
+                    held: waiting.held,
+                });
+            }
+        }
+        if entries.is_empty() && queue.is_empty() {
+            return Err(Refused::Missing);
+        }
+        Ok(Event::Moved(Box::new(Moved { sequence, message, entries, queue })))
+    }
+
+    fn carry_entries(&self, carried: &[CarriedEntry]) -> Result<Event, Refused> {
+        let mut entries = Vec::new();
+        for CarriedEntry { maildrop, message, grave } in carried.iter().copied() {
+            if !self.accounts.has_maildrop(maildrop) {
+                continue;
+            }
+            let live = self.index.ask(|index| index.entry(maildrop, message))?;
+            let expunged = self.index.ask(|index| index.expunged_entry(maildrop, message))?;
+            let state = match (live, expunged) {
+                (Some(entry), _) => EntryState::Live { unique_id: entry.unique_id },
+                (None, Some(expunged)) => {
+                    EntryState::Expunged { unique_id: expunged.entry.unique_id, at: expunged.at }
+                }
+                (None, None) if grave == Grave::Kept => EntryState::Gone,
+                (None, None) => continue,
+            };
+            entries.push(Restated { maildrop, message, state });
+        }
+        if entries.is_empty() { Err(Refused::Missing) } else { Ok(Event::Restated { entries }) }
+    }
+
+    fn carry_queue(&self, message: u64, recipient: u32, grave: Grave) -> Result<Event, Refused> {
+        match self.index.ask(|index| index.queue_value(message, recipient))? {
+            Some(waiting) => Ok(Event::QueueChanged {
+                message,
+                recipient,
+                due: waiting.due,
+                attempts: waiting.attempts,
+                last_result: waiting.last_result,
+                held: waiting.held,
+            }),
+            None if grave == Grave::Kept => Ok(Event::QueueFinished { message, recipient, at: 0 }),
+            None => Err(Refused::Missing),
+        }
+    }
+}
