@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::exchange::uidl_format::UidlFormat;
+
 /// A mail server: submission, reception and retrieval of mail.
 #[derive(Debug, Parser)]
 #[command(name = "mailstack", version, disable_help_subcommand = true)]
@@ -25,6 +27,17 @@ pub(crate) enum Command {
     /// Add, list and remove aliases: further addresses of accounts
     #[command(subcommand)]
     Alias(AliasCommand),
+    /// Bring mail from a Maildir, an mbox file or a tree of .eml files into an account
+    ///
+    /// Messages keep the unique-ids under which POP3 clients know them, so that no client fetches them again: those in
+    /// Dovecot's dovecot-uidlist, in Courier's courierpop3dsizelist, and in what `mailstack export` has written. It can be
+    /// stopped at any time and done again: what is there already, or can still be brought back, is not imported twice.
+    Import(ImportOptions),
+    /// Write an account's mail to a Maildir, an mbox file or a tree of .eml files
+    ///
+    /// Dovecot can serve the Maildir at once, with the same unique-ids, and `mailstack import` takes back what was
+    /// written octet for octet. Done again, it adds what is missing.
+    Export(ExportOptions),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -127,6 +140,47 @@ pub(crate) enum AliasCommand {
         #[command(flatten)]
         whereabouts: Whereabouts,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ImportOptions {
+    /// The account's address
+    pub(crate) account: String,
+    /// Where the mail lies
+    pub(crate) source: PathBuf,
+    /// What lies there [default: what it looks like]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<MailFormat>,
+    /// What Dovecot's POP3 shows as unique-id, where its `pop3_uidl_format` is set; %f for qmail's
+    /// [default: Dovecot's own, %08Xu%08Xv]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) uidl_format: Option<UidlFormat>,
+    #[command(flatten)]
+    pub(crate) whereabouts: Whereabouts,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExportOptions {
+    /// The account's address
+    pub(crate) account: String,
+    /// Where to write to; what an earlier export has written there stays
+    pub(crate) destination: PathBuf,
+    /// What to write
+    #[arg(long, value_enum)]
+    pub(crate) format: MailFormat,
+    #[command(flatten)]
+    pub(crate) whereabouts: Whereabouts,
+}
+
+/// How mail lies on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MailFormat {
+    /// A folder with cur and new in it, one file a message
+    Maildir,
+    /// One file with all messages, separated by lines of `From ` (mboxrd)
+    Mbox,
+    /// One .eml file a message, in folders
+    Eml,
 }
 
 #[derive(Debug, Subcommand)]

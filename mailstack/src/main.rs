@@ -8,6 +8,7 @@ mod arguments;
 mod certificate;
 mod config;
 mod daemons;
+mod exchange;
 mod loopback;
 mod output;
 mod passwords;
@@ -45,6 +46,8 @@ async fn run(command: Command, output: &Output) -> Result<(), Box<dyn Error>> {
         Command::Up(options) => up::run(&options, output).await?,
         Command::Account(command) => account::run(&command, output).await?,
         Command::Alias(command) => alias::run(&command, output).await?,
+        Command::Import(options) => exchange::import::run(&options, output).await?,
+        Command::Export(options) => exchange::export::run(&options, output).await?,
         Command::Config(command) => config::run(&command, output)?,
         Command::Store(command) => store::run(&command, output).await?,
     }
