@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod clients;
 pub mod deadline;
 pub mod dialogue;
+pub mod dovecot;
 pub mod fetchers;
 pub mod messages;
 mod pattern;
