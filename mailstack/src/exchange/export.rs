@@ -120,6 +120,6 @@ impl Export<'_> {
     }
 
     fn words(&self) -> String {
-        format!("exported {}, {} were there already", maildrop::messages(self.exported), self.there)
+        format!("exported {}, {}", maildrop::messages(self.exported), maildrop::were_there(self.there))
     }
 }

@@ -242,7 +242,7 @@ impl Count {
             0 => String::new(),
             count => format!(", {count} could not be read"),
         };
-        format!("imported {imported}, {there} were there already{unreadable}")
+        format!("imported {imported}, {}{unreadable}", maildrop::were_there(there))
     }
 
     fn progress(self, position: Position) -> String {

@@ -60,6 +60,11 @@ pub(crate) fn until_interrupted() -> Arc<AtomicBool> {
     interrupted
 }
 
+/// `1 was there already`, `2 were there already`.
+pub(crate) fn were_there(count: u64) -> String {
+    format!("{count} {} there already", if count == 1 { "was" } else { "were" })
+}
+
 /// `1 message`, `2 messages`.
 pub(crate) fn messages(count: u64) -> String {
     if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
