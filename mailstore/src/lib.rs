@@ -19,6 +19,8 @@ mod shared;
 mod store;
 
 pub use directory::{Account, Administration, AdministrationError, Alias, Directory, Unavailable};
+#[cfg(feature = "bench")]
+pub use embedded::bench;
 pub use embedded::{Proof, ProofError, ProofPlan, Sabotage, prove};
 pub use identity::{MaildropId, MessageId, NoUniqueId, QueueId, UniqueId};
 pub use intake::{Carried, Delivery, Draft, Intake, IntakeError, Receipt, RelayRecipient, TraceRow};

@@ -87,6 +87,20 @@ pub struct Store {
 }
 
 impl Store {
+    /// All traits, answered by `member`.
+    pub(crate) fn of(member: Member) -> Self {
+        let member = Arc::new(member);
+        Self {
+            directory: member.clone(),
+            administration: member.clone(),
+            intake: member.clone(),
+            maildrops: member.clone(),
+            maildrop_administration: member.clone(),
+            queue: member.clone(),
+            member,
+        }
+    }
+
     /// Waits until everything that was answered for is in the index as well, and marks the store as closed in
     /// order. Nothing is lost without it; the next start is quicker with it.
     pub async fn close(self) {
@@ -100,14 +114,5 @@ impl Store {
 /// # Errors
 /// See [`OpenError`].
 pub async fn open(options: Options) -> Result<Store, OpenError> {
-    let member = Arc::new(Member::join(options).await?);
-    Ok(Store {
-        directory: member.clone(),
-        administration: member.clone(),
-        intake: member.clone(),
-        maildrops: member.clone(),
-        maildrop_administration: member.clone(),
-        queue: member.clone(),
-        member,
-    })
+    Ok(Store::of(Member::join(options).await?))
 }

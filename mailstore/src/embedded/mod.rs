@@ -12,11 +12,14 @@
 //! - [`password`], [`remembered`]: who knows the password, at what cost
 //! - [`draft`], [`header_end`], [`accounts`], [`directory`], [`maildrops`], [`queue`]: the traits of this crate, answered
 //! - [`simulation`]: the proof that a crash at any moment loses nothing that was answered for
+//! - `bench` (with the feature of that name): a store on a slower disk, for the benchmarks
 //! - [`host`]: all of it together, behind the lock file
 
 mod accounts;
 mod adopting;
 mod apply;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod carry;
 mod change;
 mod checkpoint;

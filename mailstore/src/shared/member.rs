@@ -68,6 +68,13 @@ impl Member {
         Ok(Self { options, role: RwLock::new(role), changing: Mutex::new(()) })
     }
 
+    /// Hosts a store that is open already, for this process alone.
+    #[cfg(feature = "bench")]
+    pub(crate) fn alone(options: Options, host: Host) -> Self {
+        let role = Role::Hosting(Arc::new(Hosting { server: None, host }));
+        Self { options, role: RwLock::new(role), changing: Mutex::new(()) }
+    }
+
     /// Ends this process's part in order.
     pub(crate) async fn close(&self) {
         let _changing = self.changing.lock().await;
