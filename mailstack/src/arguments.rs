@@ -202,6 +202,39 @@ pub(crate) enum StoreCommand {
     /// what it holds is compared with what it had acknowledged. Your own store is not touched. The exit status is 0
     /// where the promise held.
     Prove(ProveOptions),
+    /// Look for damage, and say whose messages it concerns, whether or not a server runs
+    ///
+    /// Every record of the journal is looked at by its head, and every entry of the index; with --deep all content is
+    /// read and compared with its checksums as well. The exit status is 0 where nothing is lost.
+    Check {
+        /// Read all content
+        #[arg(long)]
+        deep: bool,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// Read all content as `check --deep` does, but so slowly that nobody notices
+    ///
+    /// A server does this by itself in `scrub_days` days.
+    Scrub {
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// Make the index anew from the journal
+    ///
+    /// A server that runs answers with temporary failures until it is done. It does this by itself where its index is
+    /// damaged.
+    Rebuild {
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// Give up deleted mail whose time is over, and bring its space back now
+    ///
+    /// A server does this by itself.
+    Compact {
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
 }
 
 #[derive(Args, Clone, Copy, Debug)]

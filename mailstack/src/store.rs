@@ -1,4 +1,4 @@
-//! `mailstack store`: the promise of the store, put to the test on the user's machine.
+//! `mailstack store`: the store is looked after, and its promise put to the test on the user's machine.
 
 use std::error::Error;
 use std::io;
@@ -6,11 +6,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mailstore::{Proof, ProofError, ProofPlan};
+use mailstore::{Depth, Gain, Progress, Proof, ProofError, ProofPlan, Seen, Speed};
 use mailwire::clock;
+use thiserror::Error;
 
-use crate::arguments::{ProveOptions, Sabotage, StoreCommand};
+use crate::arguments::{ProveOptions, Sabotage, StoreCommand, Whereabouts};
 use crate::output::Output;
+use crate::place::Place;
 
 /// A seed that is made up is short enough to be typed.
 const SEED_MAX: u64 = 999_999;
@@ -19,7 +21,100 @@ const SEED_MAX: u64 = 999_999;
 pub(crate) async fn run(command: &StoreCommand, output: &Output) -> Result<(), Box<dyn Error>> {
     match command {
         StoreCommand::Prove(options) => prove(*options, output).await,
+        StoreCommand::Check { deep, whereabouts } => {
+            let depth = if *deep { Depth::Content } else { Depth::Heads };
+            check(whereabouts, depth, Speed::Full, output).await
+        }
+        StoreCommand::Scrub { whereabouts } => {
+            check(whereabouts, Depth::Content, Speed::Budgeted, output).await
+        }
+        StoreCommand::Rebuild { whereabouts } => {
+            let store = Place::find(whereabouts)?.open().await?;
+            output.progress("making the index anew");
+            let rebuilt = store.repair.rebuild().await;
+            store.close().await;
+            output.progress("");
+            rebuilt?;
+            output.line("the index is made anew from the journal");
+            Ok(())
+        }
+        StoreCommand::Compact { whereabouts } => {
+            let store = Place::find(whereabouts)?.open().await?;
+            output.progress("looking for space that can come back");
+            let gain = store.repair.compact().await;
+            store.close().await;
+            output.progress("");
+            let Gain { purged, segments, files } = gain?;
+            output.line(&format!(
+                "{purged} deleted messages given up, {segments} segments of the journal compacted, {files} content \
+                 files removed"
+            ));
+            Ok(())
+        }
     }
+}
+
+/// What is wrong with a store.
+#[derive(Debug, Error)]
+enum CheckError {
+    #[error(
+        "{0} places are damaged, and something is lost; the lines above say whose; restore it from a backup where \
+         there is one"
+    )]
+    Loss(u64),
+    #[error("the check was ended early; nothing that is lost was found so far")]
+    Interrupted,
+}
+
+/// Shows what is found and how far it is; Ctrl-C ends it early.
+async fn check(
+    whereabouts: &Whereabouts,
+    depth: Depth,
+    speed: Speed,
+    output: &Output,
+) -> Result<(), Box<dyn Error>> {
+    let store = Place::find(whereabouts)?.open().await?;
+    let (tell, mut seen) = tokio::sync::mpsc::channel(16);
+    let repair = Arc::clone(&store.repair);
+    let work = tokio::spawn(async move { repair.check(depth, speed, tell).await });
+    let (mut findings, mut losses, mut interrupted) = (0_u64, 0_u64, false);
+    loop {
+        let saw = tokio::select! {
+            saw = seen.recv() => saw,
+            Ok(()) = tokio::signal::ctrl_c() => {
+                interrupted = true;
+                None
+            }
+        };
+        match saw {
+            Some(Seen::Progress(Progress { done, total })) => {
+                output.progress(&format!("{} of {} MiB", done >> 20, total >> 20));
+            }
+            Some(Seen::Finding(finding)) => {
+                output.progress("");
+                output.line(&finding.to_string());
+                findings = findings.saturating_add(1);
+                losses = losses.saturating_add(u64::from(finding.problem.is_loss()));
+            }
+            None => break,
+        }
+    }
+    drop(seen);
+    output.progress("");
+    let checked = work.await;
+    store.close().await;
+    checked??;
+    match (losses, interrupted) {
+        (1.., _) => return Err(CheckError::Loss(losses).into()),
+        (0, true) => return Err(CheckError::Interrupted.into()),
+        (0, false) => {}
+    }
+    output.line(match (findings, depth) {
+        (1.., _) => "nothing is lost",
+        (0, Depth::Heads) => "no damage was found; --deep reads all content as well",
+        (0, Depth::Content) => "no damage was found",
+    });
+    Ok(())
 }
 
 async fn prove(options: ProveOptions, output: &Output) -> Result<(), Box<dyn Error>> {

@@ -11,10 +11,12 @@
 mod contract;
 mod directory;
 mod embedded;
+mod finding;
 mod identity;
 mod intake;
 mod maildrops;
 mod queue;
+mod repair;
 mod shared;
 mod store;
 
@@ -22,8 +24,10 @@ pub use directory::{Account, Administration, AdministrationError, Alias, Directo
 #[cfg(feature = "bench")]
 pub use embedded::bench;
 pub use embedded::{Proof, ProofError, ProofPlan, Sabotage, prove};
+pub use finding::{Depth, Finding, Owner, Problem, Progress};
 pub use identity::{MaildropId, MessageId, NoUniqueId, QueueId, UniqueId};
 pub use intake::{Carried, Delivery, Draft, Intake, IntakeError, Receipt, RelayRecipient, TraceRow};
 pub use maildrops::{Entry, Kept, Lease, MaildropAdministration, MaildropError, Maildrops, ReturnAs};
 pub use queue::{Queue, QueueEntry, QueueError, QueueState};
+pub use repair::{Gain, Repair, Seen, Speed};
 pub use store::{OpenError, Options, Store, open};

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::shared::Member;
-use crate::{Administration, Directory, Intake, MaildropAdministration, Maildrops, Queue};
+use crate::{Administration, Directory, Intake, MaildropAdministration, Maildrops, Queue, Repair};
 
 /// How the store behaves: the table `[store]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -21,6 +21,8 @@ pub struct Options {
     pub draft_memory_octets_max: u64,
     /// Days for which expunged mail can be brought back (14).
     pub undelete_days: u64,
+    /// Days in which all content is read and compared with its checksums once; 0: never (30).
+    pub scrub_days: u64,
     /// Octets a second that work in the background reads and writes (64 MiB).
     pub upkeep_octets_per_second: u64,
 }
@@ -32,6 +34,7 @@ impl Default for Options {
             reserve_octets: 256 << 20,
             draft_memory_octets_max: 64 << 20,
             undelete_days: 14,
+            scrub_days: 30,
             upkeep_octets_per_second: 64 << 20,
         }
     }
@@ -81,6 +84,8 @@ pub struct Store {
     pub maildrops: Arc<dyn Maildrops>,
     /// Messages come back.
     pub maildrop_administration: Arc<dyn MaildropAdministration>,
+    /// Damage is found, and space comes back.
+    pub repair: Arc<dyn Repair>,
     /// Messages leave.
     pub queue: Arc<dyn Queue>,
     member: Arc<Member>,
@@ -96,6 +101,7 @@ impl Store {
             intake: member.clone(),
             maildrops: member.clone(),
             maildrop_administration: member.clone(),
+            repair: member.clone(),
             queue: member.clone(),
             member,
         }

@@ -84,6 +84,14 @@ impl Accounts {
         self.aliases.get(address).map(Vec::as_slice)
     }
 
+    /// The address of the account with this maildrop.
+    pub(crate) fn address_of(&self, maildrop: u64) -> Option<&str> {
+        self.by_address
+            .values()
+            .find(|account| account.maildrop == maildrop)
+            .map(|account| account.address.as_str())
+    }
+
     /// The account that logs in as `login`, in any case.
     pub(crate) fn account(&self, login: &str) -> Option<&AccountRecord> {
         self.by_address.get(&login.to_lowercase())

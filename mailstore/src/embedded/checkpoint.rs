@@ -49,6 +49,11 @@ impl Progress {
         self.state().applied.live
     }
 
+    /// Where the last applied record ends.
+    pub(crate) fn applied(&self) -> Location {
+        self.state().applied.next
+    }
+
     /// A group has been applied.
     pub(crate) fn advance(&self, next: Location, next_sequence: u64, live: u64) {
         let mut state = self.state();

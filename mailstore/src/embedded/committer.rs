@@ -3,6 +3,7 @@
 //! A group is whatever waited meanwhile: there is no timer, and a lone writer never waits for company.
 
 use std::collections::HashSet;
+use std::io;
 use std::iter;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -38,6 +39,8 @@ pub(crate) enum Work {
     Carry(Vec<Request>),
     /// Begin a new segment, so that the present one can go.
     Rotate(oneshot::Sender<Result<(), Refused>>),
+    /// Make the index anew.
+    Rebuild(oneshot::Sender<Result<(), Refused>>),
     /// Try again what has failed.
     Mend,
     /// Finish what came before, and end.
@@ -169,6 +172,10 @@ impl Committer {
                     // Whoever asked may have gone; the new segment is no harm.
                     let _ = answer.send(self.rotate());
                 }
+                Some(Work::Rebuild(answer)) => {
+                    // Whoever asked may have gone; the index is none the worse.
+                    let _ = answer.send(self.rebuild());
+                }
                 Some(Work::Mend) => self.mend(),
                 Some(Work::End) | None => return,
             }
@@ -180,7 +187,12 @@ impl Committer {
         while let Ok(work) = self.requests.try_recv() {
             match work {
                 Work::Commit(request) if group.has_room_for(&request.change) => self.join(group, request),
-                Work::Commit(_) | Work::Carry(_) | Work::Rotate(_) | Work::Mend | Work::End => {
+                Work::Commit(_)
+                | Work::Carry(_)
+                | Work::Rotate(_)
+                | Work::Rebuild(_)
+                | Work::Mend
+                | Work::End => {
                     return Some(work);
                 }
             }
@@ -346,19 +358,33 @@ impl Committer {
         }
         if self.index.has_failed() {
             self.reserve.give_up();
-            match self.index.exchange(|| recovery::reopen_index(&self.files, &self.layout, &self.journal)) {
-                Ok(end) => {
-                    info!("the index works again");
-                    self.writer = end.writer;
-                    self.next_sequence = end.next_sequence;
-                    self.live = end.live;
-                    self.progress.advance(self.writer.end(), self.next_sequence, self.live);
-                }
+            match self.exchange_index(recovery::reopen_index) {
+                Ok(()) => info!("the index works again"),
                 Err(error) => {
                     error!(%error, "the index could not be opened again; that is tried once more soon");
                 }
             }
         }
+    }
+
+    /// Makes the index anew from the journal; nobody is answered meanwhile.
+    fn rebuild(&mut self) -> Result<(), Refused> {
+        if let Some(broken) = &self.broken {
+            return Err(Refused::Unavailable(broken.clone()));
+        }
+        self.exchange_index(recovery::rebuild_index).map_err(|error| {
+            error!(%error, "the index could not be rebuilt; that is tried once more soon");
+            Refused::Unavailable(format!("the index could not be rebuilt: {error}"))
+        })
+    }
+
+    fn exchange_index(&mut self, open: recovery::OpenIndex) -> io::Result<()> {
+        let end = self.index.exchange(|| open(&self.files, &self.layout, &self.journal))?;
+        self.writer = end.writer;
+        self.next_sequence = end.next_sequence;
+        self.live = end.live;
+        self.progress.advance(self.writer.end(), self.next_sequence, self.live);
+        Ok(())
     }
 }
 

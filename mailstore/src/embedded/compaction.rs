@@ -14,9 +14,8 @@ use tokio::sync::oneshot;
 use super::carry::{CarriedEntry, CarriedMessage, Carry, Grave};
 use super::change::{Change, Refused};
 use super::committer::{Request, Work};
-use super::graves::Graves;
 use super::host::Core;
-use super::index::{Index, IndexError};
+use super::index::{Holder, Index, IndexError};
 use super::journal::Location;
 use super::record::{Event, Frame, Message};
 use super::segment::{Extent, Found, HEADER_OCTETS};
@@ -69,7 +68,6 @@ pub(crate) type Pace<'a> = dyn FnMut(u64) -> bool + 'a;
 /// Carries what is needed of one segment.
 pub(crate) struct Compaction<'a> {
     core: &'a Core,
-    graves: &'a Graves,
     segment: u32,
     memory: Memory,
     /// The oldest one: nothing before it could bring back what was deleted.
@@ -137,7 +135,6 @@ impl Mentions {
 /// Removes a segment once all that is needed of it stands elsewhere. Gives the octets that came back.
 pub(crate) fn compact(
     core: &Core,
-    graves: &Graves,
     segment: u32,
     memory: Memory,
     pace: &mut Pace<'_>,
@@ -152,7 +149,6 @@ pub(crate) fn compact(
     let octets = journal.file(segment)?.octets()?;
     let mut compaction = Compaction {
         core,
-        graves,
         segment,
         memory,
         is_oldest: journal.segments().first() == Some(&segment),
@@ -264,7 +260,7 @@ impl Compaction<'_> {
         if self.memory == Memory::Forgets {
             return Ok(Grave::Needless);
         }
-        self.graves.needed(self.core, message, self.segment)
+        self.core.graves.needed(self.core, message, self.segment)
     }
 
     /// Of what cannot be said exactly where it lies.
@@ -393,19 +389,20 @@ impl Holders {
         })
     }
 
+    /// One after the other.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Holder> {
+        let message = self.sequence;
+        let maildrops =
+            self.maildrops.iter().map(move |maildrop| Holder::Maildrop { maildrop: *maildrop, message });
+        let recipients =
+            self.recipients.iter().map(move |recipient| Holder::Queue { message, recipient: *recipient });
+        maildrops.chain(recipients)
+    }
+
     /// True where one of them has it at `location`.
     fn any_at(&self, index: &Index, location: Location) -> Result<bool, IndexError> {
-        for maildrop in &self.maildrops {
-            let entry = index.entry(*maildrop, self.sequence)?;
-            let expunged = index.expunged_entry(*maildrop, self.sequence)?;
-            let known = entry.into_iter().chain(expunged.map(|expunged| expunged.entry));
-            if known.into_iter().any(|entry| entry.subject.location == location) {
-                return Ok(true);
-            }
-        }
-        for recipient in &self.recipients {
-            let waiting = index.queue_value(self.sequence, *recipient)?;
-            if waiting.is_some_and(|waiting| waiting.subject.location == location) {
+        for holder in self.each() {
+            if index.subject(holder)?.is_some_and(|subject| subject.location == location) {
                 return Ok(true);
             }
         }

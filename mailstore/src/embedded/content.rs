@@ -158,6 +158,11 @@ impl Content {
         Self { subject, parts: Parts::Lost }
     }
 
+    /// True where nothing of it can be found any more.
+    pub(crate) const fn is_lost(&self) -> bool {
+        matches!(self.parts, Parts::Lost)
+    }
+
     /// At most `octets_max` octets from `offset` on, never more than the rest of one block; empty at the end.
     pub(crate) fn read(&self, offset: u64, octets_max: usize, access: Access) -> io::Result<Option<Vec<u8>>> {
         if offset >= self.subject.octets {
@@ -255,17 +260,33 @@ pub(crate) fn is_whole(
     message: &Message,
 ) -> io::Result<bool> {
     let begin = location.offset.saturating_add(frame.content_offset());
+    Ok(damaged_blocks(segment, begin, frame.content_octets, &message.checksums)?.is_empty())
+}
+
+/// Begin (in the file) and length of the blocks that are not as they were written, of a run of content that begins at
+/// `begin`.
+pub(crate) fn damaged_blocks(
+    file: &dyn File,
+    begin: u64,
+    octets: u64,
+    checksums: &[u32],
+) -> io::Result<Vec<(u64, u64)>> {
+    let mut damaged = Vec::new();
     let mut offset = 0;
-    let mut checksums = message.checksums.iter();
-    while offset < frame.content_octets {
-        let Some(block) = block(offset, frame.content_octets) else { return Ok(false) };
-        let read = read_block(segment, begin.saturating_add(offset), block.octets, Access::Wait)?;
+    let mut checksums = checksums.iter();
+    while offset < octets {
+        let Some(block) = block(offset, octets) else { break };
+        let at = begin.saturating_add(offset);
+        let read = read_block(file, at, block.octets, Access::Wait)?;
         if checksums.next().copied() != read.as_deref().map(crc32c::crc32c) {
-            return Ok(false);
+            damaged.push((at, block.octets as u64));
         }
         offset = offset.saturating_add(block.octets as u64);
     }
-    Ok(checksums.next().is_none())
+    if checksums.next().is_some() {
+        damaged.push((begin, octets));
+    }
+    Ok(damaged)
 }
 
 /// A block; shorter where the file ends too early.

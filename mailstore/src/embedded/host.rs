@@ -16,6 +16,7 @@ use super::checkpoint::{self, Ending, Progress};
 use super::committer::{Committer, REQUESTS_MAX, Request, Work};
 use super::content::Contents;
 use super::files::{Disk, Files};
+use super::graves::Graves;
 use super::holds::Holds;
 use super::index::IndexError;
 use super::index_slot::IndexSlot;
@@ -45,6 +46,9 @@ pub(crate) struct Core {
     pub(crate) draft_octets: Arc<AtomicU64>,
     pub(crate) adopting: Arc<Adopting>,
     pub(crate) holds: Arc<Holds>,
+    pub(crate) graves: Graves,
+    /// Taken by a pass of the upkeep: one at a time.
+    pub(crate) passing: Mutex<()>,
     pub(crate) progress: Arc<Progress>,
     /// True once the entries of the index have been counted.
     pub(crate) counted: watch::Sender<bool>,
@@ -54,7 +58,6 @@ pub(crate) struct Core {
 /// Hosts the store until it is closed or dropped.
 pub(crate) struct Host {
     pub(crate) core: Arc<Core>,
-    pub(crate) upkeep: Arc<Upkeep>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     _lock: Lock,
 }
@@ -166,6 +169,8 @@ impl Host {
             draft_octets: Arc::default(),
             adopting: Arc::default(),
             holds: Arc::default(),
+            graves: Graves::default(),
+            passing: Mutex::default(),
             progress: Arc::clone(&progress),
             counted: watch::Sender::new(trust == Trust::Counted || background == Background::Nothing),
             requests: requests.clone(),
@@ -175,14 +180,13 @@ impl Host {
             spawn("committer", move || committer.run()).map_err(at)?,
             spawn("checkpoints", move || checkpoint::run(&index, &checkpoints, &requests)).map_err(at)?,
         ];
-        let upkeep = Arc::new(Upkeep::new(&core));
         if background == Background::Upkeep {
-            let upkeep = Arc::clone(&upkeep);
-            threads.push(spawn("upkeep", move || upkeep.run(trust)).map_err(at)?);
+            let core = Arc::clone(&core);
+            threads.push(spawn("upkeep", move || Upkeep(&core).run(trust)).map_err(at)?);
         } else if trust == Trust::Claimed {
-            upkeep.verify();
+            Upkeep(&core).verify();
         }
-        Ok(Self { core, upkeep, threads: Mutex::new(threads), _lock: lock })
+        Ok(Self { core, threads: Mutex::new(threads), _lock: lock })
     }
 
     /// Returns when everything acknowledged is in the index too and the orderly close is marked.

@@ -14,7 +14,8 @@ use thiserror::Error;
 use super::files::{File, Files, Mode};
 use super::journal::Location;
 use super::keys::{
-    self, CHECKPOINT, CLOSED, Checkpoint, EntryValue, ExpungedValue, QueueValue, SEGMENTS, Subject, Usage,
+    self, CHECKPOINT, CLOSED, Checkpoint, EntryValue, ExpungedValue, QueueValue, SCRUBBED, SEGMENTS, Subject,
+    Usage,
 };
 use super::record::{AccountRecord, Quota};
 
@@ -329,6 +330,16 @@ impl Index {
     /// The ranges of segments that must be there, with all that come behind them.
     pub(crate) fn segments(&self) -> Result<Option<Vec<(u32, u32)>>, IndexError> {
         get(&self.meta, SEGMENTS)
+    }
+
+    /// Up to where content was read and compared with its checksums.
+    pub(crate) fn scrubbed(&self) -> Result<Option<Location>, IndexError> {
+        get(&self.meta, SCRUBBED)
+    }
+
+    /// Remembers it.
+    pub(crate) fn put_scrubbed(&self, location: Location) -> Result<(), IndexError> {
+        put(&self.meta, SCRUBBED, &location)
     }
 
     /// Marks an orderly close.

@@ -69,6 +69,8 @@ impl IndexSlot {
                 std::thread::sleep(PAUSE);
             }
         }
+        // What comes next fails as well until it is tried again.
+        self.failed.store(true, Ordering::Release);
         let (index, with) = open()?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(index));
         self.failed.store(false, Ordering::Release);

@@ -143,6 +143,12 @@ impl Journal {
         Scan::new(self.file(from.segment)?, self.seed(), self.extent(from.segment), from.offset)
     }
 
+    /// Octets of all segments.
+    pub(crate) fn octets(&self) -> io::Result<u64> {
+        let segments: Vec<_> = self.map().values().cloned().collect();
+        segments.iter().try_fold(0, |octets: u64, segment| Ok(octets.saturating_add(segment.file.octets()?)))
+    }
+
     /// Where the last segment ends; `None` where there is none.
     pub(crate) fn end(&self) -> io::Result<Option<Location>> {
         let last = self.map().last_key_value().map(|(number, segment)| (*number, Arc::clone(&segment.file)));

@@ -15,6 +15,7 @@
 //! | `torn` | segment, offset | octets that a crash left half written |
 //! | `meta` | `checkpoint` | [`Checkpoint`] |
 //! | `meta` | `segments` | ranges of the segments that must be there |
+//! | `meta` | `scrubbed` | [`Location`] up to which content was read and compared with its checksums |
 //! | `meta` | `closed` | nothing; there only after an orderly close |
 //!
 //! Numbers in keys are big-endian, so that sled's order is theirs. Values stay far below the size from which
@@ -31,6 +32,7 @@ pub(crate) const SCHEMA: u32 = 2;
 pub(crate) const CHECKPOINT: &[u8] = b"checkpoint";
 pub(crate) const CLOSED: &[u8] = b"closed";
 pub(crate) const SEGMENTS: &[u8] = b"segments";
+pub(crate) const SCRUBBED: &[u8] = b"scrubbed";
 
 /// A message in a maildrop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

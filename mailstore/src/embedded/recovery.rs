@@ -78,7 +78,20 @@ pub(crate) fn recover(files: &Arc<dyn Files>, layout: &Layout) -> Result<Recover
     Ok(recovered)
 }
 
-/// Opens the index again after it failed, from the journal that is in use.
+/// Opens an index for the journal that is in use.
+pub(crate) type OpenIndex = fn(&Arc<dyn Files>, &Layout, &Arc<Journal>) -> io::Result<(Index, JournalEnd)>;
+
+/// Makes the index anew, whatever there is.
+pub(crate) fn rebuild_index(
+    files: &Arc<dyn Files>,
+    layout: &Layout,
+    journal: &Arc<Journal>,
+) -> io::Result<(Index, JournalEnd)> {
+    let recovered = Recovery { files, layout, journal: Arc::clone(journal) }.rebuilt()?;
+    Ok((recovered.index, recovered.end))
+}
+
+/// Opens the index again after it failed.
 pub(crate) fn reopen_index(
     files: &Arc<dyn Files>,
     layout: &Layout,

@@ -1,27 +1,32 @@
 //! What the store does when nobody asks: expunged mail goes when its time is over, and space comes back.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::ControlFlow;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use mailwire::cause::chain;
 use mailwire::clock;
 use tokio::sync::oneshot;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use super::change::{Change, Refused};
+use super::check::{self, Ended, Watcher};
 use super::committer::{Request, Work};
 use super::compaction::{self, CompactionError, Memory};
-use super::graves::Graves;
 use super::host::Core;
 use super::index::{Index, IndexError};
+use super::journal::Location;
 use super::recovery::Trust;
 use super::survey::{self, Survey};
+use crate::{Finding, Gain, Progress, Speed};
 
 /// Pause between two looks at what there is to do.
 const INTERVAL: Duration = Duration::from_mins(1);
 /// A look at the whole index is followed by a pause of so many times its duration.
 const PAUSE_FACTOR: u32 = 20;
+/// Octets of the journal that are read at least, each time.
+const SCRUB_OCTETS_MIN: u64 = 1 << 20;
 /// Messages that are purged in one commit.
 const PURGE_MAX: usize = 1000;
 /// Counts of a wrong index before it is taken for wrong.
@@ -31,48 +36,38 @@ const INTERVAL_OF_COUNTS: Duration = Duration::from_millis(200);
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// Everything that is done in the background.
-pub(crate) struct Upkeep {
-    core: Arc<Core>,
-    graves: Graves,
-    /// One pass at a time.
-    passing: Mutex<()>,
-}
+pub(crate) struct Upkeep<'a>(pub(crate) &'a Arc<Core>);
 
-/// What a pass has brought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Gain {
-    /// Expunged messages whose time was over.
-    pub(crate) purged: u64,
-    /// Segments that are gone.
-    pub(crate) segments: u64,
-    /// Content files that are gone.
-    pub(crate) files: u64,
-}
+/// Says what is found in the log.
+struct Log;
 
-/// How fast a pass may work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Speed {
-    /// As the configuration says, so that nobody notices.
-    Budgeted,
-    /// As fast as the disk: somebody waits for it.
-    Full,
-}
-
-impl Upkeep {
-    pub(crate) fn new(core: &Arc<Core>) -> Self {
-        Self { core: Arc::clone(core), graves: Graves::default(), passing: Mutex::default() }
+impl Watcher for Log {
+    fn found(&mut self, finding: Finding) -> ControlFlow<()> {
+        if finding.problem.is_loss() {
+            error!(%finding, "the store is damaged; `mailstack store check --deep` looks at all of it");
+        } else {
+            warn!(%finding, "the store is damaged, and nothing is lost");
+        }
+        ControlFlow::Continue(())
     }
 
+    fn progress(&mut self, _: Progress) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+impl Upkeep<'_> {
     /// Works until the store is closed.
     pub(crate) fn run(&self, trust: Trust) {
         if trust == Trust::Claimed {
             self.verify();
-            self.core.counted.send_replace(true);
+            self.0.counted.send_replace(true);
         }
         let mut pause = INTERVAL;
-        while !self.core.progress.stopped_within(pause) {
+        while !self.0.progress.stopped_within(pause) {
             let begun = clock::instant();
             self.pass(Speed::Budgeted);
+            self.scrub();
             pause = INTERVAL.max(begun.elapsed().saturating_mul(PAUSE_FACTOR).min(INTERVAL * 30));
         }
     }
@@ -80,36 +75,25 @@ impl Upkeep {
     /// Counts what the index holds. One that has lost something is noticed here, and opened anew.
     pub(crate) fn verify(&self) {
         for count in 1..=COUNTS {
-            let Ok(Some(wrong)) = self.core.index.ask(|index| self.miscounted(index)) else { return };
+            let Ok(Some(wrong)) = self.0.index.ask(|index| self.0.miscounted(index)) else { return };
             if count == COUNTS {
                 // The slot hears of it, and has the index exchanged.
-                let _ = self.core.index.ask(|_| Err::<(), _>(wrong));
-                while self.core.index.has_failed() && !self.core.progress.stopped_within(INTERVAL_OF_COUNTS) {
-                }
-            } else if self.core.progress.stopped_within(INTERVAL_OF_COUNTS) {
+                let _ = self.0.index.ask(|_| Err::<(), _>(wrong));
+                while self.0.index.has_failed() && !self.0.progress.stopped_within(INTERVAL_OF_COUNTS) {}
+            } else if self.0.progress.stopped_within(INTERVAL_OF_COUNTS) {
                 return;
             }
         }
     }
 
-    /// What is wrong with the number of entries, as far as one can tell while it changes.
-    fn miscounted(&self, index: &Index) -> Result<Option<IndexError>, IndexError> {
-        let before = index.changes();
-        let expected = self.core.progress.live();
-        let (counted, _) = index.count()?;
-        let changes = index.changes().saturating_sub(before);
-        let is_right = counted.abs_diff(expected) <= changes;
-        Ok((!is_right).then_some(IndexError::Miscounted { counted, expected }))
-    }
-
     /// Does what there is to do now.
     pub(crate) fn pass(&self, speed: Speed) -> Gain {
-        let _passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _passing = self.0.passing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut gain = Gain { purged: self.purge(), ..Gain::default() };
-        if !self.core.index.ask(|index| Ok(index.take_freed())).unwrap_or(false) {
+        if !self.0.index.ask(|index| Ok(index.take_freed())).unwrap_or(false) {
             return gain;
         }
-        match survey::sweep_content(&self.core, || self.core.index.ask(Survey::of)) {
+        match survey::sweep_content(self.0, || self.0.index.ask(Survey::of)) {
             Ok((survey, files)) => {
                 gain.files = files as u64;
                 gain.segments = self.compact(&survey, speed);
@@ -119,14 +103,36 @@ impl Upkeep {
         gain
     }
 
+    /// Reads a slice of all content, so that damage is found while a backup may still have what was lost.
+    fn scrub(&self) {
+        let days = self.0.options.scrub_days;
+        if days == 0 {
+            return;
+        }
+        let outcome = self.0.contents.journal.octets().map_err(IndexError::from).and_then(|octets| {
+            let minutes = days.saturating_mul(SECONDS_PER_DAY / 60);
+            let slice = (octets / minutes).max(SCRUB_OCTETS_MIN);
+            let begin = Location { segment: 0, offset: 0 };
+            let from = self.0.index.ask(Index::scrubbed)?.unwrap_or(begin);
+            match check::check_slice(self.0, from, slice, &mut Log) {
+                Ok(next) => self.0.index.ask(|index| index.put_scrubbed(next.unwrap_or(begin))),
+                Err(Ended::Error(error)) => Err(error),
+                Err(Ended::Stopped) => Ok(()),
+            }
+        });
+        if let Err(error) = outcome {
+            error!(error = chain(&error), "reading through the store failed");
+        }
+    }
+
     /// Gives up what was expunged long enough ago. Tells how many messages.
     fn purge(&self) -> u64 {
-        let kept_seconds = self.core.options.undelete_days.saturating_mul(SECONDS_PER_DAY);
+        let kept_seconds = self.0.options.undelete_days.saturating_mul(SECONDS_PER_DAY);
         let until = clock::unix_seconds().saturating_sub(kept_seconds);
         let mut purged: u64 = 0;
         loop {
             let due = self
-                .core
+                .0
                 .index
                 .ask(|index| index.expunged_until(until).take(PURGE_MAX).collect::<Result<Vec<_>, _>>());
             let due = match due {
@@ -146,7 +152,7 @@ impl Upkeep {
                 }
             }
             purged = purged.saturating_add(count);
-            if self.core.progress.stopped_within(Duration::ZERO) {
+            if self.0.progress.stopped_within(Duration::ZERO) {
                 return purged;
             }
         }
@@ -156,13 +162,13 @@ impl Upkeep {
         let closed = || Refused::Unavailable("the store is closed".to_owned());
         let (answer, answered) = oneshot::channel();
         let request = Request { change, content: Vec::new(), adopted: None, answer };
-        self.core.ask_committer(Work::Commit(request)).map_err(|()| closed())?;
+        self.0.ask_committer(Work::Commit(request)).map_err(|()| closed())?;
         answered.blocking_recv().map_err(|_| closed())?
     }
 
     /// Compacts what is wasteful. Tells how many segments are gone.
     fn compact(&self, survey: &Survey, speed: Speed) -> u64 {
-        let wasteful = match survey.wasteful(&self.core) {
+        let wasteful = match survey.wasteful(self.0) {
             Ok(wasteful) => wasteful,
             Err(error) => {
                 error!(error = chain(&error), "the sizes of the journal's segments cannot be read");
@@ -201,23 +207,16 @@ impl Upkeep {
         memory: Memory,
         speed: Speed,
     ) -> Result<u64, CompactionError> {
-        if self.core.contents.journal.segments().last() == Some(&segment) {
+        if self.0.contents.journal.segments().last() == Some(&segment) {
             self.rotate()?;
         }
-        let rate = self.core.options.upkeep_octets_per_second.max(1);
-        let mut pace = |octets: u64| {
-            let pause = match speed {
-                Speed::Budgeted => Duration::from_millis(octets.saturating_mul(1000) / rate),
-                Speed::Full => Duration::ZERO,
-            };
-            !self.core.progress.stopped_within(pause)
-        };
-        compaction::compact(&self.core, &self.graves, segment, memory, &mut pace)
+        let mut pace = |octets: u64| self.0.pause(octets, speed).is_continue();
+        compaction::compact(self.0, segment, memory, &mut pace)
     }
 
     fn rotate(&self) -> Result<(), CompactionError> {
         let (answer, answered) = oneshot::channel();
-        self.core.ask_committer(Work::Rotate(answer)).map_err(|()| CompactionError::Closed)?;
+        self.0.ask_committer(Work::Rotate(answer)).map_err(|()| CompactionError::Closed)?;
         answered.blocking_recv().map_err(|_| CompactionError::Closed)?.map_err(CompactionError::Refused)
     }
 }

@@ -56,7 +56,7 @@ struct Hosting {
 }
 
 /// Where one question goes.
-enum Way {
+pub(super) enum Way {
     Here(Arc<Core>),
     Host(Connection),
 }
@@ -90,7 +90,7 @@ impl Member {
         self.role.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn way(&self) -> Result<Way, Unavailable> {
+    pub(super) async fn way(&self) -> Result<Way, Unavailable> {
         let error = match self.role() {
             Role::Hosting(hosting) => return Ok(Way::Here(Arc::clone(&hosting.host.core))),
             Role::Closed => return Err(Unavailable("the store is closed".to_owned())),
@@ -159,7 +159,10 @@ impl Hosting {
 }
 
 /// Asks the host and keeps the connection.
-async fn ask<T: DeserializeOwned>(mut connection: Connection, request: Request) -> Result<T, Unavailable> {
+pub(super) async fn ask<T: DeserializeOwned>(
+    mut connection: Connection,
+    request: Request,
+) -> Result<T, Unavailable> {
     let answer = connection.ask(&request).await.map_err(|error| Unavailable(lost(&error)))?;
     connection.give_back();
     Ok(answer)

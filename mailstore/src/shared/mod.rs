@@ -4,6 +4,7 @@
 //! - [`server`]: the host's side of the socket
 //! - [`pool`]: the sharers' side: connections that are opened when needed and used again
 //! - [`objects`]: drafts and leases of a sharer
+//! - [`repair`]: checks, rebuilds and compactions, both sides
 //! - [`request`]: what is asked and answered
 //! - [`frame`]: how it stands on the socket
 //!
@@ -14,6 +15,7 @@ mod frame;
 mod member;
 mod objects;
 mod pool;
+mod repair;
 mod request;
 mod server;
 

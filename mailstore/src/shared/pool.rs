@@ -84,6 +84,11 @@ impl Connection {
     /// Asks, and waits for the answer. After an error the connection is of no use.
     pub(crate) async fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> io::Result<T> {
         frame::write(&mut self.stream, request).await?;
+        self.hear().await
+    }
+
+    /// A further answer to the same question.
+    pub(crate) async fn hear<T: DeserializeOwned>(&mut self) -> io::Result<T> {
         let answer = frame::read(&mut self.stream).await?;
         answer.ok_or_else(|| {
             io::Error::new(io::ErrorKind::UnexpectedEof, "the process that hosts the store has ended")

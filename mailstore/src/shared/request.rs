@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Octets;
 use crate::{
-    Account, Alias, Carried, Delivery, MaildropId, MessageId, QueueEntry, QueueId, QueueState,
-    RelayRecipient, ReturnAs, TraceRow,
+    Account, Alias, Carried, Delivery, Depth, MaildropId, MessageId, QueueEntry, QueueId, QueueState,
+    RelayRecipient, ReturnAs, Seen, Speed, TraceRow, Unavailable,
 };
 
 /// One question, by the trait it belongs to.
@@ -20,6 +20,7 @@ pub(crate) enum Request {
     Maildrop(MaildropRequest),
     MaildropAdministration(MaildropAdministrationRequest),
     Queue(QueueRequest),
+    Repair(RepairRequest),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -88,6 +89,25 @@ pub(crate) enum QueueRequest {
     Defer { id: QueueId, due: u64, result: String },
     Finish { id: QueueId },
     Hold { id: QueueId, held: bool },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) enum RepairRequest {
+    /// Answered by many [`CheckAnswer`]s.
+    Check {
+        depth: Depth,
+        speed: Speed,
+    },
+    Rebuild,
+    Compact,
+}
+
+/// One of the answers to a check.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum CheckAnswer {
+    Seen(Seen),
+    /// The last one.
+    Ended(Result<(), Unavailable>),
 }
 
 /// An [`Account`].

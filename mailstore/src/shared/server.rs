@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 
 use super::frame::{self, GREETING, Octets};
 use super::pool::SocketPath;
+use super::repair;
 use super::request::{
     AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest,
     MaildropAdministrationRequest, MaildropRequest, QueueEntryText, QueueRequest, Request,
@@ -141,6 +142,7 @@ impl Session {
             Request::Maildrop(request) => self.maildrop(request).await,
             Request::MaildropAdministration(request) => self.maildrop_administration(request).await,
             Request::Queue(request) => self.queue(request).await,
+            Request::Repair(request) => repair::serve(&mut self.stream, &self.core, request).await,
         }
     }
 

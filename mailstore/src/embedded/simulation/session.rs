@@ -20,13 +20,13 @@ use super::super::record::AccountRecord;
 use super::super::replay::Replay;
 use super::super::segment::HEADER_OCTETS;
 use super::super::survey::{self, Survey};
-use super::super::upkeep::Speed;
+use super::super::upkeep::Upkeep;
 use super::disk::SimulatedDisk;
 use super::model::{Asked, Found, Model, Sent};
 use super::view::{AccountView, QueueChange, QueueView, Relay, Step, Token};
 use crate::{
     Delivery, Draft, Intake, Kept, Lease, MaildropAdministration, MaildropId, Maildrops, MessageId, Options,
-    Queue, QueueId, QueueState, RelayRecipient, ReturnAs, TraceRow,
+    Queue, QueueId, QueueState, RelayRecipient, ReturnAs, Speed, TraceRow,
 };
 
 /// The store's folder on the simulated disk.
@@ -277,9 +277,9 @@ impl Session {
 
     /// Compacts a segment, and removes content files that nobody needs. Tells whether the segment is gone.
     pub(super) async fn compact(&self, segment: u32, memory: Memory) -> Result<bool, String> {
-        let (core, upkeep) = (Arc::clone(self.core()), Arc::clone(&self.host.upkeep));
+        let core = Arc::clone(self.core());
         let compacted = tokio::task::spawn_blocking(move || {
-            let gone = match upkeep.compact_segment(segment, memory, Speed::Full) {
+            let gone = match Upkeep(&core).compact_segment(segment, memory, Speed::Full) {
                 Ok(_) => true,
                 // Nothing in the last one, or a crash explains that it must stay.
                 Err(CompactionError::Growing | CompactionError::Explains) => false,
