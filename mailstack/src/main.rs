@@ -10,6 +10,7 @@ mod config;
 mod daemons;
 mod exchange;
 mod loopback;
+mod maildrop;
 mod output;
 mod passwords;
 mod place;
@@ -50,6 +51,7 @@ async fn run(command: Command, output: &Output) -> Result<(), Box<dyn Error>> {
         Command::Export(options) => exchange::export::run(&options, output).await?,
         Command::Config(command) => config::run(&command, output)?,
         Command::Store(command) => store::run(&command, output).await?,
+        Command::Maildrop(command) => maildrop::command::run(&command, output).await?,
     }
     Ok(())
 }

@@ -35,6 +35,18 @@ impl Output {
         put(&self.results, text);
     }
 
+    /// A part of a result that is not text.
+    pub(crate) fn octets(&self, octets: &[u8]) -> io::Result<()> {
+        let mut to = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        to.write_all(octets)?;
+        to.flush()
+    }
+
+    /// What somebody who watches is asked.
+    pub(crate) fn question(&self, text: &str) {
+        put(&self.failures, &without_controls(text));
+    }
+
     /// How far a long work is, in one line that the next one replaces; only on a terminal.
     pub(crate) fn progress(&self, text: &str) {
         if self.terminal {

@@ -1,5 +1,7 @@
 //! The promises of the store as tests that every back end passes.
 
+mod maildrop_administration;
+
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;

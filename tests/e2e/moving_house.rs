@@ -5,63 +5,16 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use mailstack_tests::clients::{available, run};
+use mailstack_tests::clients::available;
 use mailstack_tests::dovecot::{self, Dovecot};
+use mailstack_tests::reader::{Reader, at_mailstack};
 use mailstack_tests::server::Server;
-use tempfile::TempDir;
 
 const LOGIN: &str = "bob@example.test";
 const PASSWORD: &str = "pw-bob";
 
-/// Somebody who reads with mpop, and mpop's memory of what was read. A memory is of a host and a user, so all servers
-/// have the same name here.
-struct Reader {
-    folder: TempDir,
-}
-
-impl Reader {
-    fn new() -> Self {
-        let reader = Self { folder: tempfile::tempdir().unwrap() };
-        for name in ["cur", "new", "tmp"] {
-            fs::create_dir_all(reader.folder.path().join("maildir").join(name)).unwrap();
-        }
-        reader
-    }
-
-    /// Fetches what is new; gives all that was ever fetched, in no order that means anything.
-    fn fetch(&self, server: &[String]) -> Vec<Vec<u8>> {
-        let maildir = self.folder.path().join("maildir");
-        let own = [
-            "--file=/dev/null".to_owned(),
-            "--host=127.0.0.1".to_owned(),
-            "--auth=user".to_owned(),
-            format!("--user={LOGIN}"),
-            format!("--passwordeval=echo {PASSWORD}"),
-            "--keep=on".to_owned(),
-            "--received-header=off".to_owned(),
-            format!("--uidls-file={}", self.folder.path().join("uidls").display()),
-            format!("--delivery=maildir,{}", maildir.display()),
-        ];
-        let arguments: Vec<&str> = own.iter().chain(server).map(String::as_str).collect();
-        run("mpop", &arguments, b"").unwrap().well().unwrap();
-        let files = fs::read_dir(maildir.join("new")).unwrap();
-        let mut fetched: Vec<_> = files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
-        fetched.sort();
-        fetched
-    }
-}
-
 fn at_dovecot(dovecot: &Dovecot) -> Vec<String> {
     vec![format!("--socket={}", dovecot.socket().display()), "--tls=off".to_owned()]
-}
-
-fn at_mailstack(server: &Server) -> Vec<String> {
-    vec![
-        format!("--port={}", server.addresses().unwrap().pop3s.port()),
-        "--tls=on".to_owned(),
-        "--tls-starttls=off".to_owned(),
-        format!("--tls-trust-file={}", server.certificate().authority.display()),
-    ]
 }
 
 /// A Maildir with mail that was delivered, some of it not looked at yet.
@@ -89,9 +42,9 @@ fn a_client_of_dovecots_downloads_nothing_from_mailstack_and_nothing_after_the_w
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let maildir = delivered(folder.path());
-    let reader = Reader::new();
+    let reader = Reader::new(LOGIN, PASSWORD).unwrap();
     let dovecot = Dovecot::serve(&maildir, PASSWORD).unwrap();
-    let read = reader.fetch(&at_dovecot(&dovecot));
+    let read = reader.fetch(&at_dovecot(&dovecot)).unwrap();
     assert_eq!(read.len(), 20, "{}", dovecot.log());
     drop(dovecot);
 
@@ -101,13 +54,16 @@ fn a_client_of_dovecots_downloads_nothing_from_mailstack_and_nothing_after_the_w
     assert_eq!(said, "imported 20 messages, 0 were there already\n");
     let said = server.mailstack(&import, "").unwrap();
     assert_eq!(said, "imported 0 messages, 20 were there already\n");
-    assert!(reader.fetch(&at_mailstack(&server)) == read, "something was downloaded again");
-    assert!(Reader::new().fetch(&at_mailstack(&server)) == read, "the messages have changed");
+    assert!(reader.fetch(&at_mailstack(&server).unwrap()).unwrap() == read, "something was downloaded again");
+    assert!(
+        Reader::new(LOGIN, PASSWORD).unwrap().fetch(&at_mailstack(&server).unwrap()).unwrap() == read,
+        "the messages have changed"
+    );
 
     let mut submission = server.submission("alice").unwrap();
     submission.envelope("alice@example.test", &[LOGIN]).unwrap();
     submission.data(b"Subject: new\r\n\r\nnew\r\n").unwrap().positive().unwrap();
-    let read = reader.fetch(&at_mailstack(&server));
+    let read = reader.fetch(&at_mailstack(&server).unwrap()).unwrap();
     assert_eq!(read.len(), 21);
 
     let exported = folder.path().join("exported");
@@ -115,9 +71,13 @@ fn a_client_of_dovecots_downloads_nothing_from_mailstack_and_nothing_after_the_w
     let said = server.mailstack(&export, "").unwrap();
     assert_eq!(said, "exported 21 messages, 0 were there already\n");
     let dovecot = Dovecot::serve(&exported, PASSWORD).unwrap();
-    assert!(reader.fetch(&at_dovecot(&dovecot)) == read, "something was downloaded again: {}", dovecot.log());
     assert!(
-        Reader::new().fetch(&at_dovecot(&dovecot)) == read,
+        reader.fetch(&at_dovecot(&dovecot)).unwrap() == read,
+        "something was downloaded again: {}",
+        dovecot.log()
+    );
+    assert!(
+        Reader::new(LOGIN, PASSWORD).unwrap().fetch(&at_dovecot(&dovecot)).unwrap() == read,
         "the messages have changed: {}",
         dovecot.log()
     );

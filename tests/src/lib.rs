@@ -16,6 +16,7 @@ pub mod player;
 pub mod pop3;
 pub mod programs;
 pub mod random;
+pub mod reader;
 pub mod senders;
 pub mod server;
 pub mod smtp;

@@ -1,4 +1,4 @@
-//! The maildrop that mail is imported into or exported from.
+//! The maildrop that a command is about: found by its account, and gone through a page at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ pub(crate) enum AccountError {
 /// The maildrop of the account with this address.
 pub(crate) async fn of(store: &Store, address: &Mailbox) -> Result<MaildropId, AccountError> {
     let accounts = store.administration.accounts().await?;
-    let account = accounts.into_iter().find(|account| account.address == *address);
+    let account = accounts.into_iter().find(|account| account.address.key() == address.key());
     account.map(|account| account.maildrop).ok_or_else(|| AccountError::Missing(address.clone()))
 }
 

@@ -12,7 +12,7 @@ mod line_ends;
 mod list_error;
 mod maildir_sink;
 mod maildir_source;
-mod maildrop;
+pub(crate) mod maildrop;
 mod mbox_sink;
 mod mbox_source;
 mod new_file;
