@@ -65,7 +65,8 @@ impl Accounts {
             | Event::QueueChanged { .. }
             | Event::QueueFinished { .. }
             | Event::Torn { .. }
-            | Event::Segments { .. } => {}
+            | Event::Segments { .. }
+            | Event::Closed => {}
         }
     }
 

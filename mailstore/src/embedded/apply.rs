@@ -102,6 +102,7 @@ impl Index {
                 put(&self.torn, &keys::torn(*segment, *offset), octets)
             }
             Event::Segments { present } => put(&self.meta, SEGMENTS, present),
+            Event::Closed => Ok(()),
         }
     }
 
@@ -182,18 +183,14 @@ impl Index {
     }
 
     fn put_expunged(&self, maildrop: u64, message: u64, value: &ExpungedValue) -> Result<(), IndexError> {
-        self.take_expunged(maildrop, message)?;
         self.note_change();
-        put(&self.expunged, &keys::entry(maildrop, message), value)?;
-        self.past.insert(keys::past(value.at, maildrop, message), &[])?;
-        Ok(())
+        put(&self.expunged, &keys::entry(maildrop, message), value)
     }
 
     fn take_expunged(&self, maildrop: u64, message: u64) -> Result<Option<ExpungedValue>, IndexError> {
-        let taken: Option<ExpungedValue> = take(&self.expunged, &keys::entry(maildrop, message))?;
-        if let Some(value) = &taken {
+        let taken = take(&self.expunged, &keys::entry(maildrop, message))?;
+        if taken.is_some() {
             self.note_change();
-            self.past.remove(keys::past(value.at, maildrop, message))?;
         }
         Ok(taken)
     }
@@ -208,8 +205,11 @@ impl Index {
     }
 
     fn expunge(&self, maildrop: u64, message: u64, at: u64) -> Result<(), IndexError> {
-        let Some(entry) = self.known(maildrop, message)? else { return Ok(()) };
-        self.take_entry(maildrop, message)?;
+        let entry = match self.take_entry(maildrop, message)? {
+            Some(entry) => Some(entry),
+            None => self.expunged_entry(maildrop, message)?.map(|expunged| expunged.entry),
+        };
+        let Some(entry) = entry else { return Ok(()) };
         self.put_expunged(maildrop, message, &ExpungedValue { entry, at })
     }
 

@@ -45,6 +45,8 @@ pub(crate) enum Change {
     Segments {
         present: Vec<(u32, u32)>,
     },
+    /// The store is being closed in order.
+    Close,
 }
 
 /// A wish about accounts and aliases; addresses are keys.
@@ -128,6 +130,7 @@ impl State<'_> {
             Change::Queue { message, recipient, step } => self.queue(message, recipient, step),
             Change::Carry(carry) => Ok((self.carry(carry)?, self.live)),
             Change::Segments { present } => Ok((Event::Segments { present }, self.live)),
+            Change::Close => Ok((Event::Closed, self.live)),
         }
     }
 

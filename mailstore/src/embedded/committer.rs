@@ -72,6 +72,8 @@ pub(crate) struct Committer {
     pub(crate) layout: Layout,
     pub(crate) reserve: Reserve,
     pub(crate) room: Room,
+    /// Something was committed since the store was opened.
+    pub(crate) has_written: bool,
     /// Why nothing more is written, from a failed sync until the journal is mended.
     pub(crate) broken: Option<String>,
 }
@@ -125,7 +127,7 @@ const fn company(change: &Change) -> Company {
         | Change::Return { maildrop, .. }
         | Change::Purge { maildrop, .. } => Company::Others(Touched::Maildrop(*maildrop)),
         Change::Queue { message, recipient, .. } => Company::Others(Touched::Queue(*message, *recipient)),
-        Change::Directory(_) | Change::Segments { .. } => Company::None,
+        Change::Directory(_) | Change::Segments { .. } | Change::Close => Company::None,
     }
 }
 
@@ -177,7 +179,8 @@ impl Committer {
                     let _ = answer.send(self.rebuild());
                 }
                 Some(Work::Mend) => self.mend(),
-                Some(Work::End) | None => return,
+                Some(Work::End) => return self.close(),
+                None => return,
             }
         }
     }
@@ -205,6 +208,18 @@ impl Committer {
             let result = self.commit(&group);
             group.answer(&result);
         }
+    }
+
+    /// Says in the journal that all of it is on disk, where something was written to it.
+    fn close(&mut self) {
+        if !self.has_written {
+            return;
+        }
+        let (answer, _) = oneshot::channel();
+        let mut group = Group::default();
+        self.join(&mut group, Request { change: Change::Close, content: Vec::new(), adopted: None, answer });
+        // Where it fails, the next start takes it for a crash.
+        self.finish(group);
     }
 
     fn rotate(&mut self) -> Result<(), Refused> {
@@ -289,6 +304,7 @@ impl Committer {
             return written.map(|_| ());
         };
         self.apply(group, first);
+        self.has_written = true;
         self.progress.advance(self.writer.end(), self.next_sequence, self.live);
         Ok(())
     }

@@ -123,7 +123,8 @@ impl Mentions {
             | Event::Imported { .. }
             | Event::Moved(_)
             | Event::Torn { .. }
-            | Event::Segments { .. } => {}
+            | Event::Segments { .. }
+            | Event::Closed => {}
         }
     }
 

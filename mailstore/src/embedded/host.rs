@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::accounts::Accounts;
@@ -50,8 +50,6 @@ pub(crate) struct Core {
     /// Taken by a pass of the upkeep: one at a time.
     pub(crate) passing: Mutex<()>,
     pub(crate) progress: Arc<Progress>,
-    /// True once the entries of the index have been counted.
-    pub(crate) counted: watch::Sender<bool>,
     requests: mpsc::Sender<Work>,
 }
 
@@ -80,12 +78,6 @@ impl Core {
         let request = Request { change, content, adopted, answer };
         self.requests.send(Work::Commit(request)).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
-    }
-
-    /// Waits until the entries of the index have been counted: a maildrop must never seem to have lost some.
-    pub(crate) async fn counted(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.counted.subscribe().wait_for(|counted| *counted).await;
     }
 
     /// Hands work to the committer, for threads that may wait. An error where it has ended.
@@ -149,6 +141,7 @@ impl Host {
             layout: layout.clone(),
             reserve: Reserve::new(files, &root),
             room: Room::Enough,
+            has_written: false,
             broken: None,
         };
         let core = Arc::new(Core {
@@ -172,7 +165,6 @@ impl Host {
             graves: Graves::default(),
             passing: Mutex::default(),
             progress: Arc::clone(&progress),
-            counted: watch::Sender::new(trust == Trust::Counted || background == Background::Nothing),
             requests: requests.clone(),
         });
         let checkpoints = Arc::clone(&progress);

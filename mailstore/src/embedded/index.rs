@@ -20,7 +20,7 @@ use super::keys::{
 use super::record::{AccountRecord, Quota};
 
 /// Octets of sled's cache. Small: entries are small, and content is not in it.
-const CACHE_OCTETS: u64 = 16 << 20;
+const CACHE_OCTETS: u64 = 4 << 20;
 /// sled frees the space of old segments only while it flushes by itself; its default.
 const FLUSH_MILLISECONDS: u64 = 500;
 
@@ -53,7 +53,6 @@ pub(crate) struct Index {
     file: Arc<dyn File>,
     pub(super) entries: Tree,
     pub(super) expunged: Tree,
-    pub(super) past: Tree,
     pub(super) queue: Tree,
     pub(super) due: Tree,
     pub(super) accounts: Tree,
@@ -86,7 +85,6 @@ impl Index {
             file,
             entries: db.open_tree("entries")?,
             expunged: db.open_tree("expunged")?,
-            past: db.open_tree("past")?,
             queue: db.open_tree("queue")?,
             due: db.open_tree("due")?,
             accounts: db.open_tree("accounts")?,
@@ -152,12 +150,12 @@ impl Index {
         decoded(self.expunged.range(keys::behind(maildrop, after))).map(of_maildrop)
     }
 
-    /// Maildrop and message of what was expunged up to `at` (seconds since 1970), earliest first.
+    /// Maildrop and message of what was expunged up to `at` (seconds since 1970).
     pub(crate) fn expunged_until(&self, at: u64) -> impl Iterator<Item = Result<(u64, u64), IndexError>> {
-        let keys = self.past.range(..keys::past(at.saturating_add(1), 0, 0)).keys();
-        keys.filter_map(|key| match key {
-            Ok(key) => keys::past_parts(&key).map(|(_, maildrop, message)| Ok((maildrop, message))),
-            Err(error) => Some(Err(error.into())),
+        decoded::<ExpungedValue>(self.expunged.iter()).filter_map(move |pair| match pair {
+            Ok((key, value)) if value.at <= at => keys::entry_parts(&key).map(Ok),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
         })
     }
 
@@ -243,6 +241,11 @@ impl Index {
     pub(crate) fn restated(&self, segment: u32) -> u64 {
         let restated = self.restated.lock().unwrap_or_else(PoisonError::into_inner);
         restated.get(&segment).copied().unwrap_or_default()
+    }
+
+    /// What is in a maildrop.
+    pub(crate) fn usage(&self, maildrop: u64) -> Usage {
+        self.usage_map().get(&maildrop).copied().unwrap_or_default()
     }
 
     pub(super) fn usage_map(&self) -> MutexGuard<'_, HashMap<u64, Usage>> {

@@ -4,7 +4,6 @@
 //! |---|---|---|
 //! | `entries` | maildrop, message | [`EntryValue`] |
 //! | `expunged` | maildrop, message | [`ExpungedValue`]: can be brought back |
-//! | `past` | expunged at, maildrop, message | nothing |
 //! | `queue` | message, recipient | [`QueueValue`] |
 //! | `due` | due, message, recipient | nothing |
 //! | `accounts` | address | [`super::record::AccountRecord`] |
@@ -27,7 +26,7 @@ use super::journal::Location;
 use crate::UniqueId;
 
 /// Version of this table; an index of another version is rebuilt.
-pub(crate) const SCHEMA: u32 = 2;
+pub(crate) const SCHEMA: u32 = 3;
 
 pub(crate) const CHECKPOINT: &[u8] = b"checkpoint";
 pub(crate) const CLOSED: &[u8] = b"closed";
@@ -148,21 +147,6 @@ pub(crate) fn entry_parts(key: &[u8]) -> Option<(u64, u64)> {
     Some((u64::from_be_bytes(fields.take()?), u64::from_be_bytes(fields.take()?)))
 }
 
-/// Key of one expunged message by the time when that was done.
-pub(crate) fn past(at: u64, maildrop: u64, message: u64) -> [u8; 24] {
-    joined(at.to_be_bytes(), entry(maildrop, message))
-}
-
-/// Time, maildrop and message in a key of `past`.
-pub(crate) fn past_parts(key: &[u8]) -> Option<(u64, u64, u64)> {
-    let mut fields = super::record::Fields(key);
-    Some((
-        u64::from_be_bytes(fields.take()?),
-        u64::from_be_bytes(fields.take()?),
-        u64::from_be_bytes(fields.take()?),
-    ))
-}
-
 /// Key of a segment that a message was copied to.
 pub(crate) fn moved(message: u64, segment: u32) -> [u8; 12] {
     joined(message.to_be_bytes(), segment.to_be_bytes())
@@ -219,7 +203,6 @@ mod tests {
         assert!(entry(1, 300) < entry(2, 1));
         assert!(entry(1, 2) < entry(1, 300));
         assert_eq!(entry_parts(&entry(5, 300)), Some((5, 300)));
-        assert_eq!(past_parts(&past(7, 5, 300)), Some((7, 5, 300)));
         assert_eq!(moved_segment(&moved(300, 7)), Some(7));
         assert!(due(9, 1, 1) < due(10, 0, 0));
         assert_eq!(due_parts(&due(9, 300, 7)), Some((9, 300, 7)));

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::change::Change;
 use super::content::Content;
 use super::host::Core;
-use super::index::Holder;
+use super::index::{Holder, IndexError};
 use super::keys::{EntryValue, Subject};
 use super::leases::Taken;
 use super::reading::read_content;
@@ -18,7 +18,17 @@ use mailwire::cause::chain;
 
 impl Core {
     fn snapshot(&self, maildrop: u64) -> Result<Snapshot, MaildropError> {
-        let entries = self.index.ask(|index| index.entries(maildrop).collect::<Result<Vec<_>, _>>());
+        let entries = self.index.ask(|index| {
+            let before = index.usage(maildrop).messages;
+            let entries = index.entries(maildrop).collect::<Result<Vec<_>, _>>()?;
+            let (counted, after) = (entries.len() as u64, index.usage(maildrop).messages);
+            // A maildrop must never seem to have lost messages: clients forget which ones they have fetched. Only
+            // deliveries come in between, since the maildrop is leased.
+            if (before..=after).contains(&counted) {
+                return Ok(entries);
+            }
+            Err(IndexError::Miscounted { counted, expected: after })
+        });
         let entries = entries.map_err(|error| MaildropError::Unavailable(chain(&error)))?;
         let mut snapshot = Snapshot::default();
         for (message, value) in entries {
@@ -63,7 +73,6 @@ impl Maildrops for Arc<Core> {
         if !exists {
             return Err(MaildropError::Ended);
         }
-        self.counted().await;
         let core = Arc::clone(self);
         let snapshot = tokio::task::spawn_blocking(move || core.snapshot(maildrop.0));
         let snapshot = snapshot.await.map_err(|error| MaildropError::Unavailable(error.to_string()))??;

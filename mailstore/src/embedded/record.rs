@@ -96,6 +96,8 @@ pub(crate) enum Event {
     Segments { present: Vec<(u32, u32)> },
     /// A maildrop's limits from now on.
     Quota { maildrop: u64, quota: Option<Quota> },
+    /// The store was closed in order: everything before this is on disk, and what cannot be read there is damage.
+    Closed,
 }
 
 /// A message that was copied out of a segment that goes.
@@ -287,6 +289,7 @@ impl Event {
             Self::Restated { .. } => 14,
             Self::Segments { .. } => 15,
             Self::Quota { .. } => 16,
+            Self::Closed => 17,
         }
     }
 
@@ -307,7 +310,8 @@ impl Event {
             | Self::Purged { .. }
             | Self::Restated { .. }
             | Self::Segments { .. }
-            | Self::Quota { .. } => None,
+            | Self::Quota { .. }
+            | Self::Closed => None,
         }
     }
 }

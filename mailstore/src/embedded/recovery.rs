@@ -431,6 +431,11 @@ mod tests {
         records
     }
 
+    /// The one before the mark of an orderly close.
+    fn last_message(root: &Path) -> (u64, u64, u64) {
+        *records(root).iter().nth_back(1).unwrap()
+    }
+
     fn flip(path: &Path, offset: u64) {
         let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
         let mut octet = [0];
@@ -531,7 +536,7 @@ mod tests {
         let kept = read_all(&store, alice).await;
         deliver_text(&store, alice, "torn").await;
         store.close().await;
-        let (begin, _, end) = *records(root.path()).last().unwrap();
+        let (begin, _, end) = last_message(root.path());
         let journal = fs::read(segment_path(root.path())).unwrap();
         for cut in (begin..end).step_by(7) {
             fs::remove_dir_all(root.path().join("index")).unwrap();
@@ -553,7 +558,10 @@ mod tests {
         let store = reopened(root.path()).await;
         deliver_text(&store, alice, "torn").await;
         store.close().await;
-        let (_, content, _) = *records(root.path()).last().unwrap();
+        let (_, content, end) = last_message(root.path());
+        let segment = fs::File::options().write(true).open(segment_path(root.path())).unwrap();
+        // A crash leaves no mark of an orderly close behind it.
+        segment.set_len(end).unwrap();
         flip(&segment_path(root.path()), content + 5);
         fs::remove_dir_all(root.path().join("index")).unwrap();
         for _ in 0..2 {
@@ -562,6 +570,21 @@ mod tests {
             store.close().await;
             fs::remove_dir_all(root.path().join("index")).unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_damaged_in_a_store_that_was_closed_in_order_is_no_torn_end() {
+        let root = tempfile::tempdir().unwrap();
+        let (alice, all) = filled(root.path()).await;
+        let store = reopened(root.path()).await;
+        deliver_text(&store, alice, "last").await;
+        store.close().await;
+        let (_, content, _) = last_message(root.path());
+        flip(&segment_path(root.path()), content + 5);
+        fs::remove_dir_all(root.path().join("index")).unwrap();
+        let store = reopened(root.path()).await;
+        assert_eq!(read_all(&store, alice).await.len(), all.len() + 1);
+        store.close().await;
     }
 
     #[tokio::test]

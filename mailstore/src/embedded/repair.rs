@@ -64,7 +64,6 @@ fn unavailable(why: impl ToString) -> Unavailable {
 #[async_trait]
 impl Repair for Arc<Core> {
     async fn check(&self, depth: Depth, speed: Speed, seen: mpsc::Sender<Seen>) -> Result<(), Unavailable> {
-        self.counted().await;
         let core = Self::clone(self);
         let checked = tokio::task::spawn_blocking(move || {
             let mut teller = Teller { core: Self::clone(&core), speed, seen, done: 0 };

@@ -1,9 +1,8 @@
 //! What the store does when nobody asks: expunged mail goes when its time is over, and space comes back.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mailwire::cause::chain;
 use mailwire::clock;
@@ -27,8 +26,12 @@ const INTERVAL: Duration = Duration::from_mins(1);
 const PAUSE_FACTOR: u32 = 20;
 /// Octets of the journal that are read at least, each time.
 const SCRUB_OCTETS_MIN: u64 = 1 << 20;
+/// Pause between two looks for expunged mail whose time is over: each goes through all that is expunged.
+const PURGE_INTERVAL: Duration = Duration::from_hours(1);
+/// Messages that are found with one look.
+const PURGE_MAX: usize = 100_000;
 /// Messages that are purged in one commit.
-const PURGE_MAX: usize = 1000;
+const PURGED_TOGETHER_MAX: usize = 1000;
 /// Counts of a wrong index before it is taken for wrong.
 const COUNTS: usize = 3;
 /// Pause between them.
@@ -61,12 +64,18 @@ impl Upkeep<'_> {
     pub(crate) fn run(&self, trust: Trust) {
         if trust == Trust::Claimed {
             self.verify();
-            self.0.counted.send_replace(true);
         }
         let mut pause = INTERVAL;
+        let mut purged: Option<Instant> = None;
         while !self.0.progress.stopped_within(pause) {
             let begun = clock::instant();
-            self.pass(Speed::Budgeted);
+            if self.0.options.undelete_days == 0 || purged.is_none_or(|at| at.elapsed() >= PURGE_INTERVAL) {
+                self.pass(Speed::Budgeted);
+                purged = Some(begun);
+            } else {
+                let _passing = self.0.passing.lock().unwrap_or_else(PoisonError::into_inner);
+                self.reclaim(Speed::Budgeted);
+            }
             self.scrub();
             pause = INTERVAL.max(begun.elapsed().saturating_mul(PAUSE_FACTOR).min(INTERVAL * 30));
         }
@@ -86,21 +95,27 @@ impl Upkeep<'_> {
         }
     }
 
-    /// Does what there is to do now.
+    /// Does what there is to do now, but for reading all content.
     pub(crate) fn pass(&self, speed: Speed) -> Gain {
         let _passing = self.0.passing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut gain = Gain { purged: self.purge(), ..Gain::default() };
+        let purged = self.purge();
+        Gain { purged, ..self.reclaim(speed) }
+    }
+
+    /// Brings back the space of what is needed no more.
+    fn reclaim(&self, speed: Speed) -> Gain {
         if !self.0.index.ask(|index| Ok(index.take_freed())).unwrap_or(false) {
-            return gain;
+            return Gain::default();
         }
         match survey::sweep_content(self.0, || self.0.index.ask(Survey::of)) {
             Ok((survey, files)) => {
-                gain.files = files as u64;
-                gain.segments = self.compact(&survey, speed);
+                Gain { purged: 0, files: files as u64, segments: self.compact(&survey, speed) }
             }
-            Err(error) => error!(error = chain(&error), "looking for space that can come back failed"),
+            Err(error) => {
+                error!(error = chain(&error), "looking for space that can come back failed");
+                Gain::default()
+            }
         }
-        gain
     }
 
     /// Reads a slice of all content, so that damage is found while a backup may still have what was lost.
@@ -131,28 +146,22 @@ impl Upkeep<'_> {
         let until = clock::unix_seconds().saturating_sub(kept_seconds);
         let mut purged: u64 = 0;
         loop {
-            let due = self
-                .0
-                .index
-                .ask(|index| index.expunged_until(until).take(PURGE_MAX).collect::<Result<Vec<_>, _>>());
-            let due = match due {
-                Ok(due) if due.is_empty() => return purged,
-                Ok(due) => due,
-                Err(_) => return purged,
-            };
-            let count = due.len() as u64;
-            let mut by_maildrop: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
-            for (maildrop, message) in due {
-                by_maildrop.entry(maildrop).or_default().push(message);
-            }
-            for (maildrop, messages) in by_maildrop {
-                if let Err(refused) = self.commit(Change::Purge { maildrop, messages }) {
-                    debug!(?refused, "expunged mail stays for now");
-                    return purged;
+            let due = self.0.index.ask(|index| {
+                index.expunged_until(until).take(PURGE_MAX).collect::<Result<Vec<_>, IndexError>>()
+            });
+            let due = due.unwrap_or_default();
+            for due_there in due.chunk_by(|(one, _), (other, _)| one == other) {
+                for chunk in due_there.chunks(PURGED_TOGETHER_MAX) {
+                    let Some((maildrop, _)) = chunk.first().copied() else { continue };
+                    let messages = chunk.iter().map(|(_, message)| *message).collect();
+                    if let Err(refused) = self.commit(Change::Purge { maildrop, messages }) {
+                        debug!(?refused, "expunged mail stays for now");
+                        return purged;
+                    }
+                    purged = purged.saturating_add(chunk.len() as u64);
                 }
             }
-            purged = purged.saturating_add(count);
-            if self.0.progress.stopped_within(Duration::ZERO) {
+            if due.len() < PURGE_MAX {
                 return purged;
             }
         }
