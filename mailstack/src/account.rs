@@ -1,4 +1,4 @@
-//! `mailstack account`: accounts are added, listed and removed, and get new passwords.
+//! `mailstack account`: accounts are added, listed and removed, and get new passwords and quotas.
 
 use std::error::Error;
 
@@ -8,9 +8,11 @@ use mailwire::secret::Secret;
 use thiserror::Error;
 
 use crate::arguments::AccountCommand;
+use crate::listing;
 use crate::output::Output;
 use crate::passwords;
 use crate::place::Place;
+use crate::quota;
 
 /// Why an account is not as it was asked for, and what to do.
 #[derive(Debug, Error)]
@@ -24,7 +26,7 @@ pub(crate) enum AccountError {
 }
 
 impl AccountError {
-    fn of(address: &Mailbox, error: AdministrationError) -> Self {
+    pub(crate) fn of(address: &Mailbox, error: AdministrationError) -> Self {
         match error {
             AdministrationError::Exists(_) => Self::Exists(address.clone()),
             AdministrationError::Missing(_) => Self::Missing(address.clone()),
@@ -48,15 +50,19 @@ pub(crate) async fn run(command: &AccountCommand, output: &Output) -> Result<(),
             store.close().await;
             added
         }
-        AccountCommand::List { whereabouts } => {
+        AccountCommand::List { plain, whereabouts } => {
             let store = Place::find(whereabouts)?.open().await?;
-            let accounts = store.administration.accounts().await;
+            let usage = store.administration.usage().await;
             store.close().await;
-            for account in accounts? {
-                output.line(&account.address.to_string());
+            if *plain {
+                // Lines whose tabs must stay.
+                output.text(&listing::plain(&usage?));
+            } else {
+                output.lines(&listing::table(&usage?));
             }
             Ok(())
         }
+        AccountCommand::Quota(options) => quota::run(options, output).await,
         AccountCommand::Remove { address, whereabouts } => {
             let place = Place::find(whereabouts)?;
             let address = Mailbox::parse(address)?;

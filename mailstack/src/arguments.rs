@@ -7,6 +7,7 @@ use mailstore::UniqueId;
 
 use crate::exchange::uidl_format::UidlFormat;
 use crate::maildrop::moment::Moment;
+use crate::quota::{CountLimit, SizeLimit};
 
 /// A mail server: submission, reception and retrieval of mail.
 #[derive(Debug, Parser)]
@@ -23,7 +24,7 @@ pub(crate) enum Command {
     /// Without --config everything is made at the first start: a domain, a certificate and two accounts, served on
     /// this machine only, on ports that any user may open.
     Up(UpOptions),
-    /// Add, list and remove accounts, and change their passwords
+    /// Add, list and remove accounts, and change their passwords and quotas
     #[command(subcommand)]
     Account(AccountCommand),
     /// Add, list and remove aliases: further addresses of accounts
@@ -100,11 +101,23 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         whereabouts: Whereabouts,
     },
-    /// List the accounts
+    /// List the accounts with what is in their maildrops and what may be
+    ///
+    /// Each line begins with the account's address. Deleted mail that can still be brought back does not count.
     List {
+        /// Exact, for programs: address, messages, octets, most messages and most octets (or none), and whether that is
+        /// the account's own quota or the default, with a tab between each
+        #[arg(long)]
+        plain: bool,
         #[command(flatten)]
         whereabouts: Whereabouts,
     },
+    /// Show or change how much mail an account may have
+    ///
+    /// Mail above that is refused: for the time being where it would fit into an emptier maildrop, for good where the
+    /// message alone is too large. Mail that is there already stays. Without --octets, --messages and --default the quota
+    /// is shown.
+    Quota(QuotaOptions),
     /// Remove an account and all its mail
     Remove {
         /// The account's address
@@ -119,6 +132,23 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         whereabouts: Whereabouts,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct QuotaOptions {
+    /// The account's address
+    pub(crate) address: String,
+    /// Most octets of all its messages, such as 500M or 2G, or none; what is not given stays
+    #[arg(long, value_name = "SIZE", conflicts_with = "default")]
+    pub(crate) octets: Option<SizeLimit>,
+    /// Most messages, or none; what is not given stays
+    #[arg(long, value_name = "COUNT", conflicts_with = "default")]
+    pub(crate) messages: Option<CountLimit>,
+    /// No quota of its own any more: that of the configuration holds
+    #[arg(long)]
+    pub(crate) default: bool,
+    #[command(flatten)]
+    pub(crate) whereabouts: Whereabouts,
 }
 
 #[derive(Debug, Subcommand)]

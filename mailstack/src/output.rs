@@ -30,6 +30,13 @@ impl Output {
         self.text(&format!("{}\n", without_controls(text)));
     }
 
+    /// A result of several such lines.
+    pub(crate) fn lines(&self, lines: &[String]) {
+        for line in lines {
+            self.line(line);
+        }
+    }
+
     /// A result of several lines, as it is.
     pub(crate) fn text(&self, text: &str) {
         put(&self.results, text);

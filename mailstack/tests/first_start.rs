@@ -114,12 +114,50 @@ fn accounts_are_administered_while_it_runs() {
     administer(home.path(), &["account", "remove", "dave@example.test"], "").well().unwrap();
     administer(home.path(), &["account", "password", "bob@example.test"], "new\n").well().unwrap();
     let accounts = administer(home.path(), &["account", "list"], "").well().unwrap();
-    assert_eq!(accounts.text(), "alice@example.test\nbob@example.test\ncarol@example.test\n");
+    assert_eq!(addresses(&accounts), ["alice@example.test", "bob@example.test", "carol@example.test"]);
     assert_eq!(server.interrupt().0, Some(0));
 
     let changed = Started::new(home.path());
     assert!(changed.screen.contains("bob%40example.test:PASSWORD@"), "{}", changed.screen);
     assert_eq!(changed.interrupt().0, Some(0));
+}
+
+/// What each line begins with.
+fn addresses(listed: &Said) -> Vec<String> {
+    listed.text().lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn quotas_are_set_shown_and_taken_away() {
+    let home = TempDir::new().unwrap();
+    let server = Started::new(home.path());
+    let quota = |arguments: &[&str]| {
+        let all = [&["account", "quota", "bob@example.test"], arguments].concat();
+        administer(home.path(), &all, "")
+    };
+    let shown = |arguments: &[&str]| quota(arguments).well().unwrap().text();
+    let holds = "bob@example.test  0 messages  0 octets  ";
+    assert_eq!(shown(&[]), format!("{holds}quota none\n"));
+    assert_eq!(shown(&["--octets", "500M"]), format!("{holds}own quota 500 MiB\n"));
+    assert_eq!(shown(&["--messages", "1"]), format!("{holds}own quota 500 MiB, 1 message\n"));
+    assert_eq!(shown(&["--octets", "none"]), format!("{holds}own quota 1 message\n"));
+    let plain = administer(home.path(), &["account", "list", "--plain"], "").well().unwrap();
+    assert_eq!(
+        plain.text(),
+        "alice@example.test\t0\t0\tnone\tnone\tdefault\nbob@example.test\t0\t0\t1\tnone\town\n"
+    );
+    for (wrong, complaint) in [
+        (["--octets", "500X"], "give octets (1000000), a number with K, M, G or T"),
+        (["--messages", "0"], "give none for no limit"),
+    ] {
+        let refused = quota(&wrong);
+        assert!(!refused.success && refused.complaint.contains(complaint), "{}", refused.complaint);
+    }
+    assert!(!quota(&["--default", "--octets", "1G"]).success);
+    assert_eq!(shown(&["--default"]), format!("{holds}quota none\n"));
+    let nobody = administer(home.path(), &["account", "quota", "nobody@example.test", "--default"], "");
+    assert!(nobody.complaint.contains("there is no account nobody@example.test"), "{}", nobody.complaint);
+    assert_eq!(server.interrupt().0, Some(0));
 }
 
 #[test]

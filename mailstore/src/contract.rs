@@ -1,6 +1,7 @@
 //! The promises of the store as tests that every back end passes.
 
 mod maildrop_administration;
+mod quotas;
 
 use std::future::Future;
 use std::path::Path;
@@ -10,8 +11,8 @@ use mailwire::address::{Mailbox, ReversePath};
 use mailwire::secret::Secret;
 
 use crate::{
-    Account, AdministrationError, Alias, Delivery, Lease, MaildropError, MaildropId, Options, QueueError,
-    QueueState, RelayRecipient, Store, TraceRow,
+    Account, AdministrationError, Alias, Delivery, IntakeError, Lease, MaildropError, MaildropId, Options,
+    QueueError, QueueState, Receipt, Recipient, RelayRecipient, Store, TraceRow,
 };
 
 /// More than fits into the journal itself.
@@ -64,11 +65,21 @@ fn delivery(maildrops: &[MaildropId]) -> Delivery {
 
 /// Commits `content`, written in pieces of `piece` octets.
 async fn deliver(store: &Store, content: &[u8], piece: usize, delivery: Delivery) {
-    let mut draft = store.intake.draft(0).await.unwrap();
+    offer(store, content, piece, delivery).await.unwrap();
+}
+
+/// As [`deliver`], where it may be refused.
+async fn offer(
+    store: &Store,
+    content: &[u8],
+    piece: usize,
+    delivery: Delivery,
+) -> Result<Receipt, IntakeError> {
+    let mut draft = store.intake.draft(0).await?;
     for piece in content.chunks(piece) {
-        draft.write(piece).await.unwrap();
+        draft.write(piece).await?;
     }
-    draft.commit(delivery).await.unwrap();
+    draft.commit(delivery).await
 }
 
 /// A short message to one maildrop.
@@ -224,11 +235,13 @@ async fn aliases_and_subaddresses_reach_each_maildrop_once() {
         let nested = alias("all@example.test", &["both@example.test", "bob@example.test"]);
         store.administration.add_alias(&nested).await.unwrap();
 
-        let recipient = async |address: &str| store.directory.recipient(&mailbox(address)).await.unwrap();
-        assert_eq!(recipient("ALL@example.test").await, Some(vec![alice.maildrop, bob.maildrop]));
-        assert_eq!(recipient("alice+lists@example.test").await, Some(vec![alice.maildrop]));
-        assert_eq!(recipient("nobody@example.test").await, None);
-        assert_eq!(recipient("alice@elsewhere.test").await, None);
+        let recipient = async |address: &str| store.directory.recipient(&mailbox(address), 0).await.unwrap();
+        let both = Recipient::Maildrops(vec![alice.maildrop, bob.maildrop]);
+        assert_eq!(recipient("ALL@example.test").await, both);
+        let only_alice = Recipient::Maildrops(vec![alice.maildrop]);
+        assert_eq!(recipient("alice+lists@example.test").await, only_alice);
+        assert_eq!(recipient("nobody@example.test").await, Recipient::Missing);
+        assert_eq!(recipient("alice@elsewhere.test").await, Recipient::Missing);
 
         let may = async |address: &str| store.directory.may_send_as(&alice, &mailbox(address)).await.unwrap();
         assert!(may("alice@example.test").await);

@@ -31,6 +31,61 @@ pub struct Alias {
     pub targets: Vec<Mailbox>,
 }
 
+/// The most that a maildrop may hold. What was expunged and can be brought back does not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Octets of all its messages; 0: no limit.
+    pub octets: u64,
+    /// How many messages; 0: no limit.
+    pub messages: u64,
+}
+
+/// How a message and a maildrop's quota do not go together.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum OverQuota {
+    /// There may be room for it once other mail is gone.
+    #[error("there is no room left within its quota")]
+    Full,
+    /// There never will be.
+    #[error("the message alone is larger than its quota")]
+    TooLarge,
+}
+
+/// Where mail for a mailbox goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Recipient {
+    /// There is no such mailbox.
+    Missing,
+    /// To these maildrops; aliases followed, each once.
+    Maildrops(Vec<MaildropId>),
+    /// To a maildrop that may not hold it, be it among others.
+    OverQuota(OverQuota),
+}
+
+/// What an account has, and may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountUsage {
+    /// Whose.
+    pub account: Account,
+    /// Messages in its maildrop.
+    pub messages: u64,
+    /// Octets of all of them.
+    pub octets: u64,
+    /// The limits that hold for it.
+    pub quota: Quota,
+    /// Where they come from.
+    pub source: QuotaSource,
+}
+
+/// Where a quota comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QuotaSource {
+    /// The configuration, whose quota holds for every account without one of its own.
+    Configuration,
+    /// [`Administration::set_quota`].
+    Account,
+}
+
 /// Questions that a session asks.
 #[async_trait]
 pub trait Directory: Send + Sync {
@@ -46,12 +101,12 @@ pub trait Directory: Send + Sync {
         password: &Secret<String>,
     ) -> Result<Option<Account>, Unavailable>;
 
-    /// The maildrops that mail for `mailbox` goes to (aliases followed, `+` subaddresses taken as their account,
-    /// each maildrop once); `None` where there is no such mailbox.
+    /// Where mail for `mailbox` of about `octets` (0: unknown) goes, with aliases followed and `+` subaddresses taken
+    /// as their account. The quota is looked at once more, and exactly, when the message is committed.
     ///
     /// # Errors
     /// Where the store cannot answer.
-    async fn recipient(&self, mailbox: &Mailbox) -> Result<Option<Vec<MaildropId>>, Unavailable>;
+    async fn recipient(&self, mailbox: &Mailbox, octets: u64) -> Result<Recipient, Unavailable>;
 
     /// True where `account` may send as `mailbox`: its own address, a subaddress of it, or an alias that reaches it.
     ///
@@ -123,6 +178,17 @@ pub trait Administration: Send + Sync {
         address: &Mailbox,
         password: &Secret<String>,
     ) -> Result<(), AdministrationError>;
+    /// Sets an account's own quota; `None`: that of the configuration holds again. What is in the maildrop already
+    /// stays, and more comes in only where it fits.
+    ///
+    /// # Errors
+    /// Where there is no such account, or the store cannot do it.
+    async fn set_quota(&self, address: &Mailbox, quota: Option<Quota>) -> Result<(), AdministrationError>;
+    /// What all accounts have and may have, by address.
+    ///
+    /// # Errors
+    /// Where the store cannot answer.
+    async fn usage(&self) -> Result<Vec<AccountUsage>, AdministrationError>;
     /// All aliases, by address.
     ///
     /// # Errors

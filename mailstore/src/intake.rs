@@ -5,7 +5,7 @@ use mailwire::address::{Mailbox, ReversePath};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{MaildropId, MessageId, UniqueId};
+use crate::{MaildropId, MessageId, OverQuota, UniqueId};
 
 /// Why content was not taken. Nothing of it is kept.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,15 @@ pub enum IntakeError {
     Full {
         /// What is free above the reserve.
         free_octets: u64,
+    },
+    /// A recipient's maildrop may not hold it, so no recipient gets it.
+    #[error("maildrop {} does not take the message", maildrop.0)]
+    OverQuota {
+        /// One of the recipients'.
+        maildrop: MaildropId,
+        /// Tells whether trying again may help.
+        #[source]
+        why: OverQuota,
     },
     /// The store cannot take mail now.
     #[error("the store cannot take mail: {0}")]

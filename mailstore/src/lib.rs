@@ -20,7 +20,10 @@ mod repair;
 mod shared;
 mod store;
 
-pub use directory::{Account, Administration, AdministrationError, Alias, Directory, Unavailable};
+pub use directory::{
+    Account, AccountUsage, Administration, AdministrationError, Alias, Directory, OverQuota, Quota,
+    QuotaSource, Recipient, Unavailable,
+};
 #[cfg(feature = "bench")]
 pub use embedded::bench;
 pub use embedded::{Proof, ProofError, ProofPlan, Sabotage, prove};

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::shared::Member;
-use crate::{Administration, Directory, Intake, MaildropAdministration, Maildrops, Queue, Repair};
+use crate::{Administration, Directory, Intake, MaildropAdministration, Maildrops, Queue, Quota, Repair};
 
 /// How the store behaves: the table `[store]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -23,6 +23,10 @@ pub struct Options {
     pub undelete_days: u64,
     /// Days in which all content is read and compared with its checksums once; 0: never (30).
     pub scrub_days: u64,
+    /// Octets that the maildrop of an account without a quota of its own may hold (0: no limit).
+    pub quota_octets: u64,
+    /// Messages that it may hold (0: no limit).
+    pub quota_messages: u64,
     /// Octets a second that work in the background reads and writes (64 MiB).
     pub upkeep_octets_per_second: u64,
 }
@@ -35,8 +39,18 @@ impl Default for Options {
             draft_memory_octets_max: 64 << 20,
             undelete_days: 14,
             scrub_days: 30,
+            quota_octets: 0,
+            quota_messages: 0,
             upkeep_octets_per_second: 64 << 20,
         }
+    }
+}
+
+impl Options {
+    /// The quota of an account that has none of its own.
+    #[must_use]
+    pub const fn quota(&self) -> Quota {
+        Quota { octets: self.quota_octets, messages: self.quota_messages }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use mailstore::Store;
+use mailstore::{IntakeError, Recipient, Store};
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::daemon::login;
@@ -14,7 +14,9 @@ use mailwire::smtp::Reply;
 use tracing::{Span, debug, info, warn};
 
 use crate::replies;
-use crate::session::{Acceptance, ContentQuestion, Incoming, Kind, Peer, Policy, Session, Step, Tls};
+use crate::session::{
+    Acceptance, ContentQuestion, Incoming, Kind, Peer, Policy, RecipientQuestion, Session, Step, Tls,
+};
 
 /// A session, its socket and the store.
 pub(crate) struct Conversation {
@@ -110,11 +112,7 @@ impl Conversation {
                         warn_if_failed(answer.as_ref().err());
                         self.session.sender_checked(question, &answer)
                     }
-                    Step::Recipient(question) => {
-                        let answer = self.store.directory.recipient(question.mailbox()).await;
-                        warn_if_failed(answer.as_ref().err());
-                        self.session.recipient_checked(question, answer)
-                    }
+                    Step::Recipient(question) => self.recipient(question).await,
                 };
             }
         }
@@ -144,6 +142,16 @@ impl Conversation {
             Err(_) => {}
         }
         self.session.authenticated(answer)
+    }
+
+    async fn recipient(&mut self, question: RecipientQuestion) -> Step {
+        let answer = self.store.directory.recipient(question.mailbox(), question.octets_declared()).await;
+        warn_if_failed(answer.as_ref().err());
+        if let Ok(Recipient::OverQuota(why)) = &answer {
+            let mailbox = escaped(question.mailbox().to_string().as_bytes());
+            info!(mailbox, reason = chain(why), "recipient refused");
+        }
+        self.session.recipient_checked(question, answer)
     }
 
     async fn draft(&mut self, question: ContentQuestion) -> Step {
@@ -191,16 +199,21 @@ impl Conversation {
         let Acceptance { draft, delivery, recipients } = acceptance;
         let reverse_path = escaped(delivery.reverse_path.to_string().as_bytes());
         let result = draft.commit(delivery).await;
-        warn_if_failed(result.as_ref().err());
-        if let Ok(receipt) = &result {
-            self.accepted = self.accepted.saturating_add(1);
-            info!(
-                message_id = receipt.message.0,
-                recipients,
-                octets = receipt.octets,
-                reverse_path,
-                "accepted"
-            );
+        match &result {
+            Ok(receipt) => {
+                self.accepted = self.accepted.saturating_add(1);
+                info!(
+                    message_id = receipt.message.0,
+                    recipients,
+                    octets = receipt.octets,
+                    reverse_path,
+                    "accepted"
+                );
+            }
+            Err(error @ IntakeError::OverQuota { .. }) => {
+                info!(reason = chain(error), recipients, reverse_path, "refused");
+            }
+            Err(error) => warn_if_failed(Some(error)),
         }
         self.session.committed(result)
     }

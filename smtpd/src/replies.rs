@@ -3,7 +3,7 @@
 //! Mail programs show the texts to their users, so they say what is wrong and whose move it is, without the client's
 //! own data. A failure of ours is never a 5yz.
 
-use mailstore::MessageId;
+use mailstore::{MessageId, OverQuota};
 use mailwire::smtp::{CommandError, Enhanced, Extension, Reply};
 
 /// Said to a connection over a limit, before any session (RFC 5321 §3.1, §3.8; a greeting has no enhanced code).
@@ -344,6 +344,23 @@ pub(crate) fn disk_full() -> Reply {
     Reply::new(452, Enhanced(4, 3, 1), "The server has no room for the message now, please try again later")
 }
 
+/// RFC 5321 §4.2.3: 452 and 552, a recipient's storage allocation; RFC 1870 §6.1; RFC 3463 §3.3, X.2.2. Which recipient
+/// is meant where there are several, is not told: it is the business of that one.
+pub(crate) fn over_quota(why: OverQuota) -> Reply {
+    match why {
+        OverQuota::Full => Reply::new(
+            452,
+            Enhanced(4, 2, 2),
+            "The recipient's mailbox is full, please try again later or tell the recipient",
+        ),
+        OverQuota::TooLarge => Reply::new(
+            552,
+            Enhanced(5, 2, 2),
+            "The message is larger than the recipient's mailbox may be, please send a smaller one",
+        ),
+    }
+}
+
 /// RFC 5321 §4.2.4, 451; RFC 3463 §3.4, X.3.0.
 pub(crate) fn store_unavailable() -> Reply {
     Reply::new(451, Enhanced(4, 3, 0), "The server cannot take mail at the moment, please try again later")
@@ -405,6 +422,8 @@ mod tests {
             nul_in_header(),
             mail_loop(),
             disk_full(),
+            over_quota(OverQuota::Full),
+            over_quota(OverQuota::TooLarge),
             store_unavailable(),
         ] {
             let Enhanced(class, _, _) = reply.enhanced().expect("an enhanced code");

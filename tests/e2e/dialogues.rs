@@ -42,8 +42,11 @@ struct Served {
 
 impl Served {
     fn new(clear_login: ClearLogin) -> Self {
-        let configuration = Configuration { clear_login, ..Configuration::default() };
-        Self { server: Server::start(&configuration).unwrap(), filled: RefCell::default() }
+        let configuration = Configuration { clear_login, accounts: vec!["dora"], ..Configuration::default() };
+        let server = Server::start(&configuration).unwrap();
+        let quota = ["account", "quota", "dora@example.test", "--octets", "10000", "--messages", "2"];
+        server.mailstack(&quota, "").unwrap();
+        Self { server, filled: RefCell::default() }
     }
 
     /// Empties maildrops that an earlier dialogue has filled, and puts the setting's messages in.

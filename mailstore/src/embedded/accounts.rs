@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use mailwire::address::Mailbox;
 
 use super::index::{Index, IndexError};
-use super::record::{AccountRecord, Event, Quota};
-use crate::{Account, AdministrationError, Alias, MaildropId};
+use super::record::{AccountRecord, Event};
+use crate::{Account, AdministrationError, Alias, MaildropId, Quota, QuotaSource};
 
 /// What begins a subaddress (RFC 5233 §1).
 const SUBADDRESS_SEPARATOR: char = '+';
@@ -19,16 +19,18 @@ pub(crate) struct Accounts {
     maildrops: HashSet<u64>,
     /// Of those that have limits of their own.
     quotas: HashMap<u64, Quota>,
+    /// Of all others.
+    default_quota: Quota,
 }
 
 impl Accounts {
-    /// What the index holds.
-    pub(crate) fn load(index: &Index) -> Result<Self, IndexError> {
+    /// What the index holds; accounts without a quota of their own have `default_quota`.
+    pub(crate) fn load(index: &Index, default_quota: Quota) -> Result<Self, IndexError> {
         let by_address: BTreeMap<_, _> =
             index.accounts()?.into_iter().map(|account| (account.address.clone(), account)).collect();
         let maildrops = by_address.values().map(|account| account.maildrop).collect();
         let aliases = index.aliases()?.into_iter().collect();
-        Ok(Self { by_address, aliases, maildrops, quotas: index.quotas()? })
+        Ok(Self { by_address, aliases, maildrops, quotas: index.quotas()?, default_quota })
     }
 
     /// Follows a committed event.
@@ -75,9 +77,21 @@ impl Accounts {
         self.maildrops.contains(&maildrop)
     }
 
-    /// The limits of a maildrop, where it has some of its own.
-    pub(crate) fn quota(&self, maildrop: u64) -> Option<Quota> {
+    /// A maildrop's own quota.
+    pub(crate) fn own_quota(&self, maildrop: u64) -> Option<Quota> {
         self.quotas.get(&maildrop).copied()
+    }
+
+    /// The quota that holds for a maildrop, and where it comes from.
+    pub(crate) fn quota(&self, maildrop: u64) -> (Quota, QuotaSource) {
+        let own = self.own_quota(maildrop).map(|quota| (quota, QuotaSource::Account));
+        own.unwrap_or((self.default_quota, QuotaSource::Configuration))
+    }
+
+    /// The quota that holds for a maildrop, where it limits anything.
+    pub(crate) fn limits(&self, maildrop: u64) -> Option<Quota> {
+        let (quota, _) = self.quota(maildrop);
+        (quota != Quota::default()).then_some(quota)
     }
 
     /// Where an alias leads to, by the key of its address.

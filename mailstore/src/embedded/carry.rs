@@ -22,8 +22,8 @@ pub(crate) enum Carry {
     AccountRemoved { address: String, maildrop: u64 },
     /// The alias of this address.
     Alias { address: String, grave: Grave },
-    /// The limits of a maildrop.
-    Quota { maildrop: u64 },
+    /// The quota of a maildrop.
+    Quota { maildrop: u64, grave: Grave },
 }
 
 /// Whether a deletion must be remembered, since something is left that would bring back what was deleted.
@@ -70,10 +70,13 @@ impl State<'_> {
                 None if grave == Grave::Kept => Ok(Event::AliasRemoved { address }),
                 None => Err(Refused::Missing),
             },
-            Carry::Quota { maildrop } => {
-                let quota = self.accounts.quota(maildrop).ok_or(Refused::Missing)?;
-                Ok(Event::Quota { maildrop, quota: Some(quota) })
-            }
+            Carry::Quota { maildrop, grave } => match self.accounts.own_quota(maildrop) {
+                Some(quota) => Ok(Event::Quota { maildrop, quota: Some(quota) }),
+                None if grave == Grave::Kept && self.accounts.has_maildrop(maildrop) => {
+                    Ok(Event::Quota { maildrop, quota: None })
+                }
+                None => Err(Refused::Missing),
+            },
         }
     }
 

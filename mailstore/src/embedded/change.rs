@@ -7,8 +7,9 @@ use super::accounts::Accounts;
 use super::carry::Carry;
 use super::index::IndexError;
 use super::index_slot::IndexSlot;
+use super::quotas::Added;
 use super::record::{AccountRecord, Event, Message};
-use crate::{AdministrationError, UniqueId};
+use crate::{AdministrationError, OverQuota, Quota, UniqueId};
 
 /// Most octets that are kept of what the other side of an attempt said.
 const RESULT_OCTETS_MAX: usize = 512;
@@ -55,6 +56,7 @@ pub(crate) enum DirectoryChange {
     AddAccount { address: String, password_hash: String },
     SetPassword { address: String, password_hash: String },
     RemoveAccount { address: String },
+    SetQuota { address: String, quota: Option<Quota> },
     AddAlias { address: String, targets: Vec<String> },
     RemoveAlias { address: String },
 }
@@ -77,6 +79,8 @@ pub(crate) enum Refused {
     Unavailable(String),
     /// An account or alias says no.
     Administration(AdministrationError),
+    /// A maildrop may not hold the message.
+    OverQuota { maildrop: u64, why: OverQuota },
     /// There is no such maildrop or queue entry any more.
     Missing,
 }
@@ -93,10 +97,13 @@ impl From<AdministrationError> for Refused {
     }
 }
 
-/// What a change is checked against: the state before its group.
+/// What a change is checked against: the state before its group, and what the group adds where that counts.
 pub(crate) struct State<'a> {
     pub(crate) index: &'a IndexSlot,
     pub(crate) accounts: &'a Accounts,
+    pub(crate) added: &'a Added,
+    /// Octets of content that stand in the record itself.
+    pub(crate) content_octets: u64,
     /// The record's own number.
     pub(crate) sequence: u64,
     /// Maildrop and queue entries so far.
@@ -109,8 +116,10 @@ impl State<'_> {
         match change {
             Change::Message(message) => {
                 let live = self.live_with(&message)?;
+                self.check_quotas(&message)?;
                 Ok((Event::Message(*message), live))
             }
+            // It was let in once before.
             Change::Import(message, unique_id) => {
                 let live = self.live_with(&message)?;
                 Ok((Event::Imported { message: *message, unique_id }, live))
@@ -182,6 +191,9 @@ impl State<'_> {
                 let entries = self.index.ask(|index| index.count_entries(maildrop))?;
                 let live = self.live.saturating_sub(entries);
                 return Ok((Event::AccountRemoved { address, maildrop }, live));
+            }
+            DirectoryChange::SetQuota { address, quota } => {
+                Event::Quota { maildrop: self.accounts.existing(&address)?.maildrop, quota }
             }
             DirectoryChange::AddAlias { address, targets } => {
                 let targets = self.accounts.alias_targets(&address, &targets)?;

@@ -19,7 +19,9 @@ use super::files::{Files, is_full};
 use super::index::IndexError;
 use super::index_slot::IndexSlot;
 use super::journal::{AppendError, Journal, Location, Writer};
+use super::keys::Usage;
 use super::layout::Layout;
+use super::quotas::Added;
 use super::record::{self, Encoded, Event, Place};
 use super::recovery;
 use super::room::{Reserve, Room};
@@ -85,6 +87,16 @@ struct Group {
     touched: HashSet<Touched>,
     octets: u64,
     alone: bool,
+    added: Added,
+}
+
+/// A change on its way to becoming a record of the group.
+struct Recorded {
+    event: Event,
+    place: Place,
+    encoded: Encoded,
+    /// What it adds to maildrops with a quota.
+    added: Vec<(u64, Usage)>,
 }
 
 struct Pending {
@@ -238,8 +250,8 @@ impl Committer {
         let Request { change, content, adopted, answer } = request;
         let company = company(&change);
         let content_octets: u64 = content.iter().map(|part| part.len() as u64).sum();
-        let (event, place, encoded) = match self.record(group, change, content_octets) {
-            Ok(record) => record,
+        let recorded = match self.record(group, change, content_octets) {
+            Ok(recorded) => recorded,
             Err(refused) => {
                 // Whoever asked may have gone; there is nobody to tell then.
                 let _ = answer.send(Err(refused));
@@ -253,6 +265,8 @@ impl Committer {
             }
             Company::None => group.alone = true,
         }
+        let Recorded { event, place, encoded, added } = recorded;
+        group.added.join(added);
         self.next_sequence = place.sequence.saturating_add(1);
         self.live = place.live;
         group.octets = group.octets.saturating_add(content_octets).saturating_add(encoded.octets());
@@ -267,12 +281,7 @@ impl Committer {
         });
     }
 
-    fn record(
-        &self,
-        group: &Group,
-        change: Change,
-        content_octets: u64,
-    ) -> Result<(Event, Place, Encoded), Refused> {
+    fn record(&self, group: &Group, change: Change, content_octets: u64) -> Result<Recorded, Refused> {
         if let Some(broken) = &self.broken {
             return Err(Refused::Unavailable(broken.clone()));
         }
@@ -284,13 +293,21 @@ impl Committer {
         }
         let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
         let sequence = self.next_sequence;
-        let state = State { index: &self.index, accounts: &accounts, sequence, live: self.live };
+        let state = State {
+            index: &self.index,
+            accounts: &accounts,
+            added: &group.added,
+            content_octets,
+            sequence,
+            live: self.live,
+        };
         let (event, live) = state.event(change)?;
+        let added = state.added(&event)?;
         let group = group.records.first().map_or(sequence, |first| first.place.sequence);
         let place = Place { sequence, group, live };
         let encoded = record::encode(&event, content_octets, place, self.seed)
             .map_err(|error| Refused::Unavailable(format!("the record cannot be written: {error}")))?;
-        Ok((event, place, encoded))
+        Ok(Recorded { event, place, encoded, added })
     }
 
     /// Writes, syncs and applies the group.

@@ -295,7 +295,7 @@ impl Compaction<'_> {
             self.add(Carry::Alias { address, grave }, Vec::new());
         }
         for maildrop in mentions.quotas {
-            self.add(Carry::Quota { maildrop }, Vec::new());
+            self.add(Carry::Quota { maildrop, grave }, Vec::new());
         }
         Ok(())
     }

@@ -4,12 +4,17 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use mailwire::address::Mailbox;
+use mailwire::cause::chain;
 use mailwire::secret::Secret;
 
 use super::accounts::{Accounts, account};
 use super::change::{Change, DirectoryChange, Refused};
 use super::host::Core;
-use crate::{Account, Administration, AdministrationError, Alias, Directory, MaildropId, Unavailable};
+use super::keys::Usage;
+use crate::{
+    Account, AccountUsage, Administration, AdministrationError, Alias, Directory, MaildropId, Quota,
+    Recipient, Unavailable,
+};
 
 impl Core {
     /// Looks at the accounts; `look` must be quick.
@@ -24,6 +29,7 @@ impl Core {
             Err(Refused::Administration(error)) => Err(error),
             Err(Refused::Full) => Err(unavailable("the disk is full")),
             Err(Refused::Unavailable(why)) => Err(unavailable(&why)),
+            Err(Refused::OverQuota { why, .. }) => Err(unavailable(&why.to_string())),
             Err(Refused::Missing) => Err(unavailable("the maildrop is gone")),
         }
     }
@@ -53,8 +59,22 @@ impl Directory for Core {
         Ok(record.and_then(account))
     }
 
-    async fn recipient(&self, mailbox: &Mailbox) -> Result<Option<Vec<MaildropId>>, Unavailable> {
-        Ok(self.with_accounts(|accounts| accounts.recipient(mailbox)))
+    async fn recipient(&self, mailbox: &Mailbox, octets: u64) -> Result<Recipient, Unavailable> {
+        let found = self.with_accounts(|accounts| {
+            let maildrops = accounts.recipient(mailbox)?;
+            let limit = |maildrop: &MaildropId| Some((maildrop.0, accounts.limits(maildrop.0)?));
+            let limits: Vec<_> = maildrops.iter().filter_map(limit).collect();
+            Some((maildrops, limits))
+        });
+        let Some((maildrops, limits)) = found else { return Ok(Recipient::Missing) };
+        let mut over = None;
+        for (maildrop, quota) in limits {
+            let usage = self.index.ask(|index| Ok(index.usage(maildrop)));
+            let usage = usage.map_err(|error| Unavailable(chain(&error)))?;
+            // There is no message without an octet.
+            over = over.max(quota.check(usage, octets.max(1)).err());
+        }
+        Ok(over.map_or(Recipient::Maildrops(maildrops), Recipient::OverQuota))
     }
 
     async fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> Result<bool, Unavailable> {
@@ -96,6 +116,26 @@ impl Administration for Core {
         self.with_accounts(|accounts| accounts.existing(&address).map(|_| ()))?;
         let password_hash = self.hash(password).await?;
         self.change_directory(DirectoryChange::SetPassword { address, password_hash }).await
+    }
+
+    async fn set_quota(&self, address: &Mailbox, quota: Option<Quota>) -> Result<(), AdministrationError> {
+        self.change_directory(DirectoryChange::SetQuota { address: address.key(), quota }).await
+    }
+
+    async fn usage(&self) -> Result<Vec<AccountUsage>, AdministrationError> {
+        let quotas: Vec<_> = self.with_accounts(|accounts| {
+            let quota = |account: Account| {
+                let (quota, source) = accounts.quota(account.maildrop.0);
+                (account, quota, source)
+            };
+            accounts.list().into_iter().map(quota).collect()
+        });
+        let index = self.index.get().map_err(|error| Unavailable(chain(&error)))?;
+        let usage = quotas.into_iter().map(|(account, quota, source)| {
+            let Usage { messages, octets } = index.usage(account.maildrop.0);
+            AccountUsage { account, messages, octets, quota, source }
+        });
+        Ok(usage.collect())
     }
 
     async fn aliases(&self) -> Result<Vec<Alias>, AdministrationError> {

@@ -16,7 +16,7 @@ use super::header_end::HeaderEnd;
 use super::host::Core;
 use super::record::{BlockChecksums, FileContent, Message, RelayRecord};
 use super::room::free_for_mail;
-use crate::{Delivery, Draft, Intake, IntakeError, MessageId, Receipt};
+use crate::{Delivery, Draft, Intake, IntakeError, MaildropId, MessageId, Receipt};
 
 /// Content up to this size lies in the journal itself.
 const INLINE_OCTETS_MAX: usize = 1 << 20;
@@ -45,6 +45,9 @@ impl Core {
         match refused {
             Refused::Full => IntakeError::Full { free_octets: self.free_octets().unwrap_or(0) },
             Refused::Unavailable(why) => IntakeError::Unavailable(why),
+            Refused::OverQuota { maildrop, why } => {
+                IntakeError::OverQuota { maildrop: MaildropId(maildrop), why }
+            }
             Refused::Administration(error) => IntakeError::Unavailable(error.to_string()),
             Refused::Missing => {
                 IntakeError::Unavailable("a recipient's maildrop has just been removed".to_owned())
@@ -310,7 +313,7 @@ mod tests {
     use super::super::host;
     use super::*;
     use crate::contract::options;
-    use crate::{Administration, MaildropId, Maildrops, Options, TraceRow};
+    use crate::{Administration, Maildrops, Options, TraceRow};
 
     const MEMORY_OCTETS_MAX: u64 = 300 << 10;
 

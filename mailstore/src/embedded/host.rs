@@ -116,7 +116,8 @@ impl Host {
         sync_parents(&**files, &root).map_err(at)?;
         let lock = Lock::take(&layout.lock).map_err(at)?.ok_or_else(|| OpenError::InUse(root.clone()))?;
         let recovered = recovery::recover(files, &layout)?;
-        let accounts = Accounts::load(&recovered.index).map_err(|error| at(io::Error::other(error)))?;
+        let accounts = Accounts::load(&recovered.index, options.quota());
+        let accounts = accounts.map_err(|error| at(io::Error::other(error)))?;
         let index = Arc::new(IndexSlot::new(recovered.index));
         let accounts = Arc::new(RwLock::new(accounts));
         let (seed, trust) = (recovered.journal.seed(), recovered.trust);

@@ -17,7 +17,8 @@ use super::keys::{
     self, CHECKPOINT, CLOSED, Checkpoint, EntryValue, ExpungedValue, QueueValue, SCRUBBED, SEGMENTS, Subject,
     Usage,
 };
-use super::record::{AccountRecord, Quota};
+use super::record::AccountRecord;
+use crate::Quota;
 
 /// Octets of sled's cache. Small: entries are small, and content is not in it.
 const CACHE_OCTETS: u64 = 4 << 20;
@@ -243,13 +244,13 @@ impl Index {
         restated.get(&segment).copied().unwrap_or_default()
     }
 
+    pub(super) fn usage_map(&self) -> MutexGuard<'_, HashMap<u64, Usage>> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is in a maildrop.
     pub(crate) fn usage(&self, maildrop: u64) -> Usage {
         self.usage_map().get(&maildrop).copied().unwrap_or_default()
-    }
-
-    pub(super) fn usage_map(&self) -> MutexGuard<'_, HashMap<u64, Usage>> {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The maildrops with limits of their own.

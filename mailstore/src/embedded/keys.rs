@@ -8,7 +8,7 @@
 //! | `due` | due, message, recipient | nothing |
 //! | `accounts` | address | [`super::record::AccountRecord`] |
 //! | `aliases` | address | list of addresses |
-//! | `quotas` | maildrop | [`super::record::Quota`] |
+//! | `quotas` | maildrop | [`crate::Quota`] |
 //! | `usage` | maildrop | [`Usage`] at the last orderly close |
 //! | `moved` | message, segment | nothing: the message was copied there |
 //! | `torn` | segment, offset | octets that a crash left half written |
@@ -89,6 +89,14 @@ impl Usage {
     pub(crate) fn add(&mut self, entry: &EntryValue) {
         self.messages = self.messages.saturating_add(1);
         self.octets = self.octets.saturating_add(entry.subject.octets);
+    }
+
+    /// Both together.
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            messages: self.messages.saturating_add(other.messages),
+            octets: self.octets.saturating_add(other.octets),
+        }
     }
 
     /// One message less.

@@ -2,7 +2,7 @@
 //!
 //! - [`files`], [`lock`], [`layout`]: the few file operations that everything else is built on, and where it lies
 //! - [`record`], [`segment`], [`journal`]: what is on disk, and how it gets there
-//! - [`change`]: wishes, checked against the state
+//! - [`change`], [`quotas`]: wishes, checked against the state
 //! - [`committer`]: the one thread that writes, syncs once for all who wait, and answers
 //! - [`keys`], [`index`], [`replay`], [`recovery`]: the sled trees, and how they follow the journal
 //! - [`index_slot`], [`checkpoint`]: the index in use, and up to where it is complete
@@ -45,6 +45,7 @@ mod lock;
 mod maildrops;
 mod password;
 mod queue;
+mod quotas;
 mod reading;
 mod record;
 mod recovery;

@@ -53,6 +53,7 @@ impl Core {
             Err(Refused::Missing) => Err(QueueError::Missing),
             Err(Refused::Full) => Err(QueueError::Unavailable("the disk is full".to_owned())),
             Err(Refused::Unavailable(why)) => Err(QueueError::Unavailable(why)),
+            Err(Refused::OverQuota { why, .. }) => Err(QueueError::Unavailable(why.to_string())),
             Err(Refused::Administration(error)) => Err(QueueError::Unavailable(error.to_string())),
         }
     }

@@ -28,7 +28,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{TraceRow, UniqueId};
+use crate::{Quota, TraceRow, UniqueId};
 
 /// Octets of the fixed part.
 pub(crate) const FRAME_OCTETS: usize = 48;
@@ -94,7 +94,7 @@ pub(crate) enum Event {
     Restated { entries: Vec<Restated> },
     /// The segments that exist, as ranges of numbers, besides those after this record: one of them goes right after it.
     Segments { present: Vec<(u32, u32)> },
-    /// A maildrop's limits from now on.
+    /// A maildrop's own limits from now on; `None`: those of the configuration.
     Quota { maildrop: u64, quota: Option<Quota> },
     /// The store was closed in order: everything before this is on disk, and what cannot be read there is damage.
     Closed,
@@ -153,15 +153,6 @@ pub(crate) enum EntryState {
         at: u64,
     },
     Gone,
-}
-
-/// A maildrop's own limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Quota {
-    /// 0: none.
-    pub(crate) octets: u64,
-    /// 0: none.
-    pub(crate) messages: u64,
 }
 
 /// An accepted message.

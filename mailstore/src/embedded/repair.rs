@@ -85,6 +85,7 @@ impl Repair for Arc<Core> {
             Refused::Full => unavailable("the disk is full"),
             Refused::Unavailable(why) => unavailable(why),
             Refused::Missing => unavailable("there is nothing to rebuild"),
+            Refused::OverQuota { why, .. } => unavailable(why),
             Refused::Administration(error) => unavailable(error),
         })
     }

@@ -62,6 +62,7 @@ pub(crate) fn maildrop_error(refused: Refused) -> MaildropError {
         Refused::Missing => MaildropError::Ended,
         Refused::Full => MaildropError::Unavailable("the disk is full".to_owned()),
         Refused::Unavailable(why) => MaildropError::Unavailable(why),
+        Refused::OverQuota { why, .. } => MaildropError::Unavailable(why.to_string()),
         Refused::Administration(error) => MaildropError::Unavailable(error.to_string()),
     }
 }

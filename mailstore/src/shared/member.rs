@@ -6,10 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mailwire::address::Mailbox;
 use mailwire::cause::chain;
 use mailwire::clock;
-use mailwire::secret::Secret;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
@@ -17,16 +15,12 @@ use tracing::{info, warn};
 use super::frame::Octets;
 use super::objects::{SharedDraft, SharedLease, lost};
 use super::pool::{Connection, Pool};
-use super::request::{
-    AccountText, AdministrationRequest, AliasText, DirectoryRequest, MaildropAdministrationRequest,
-    QueueEntryText, QueueRequest, Request,
-};
+use super::request::{MaildropAdministrationRequest, QueueEntryText, QueueRequest, Request};
 use super::server::Server;
 use crate::embedded::{self, Core, Host};
 use crate::{
-    Account, Administration, AdministrationError, Alias, Directory, Draft, Intake, IntakeError, Kept, Lease,
-    MaildropAdministration, MaildropError, MaildropId, Maildrops, MessageId, OpenError, Options, Queue,
-    QueueEntry, QueueError, QueueId, QueueState, ReturnAs, Unavailable,
+    Draft, Intake, IntakeError, Kept, Lease, MaildropAdministration, MaildropError, MaildropId, Maildrops,
+    MessageId, OpenError, Options, Queue, QueueEntry, QueueError, QueueId, QueueState, ReturnAs, Unavailable,
 };
 
 /// How long the lock may be held by a process whose socket does not answer: it is opening the store, or closing it.
@@ -169,133 +163,8 @@ pub(super) async fn ask<T: DeserializeOwned>(
 }
 
 /// An answer that does not parse comes from another release.
-fn foreign() -> Unavailable {
+pub(super) fn foreign() -> Unavailable {
     Unavailable("the process that hosts the store is of another release".to_owned())
-}
-
-#[async_trait]
-impl Directory for Member {
-    async fn authenticate(
-        &self,
-        login: &str,
-        password: &Secret<String>,
-    ) -> Result<Option<Account>, Unavailable> {
-        let connection = match self.way().await? {
-            Way::Here(core) => return core.authenticate(login, password).await,
-            Way::Host(connection) => connection,
-        };
-        let (login, password) = (login.to_owned(), password.expose().clone());
-        let request = Request::Directory(DirectoryRequest::Authenticate { login, password });
-        let found: Result<Option<AccountText>, Unavailable> = ask(connection, request).await?;
-        found?.map(|account| account.account().ok_or_else(foreign)).transpose()
-    }
-
-    async fn recipient(&self, mailbox: &Mailbox) -> Result<Option<Vec<MaildropId>>, Unavailable> {
-        match self.way().await? {
-            Way::Here(core) => core.recipient(mailbox).await,
-            Way::Host(connection) => {
-                let mailbox = mailbox.to_string();
-                ask(connection, Request::Directory(DirectoryRequest::Recipient { mailbox })).await?
-            }
-        }
-    }
-
-    async fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> Result<bool, Unavailable> {
-        match self.way().await? {
-            Way::Here(core) => core.may_send_as(account, mailbox).await,
-            Way::Host(connection) => {
-                let (account, mailbox) = (account.into(), mailbox.to_string());
-                ask(connection, Request::Directory(DirectoryRequest::MaySendAs { account, mailbox })).await?
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Administration for Member {
-    async fn accounts(&self) -> Result<Vec<Account>, AdministrationError> {
-        let connection = match self.way().await? {
-            Way::Here(core) => return core.accounts().await,
-            Way::Host(connection) => connection,
-        };
-        let request = Request::Administration(AdministrationRequest::Accounts);
-        let accounts: Result<Vec<AccountText>, AdministrationError> = ask(connection, request).await?;
-        let accounts: Option<_> = accounts?.into_iter().map(AccountText::account).collect();
-        Ok(accounts.ok_or_else(foreign)?)
-    }
-
-    async fn add_account(
-        &self,
-        address: &Mailbox,
-        password: &Secret<String>,
-    ) -> Result<Account, AdministrationError> {
-        let connection = match self.way().await? {
-            Way::Here(core) => return core.add_account(address, password).await,
-            Way::Host(connection) => connection,
-        };
-        let (address, password) = (address.to_string(), password.expose().clone());
-        let request = Request::Administration(AdministrationRequest::AddAccount { address, password });
-        let added: Result<AccountText, AdministrationError> = ask(connection, request).await?;
-        Ok(added?.account().ok_or_else(foreign)?)
-    }
-
-    async fn remove_account(&self, address: &Mailbox) -> Result<(), AdministrationError> {
-        match self.way().await? {
-            Way::Here(core) => core.remove_account(address).await,
-            Way::Host(connection) => {
-                let address = address.to_string();
-                ask(connection, Request::Administration(AdministrationRequest::RemoveAccount { address }))
-                    .await?
-            }
-        }
-    }
-
-    async fn set_password(
-        &self,
-        address: &Mailbox,
-        password: &Secret<String>,
-    ) -> Result<(), AdministrationError> {
-        match self.way().await? {
-            Way::Here(core) => core.set_password(address, password).await,
-            Way::Host(connection) => {
-                let (address, password) = (address.to_string(), password.expose().clone());
-                let request = AdministrationRequest::SetPassword { address, password };
-                ask(connection, Request::Administration(request)).await?
-            }
-        }
-    }
-
-    async fn aliases(&self) -> Result<Vec<Alias>, AdministrationError> {
-        let connection = match self.way().await? {
-            Way::Here(core) => return core.aliases().await,
-            Way::Host(connection) => connection,
-        };
-        let request = Request::Administration(AdministrationRequest::Aliases);
-        let aliases: Result<Vec<AliasText>, AdministrationError> = ask(connection, request).await?;
-        let aliases: Option<_> = aliases?.into_iter().map(AliasText::alias).collect();
-        Ok(aliases.ok_or_else(foreign)?)
-    }
-
-    async fn add_alias(&self, alias: &Alias) -> Result<(), AdministrationError> {
-        match self.way().await? {
-            Way::Here(core) => core.add_alias(alias).await,
-            Way::Host(connection) => {
-                let request = AdministrationRequest::AddAlias(alias.into());
-                ask(connection, Request::Administration(request)).await?
-            }
-        }
-    }
-
-    async fn remove_alias(&self, address: &Mailbox) -> Result<(), AdministrationError> {
-        match self.way().await? {
-            Way::Here(core) => core.remove_alias(address).await,
-            Way::Host(connection) => {
-                let address = address.to_string();
-                ask(connection, Request::Administration(AdministrationRequest::RemoveAlias { address }))
-                    .await?
-            }
-        }
-    }
 }
 
 #[async_trait]

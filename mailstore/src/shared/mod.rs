@@ -2,6 +2,7 @@
 //!
 //! - [`member`]: hosting or sharing, whichever it is at the moment, behind the traits of this crate
 //! - [`server`]: the host's side of the socket
+//! - [`accounts`]: accounts and aliases behind their traits, which are the longest
 //! - [`pool`]: the sharers' side: connections that are opened when needed and used again
 //! - [`objects`]: drafts and leases of a sharer
 //! - [`repair`]: checks, rebuilds and compactions, both sides
@@ -11,6 +12,7 @@
 //! A connection carries one question at a time, and a draft or a lease has a connection to itself. So nothing has to
 //! be told apart, nothing can overtake, and whatever a process held is given back when its connections end.
 
+mod accounts;
 mod frame;
 mod member;
 mod objects;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Octets;
 use crate::{
-    Account, Alias, Carried, Delivery, Depth, MaildropId, MessageId, QueueEntry, QueueId, QueueState,
-    RelayRecipient, ReturnAs, Seen, Speed, TraceRow, Unavailable,
+    Account, AccountUsage, Alias, Carried, Delivery, Depth, MaildropId, MessageId, QueueEntry, QueueId,
+    QueueState, Quota, QuotaSource, RelayRecipient, ReturnAs, Seen, Speed, TraceRow, Unavailable,
 };
 
 /// One question, by the trait it belongs to.
@@ -26,19 +26,37 @@ pub(crate) enum Request {
 #[derive(Serialize, Deserialize)]
 pub(crate) enum DirectoryRequest {
     Authenticate { login: String, password: String },
-    Recipient { mailbox: String },
+    Recipient { mailbox: String, octets: u64 },
     MaySendAs { account: AccountText, mailbox: String },
 }
 
 #[derive(Serialize, Deserialize)]
 pub(crate) enum AdministrationRequest {
     Accounts,
-    AddAccount { address: String, password: String },
-    RemoveAccount { address: String },
-    SetPassword { address: String, password: String },
+    AddAccount {
+        address: String,
+        password: String,
+    },
+    RemoveAccount {
+        address: String,
+    },
+    SetPassword {
+        address: String,
+        password: String,
+    },
+    SetQuota {
+        address: String,
+        quota: Option<Quota>,
+    },
+    /// A page of the accounts.
+    Usage {
+        from: u64,
+    },
     Aliases,
     AddAlias(AliasText),
-    RemoveAlias { address: String },
+    RemoveAlias {
+        address: String,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -117,6 +135,16 @@ pub(crate) struct AccountText {
     maildrop: MaildropId,
 }
 
+/// An [`AccountUsage`].
+#[derive(Serialize, Deserialize)]
+pub(crate) struct UsageText {
+    account: AccountText,
+    messages: u64,
+    octets: u64,
+    quota: Quota,
+    source: QuotaSource,
+}
+
 /// An [`Alias`].
 #[derive(Serialize, Deserialize)]
 pub(crate) struct AliasText {
@@ -161,6 +189,21 @@ impl AccountText {
     /// `None` where the address does not parse, which only another release could cause.
     pub(crate) fn account(self) -> Option<Account> {
         Some(Account { address: Mailbox::parse(&self.address).ok()?, maildrop: self.maildrop })
+    }
+}
+
+impl From<AccountUsage> for UsageText {
+    fn from(usage: AccountUsage) -> Self {
+        let AccountUsage { account, messages, octets, quota, source } = usage;
+        Self { account: (&account).into(), messages, octets, quota, source }
+    }
+}
+
+impl UsageText {
+    /// As [`AccountText::account`].
+    pub(crate) fn usage(self) -> Option<AccountUsage> {
+        let Self { account, messages, octets, quota, source } = self;
+        Some(AccountUsage { account: account.account()?, messages, octets, quota, source })
     }
 }
 

@@ -18,7 +18,7 @@ use super::pool::SocketPath;
 use super::repair;
 use super::request::{
     AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest,
-    MaildropAdministrationRequest, MaildropRequest, QueueEntryText, QueueRequest, Request,
+    MaildropAdministrationRequest, MaildropRequest, QueueEntryText, QueueRequest, Request, UsageText,
 };
 use crate::embedded::Core;
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
 
 /// Connections of all sharers together; each draft and each lease is one.
 const CONNECTIONS_MAX: usize = 8192;
-/// Entries of one page of a lease.
+/// Entries of one page of a list.
 const PAGE_ENTRIES: usize = 10_000;
 /// Octets of one read, whatever was asked for.
 const READ_OCTETS_MAX: usize = 1 << 20;
@@ -158,8 +158,8 @@ impl Session {
                     found.map(|account| account.as_ref().map(AccountText::from));
                 self.say(&answer).await
             }
-            DirectoryRequest::Recipient { mailbox } => {
-                let answer = self.core.recipient(&address(&mailbox)?).await;
+            DirectoryRequest::Recipient { mailbox, octets } => {
+                let answer = self.core.recipient(&address(&mailbox)?, octets).await;
                 self.say(&answer).await
             }
             DirectoryRequest::MaySendAs { account, mailbox } => {
@@ -179,6 +179,13 @@ impl Session {
                     accounts.map(|accounts| accounts.iter().map(AccountText::from).collect());
                 return self.say(&answer).await;
             }
+            AdministrationRequest::Usage { from } => {
+                let usage = core.usage().await;
+                let page = usage.map(|usage| usage.into_iter().skip(index(from)).take(PAGE_ENTRIES));
+                let answer: Result<Vec<UsageText>, AdministrationError> =
+                    page.map(|page| page.map(UsageText::from).collect());
+                return self.say(&answer).await;
+            }
             AdministrationRequest::Aliases => {
                 let aliases = core.aliases().await;
                 let answer: Result<Vec<AliasText>, AdministrationError> =
@@ -196,6 +203,9 @@ impl Session {
             }
             AdministrationRequest::SetPassword { address, password } => {
                 core.set_password(&self::address(&address)?, &Secret::new(password)).await
+            }
+            AdministrationRequest::SetQuota { address, quota } => {
+                core.set_quota(&self::address(&address)?, quota).await
             }
             AdministrationRequest::AddAlias(alias) => {
                 core.add_alias(&alias.alias().ok_or_else(foreign)?).await

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mailstore::{
-    Account, Directory, Entry, Lease, MaildropError, MaildropId, Maildrops, Unavailable, UniqueId,
+    Account, Directory, Entry, Lease, MaildropError, MaildropId, Maildrops, Recipient, Unavailable, UniqueId,
 };
 use mailwire::address::Mailbox;
 use mailwire::secret::Secret;
@@ -104,7 +104,7 @@ impl Directory for Memory {
         }))
     }
 
-    async fn recipient(&self, _: &Mailbox) -> Result<Option<Vec<MaildropId>>, Unavailable> {
+    async fn recipient(&self, _: &Mailbox, _: u64) -> Result<Recipient, Unavailable> {
         unreachable!("POP3 asks for no recipients")
     }
 

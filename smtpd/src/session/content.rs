@@ -200,10 +200,11 @@ impl Session {
     }
 }
 
-/// The store's failure is never the client's fault.
+/// The store's failure is never the client's fault, and neither is a recipient's full mailbox.
 fn not_stored(error: &IntakeError) -> Reply {
     match error {
         IntakeError::Full { .. } => replies::disk_full(),
+        IntakeError::OverQuota { why, .. } => replies::over_quota(*why),
         IntakeError::Unavailable(_) => replies::store_unavailable(),
     }
 }

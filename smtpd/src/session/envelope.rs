@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mailstore::{Account, MaildropId, Unavailable};
+use mailstore::{Account, MaildropId, Recipient, Unavailable};
 use mailwire::address::{Domain, ForwardPath, Mailbox, ReversePath};
 use mailwire::smtp::{Body, MailParameters, RcptParameters, Reply};
 
@@ -160,12 +160,12 @@ impl Session {
         if envelope.recipients.len() >= self.policy.recipients_max {
             return self.refuse_recipient(replies::too_many_recipients(self.policy.recipients_max));
         }
-        let smtputf8 = envelope.smtputf8;
+        let Envelope { smtputf8, octets_declared, .. } = **envelope;
         match self.local_mailbox(forward_path) {
             Ok(mailbox) if mailbox.needs_smtputf8() && !smtputf8 => {
                 self.no_recipient(replies::recipient_needs_smtputf8())
             }
-            Ok(mailbox) => Step::Recipient(RecipientQuestion { mailbox }),
+            Ok(mailbox) => Step::Recipient(RecipientQuestion { mailbox, octets_declared }),
             Err(reply) => self.no_recipient(reply),
         }
     }
@@ -195,16 +195,19 @@ impl Session {
     pub fn recipient_checked(
         &mut self,
         question: RecipientQuestion,
-        answer: Result<Option<Vec<MaildropId>>, Unavailable>,
+        answer: Result<Recipient, Unavailable>,
     ) -> Step {
         match (answer, &mut self.phase) {
             (Err(_), _) => Step::Reply(replies::store_unavailable()),
-            (Ok(Some(maildrops)), Phase::Transaction(envelope)) if !maildrops.is_empty() => {
+            (Ok(Recipient::OverQuota(why)), _) => self.no_recipient(replies::over_quota(why)),
+            (Ok(Recipient::Maildrops(maildrops)), Phase::Transaction(envelope)) if !maildrops.is_empty() => {
                 envelope.recipients.push(question.mailbox);
                 envelope.maildrops.extend(maildrops);
                 Step::Reply(replies::recipient_accepted())
             }
-            (Ok(_), _) => self.no_recipient(replies::no_such_mailbox()),
+            (Ok(Recipient::Missing | Recipient::Maildrops(_)), _) => {
+                self.no_recipient(replies::no_such_mailbox())
+            }
         }
     }
 

@@ -49,6 +49,7 @@ pub struct SenderQuestion {
 #[derive(Debug)]
 pub struct RecipientQuestion {
     pub(super) mailbox: Mailbox,
+    pub(super) octets_declared: u64,
 }
 
 /// Whether there is room for content.
@@ -87,6 +88,12 @@ impl RecipientQuestion {
     #[must_use]
     pub const fn mailbox(&self) -> &Mailbox {
         &self.mailbox
+    }
+
+    /// Of how many octets the client has spoken (RFC 1870 §6.1); 0 where it has not.
+    #[must_use]
+    pub const fn octets_declared(&self) -> u64 {
+        self.octets_declared
     }
 }
 

@@ -1,14 +1,20 @@
-//! Accounts in memory: alice, bob and carol, and the aliases that the dialogues know.
+//! Accounts in memory: alice, bob, carol and dora, and the aliases that the dialogues know.
 
-use mailstore::{Account, MaildropId, Unavailable};
+use std::sync::Arc;
+
+use mailstore::{Account, MaildropId, Recipient, Unavailable};
 use mailwire::address::Mailbox;
+
+use crate::quotas::Quotas;
 
 /// The domain that is local.
 const DOMAIN: &str = "example.test";
 
 /// Who is who.
 pub(crate) struct Accounts {
-    accounts: Vec<Account>,
+    all: Vec<Account>,
+    /// What they may hold: dora's maildrop is small.
+    pub(crate) quotas: Arc<Quotas>,
     /// What the directory says to everything.
     pub(crate) failure: Option<Unavailable>,
 }
@@ -16,23 +22,34 @@ pub(crate) struct Accounts {
 impl Accounts {
     /// The accounts of every dialogue.
     pub(crate) fn new() -> Self {
-        let names = ["alice", "bob", "carol"].into_iter().zip(1..);
+        let names = ["alice", "bob", "carol", "dora"].into_iter().zip(1..);
         let accounts = names.map(|(name, maildrop)| Account {
             address: Mailbox::parse(&format!("{name}@{DOMAIN}")).unwrap(),
             maildrop: MaildropId(maildrop),
         });
-        Self { accounts: accounts.collect(), failure: None }
+        let new = Self { all: accounts.collect(), quotas: Arc::default(), failure: None };
+        new.holding("dora", 0)
+    }
+
+    /// Gives `name` a quota, and so many messages already.
+    pub(crate) fn holding(self, name: &str, messages: u64) -> Self {
+        let account = self.account(&Mailbox::parse(&format!("{name}@{DOMAIN}")).unwrap()).unwrap();
+        self.quotas.set(account.maildrop, messages);
+        self
     }
 
     pub(crate) fn authenticate(&self, login: &str, password: &str) -> Result<Option<Account>, Unavailable> {
-        let found = self.accounts.iter().find(|account| account.address.key() == login.to_lowercase());
+        let found = self.all.iter().find(|account| account.address.key() == login.to_lowercase());
         let right =
             found.filter(|account| password == format!("pw-{}", account.address.local_part().as_str()));
         self.answer(right.cloned())
     }
 
-    pub(crate) fn recipient(&self, mailbox: &Mailbox) -> Result<Option<Vec<MaildropId>>, Unavailable> {
-        self.answer(self.account(mailbox).map(|account| vec![account.maildrop]))
+    pub(crate) fn recipient(&self, mailbox: &Mailbox, octets: u64) -> Result<Recipient, Unavailable> {
+        let Some(account) = self.account(mailbox) else { return self.answer(Recipient::Missing) };
+        let checked = self.quotas.check(account.maildrop, octets.max(1));
+        let fits = || Recipient::Maildrops(vec![account.maildrop]);
+        self.answer(checked.map_or_else(Recipient::OverQuota, |()| fits()))
     }
 
     pub(crate) fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> Result<bool, Unavailable> {
@@ -50,6 +67,6 @@ impl Accounts {
             "postmaster" => "alice",
             name => name,
         };
-        self.accounts.iter().find(|account| account.address.key() == format!("{name}@{domain}"))
+        self.all.iter().find(|account| account.address.key() == format!("{name}@{domain}"))
     }
 }

@@ -12,6 +12,7 @@ mod chopping;
 mod failures;
 mod limits;
 mod messages;
+mod quotas;
 mod scripts;
 mod session;
 mod stored;

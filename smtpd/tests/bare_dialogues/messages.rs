@@ -7,6 +7,8 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use mailstore::{Delivery, Draft, IntakeError, MessageId, Receipt};
 
+use crate::quotas::Quotas;
+
 /// One message as it was committed.
 #[derive(Clone)]
 pub(crate) struct Message {
@@ -25,9 +27,10 @@ pub(crate) enum FailAt {
 }
 
 /// What was committed, and what shall fail.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Messages {
     committed: Arc<Mutex<Vec<Message>>>,
+    quotas: Arc<Quotas>,
     pub(crate) failure: Option<(FailAt, IntakeError)>,
 }
 
@@ -38,6 +41,11 @@ struct MemoryDraft {
 }
 
 impl Messages {
+    /// None so far; maildrops have these quotas.
+    pub(crate) fn new(quotas: Arc<Quotas>) -> Self {
+        Self { committed: Arc::default(), quotas, failure: None }
+    }
+
     pub(crate) fn draft(&self) -> Result<Box<dyn Draft>, IntakeError> {
         self.fail(FailAt::Draft)?;
         Ok(Box::new(MemoryDraft { messages: self.clone(), content: Vec::new(), write_octets_max: 0 }))
@@ -67,8 +75,10 @@ impl Draft for MemoryDraft {
 
     async fn commit(self: Box<Self>, delivery: Delivery) -> Result<Receipt, IntakeError> {
         self.messages.fail(FailAt::Commit)?;
+        let prefixes = delivery.delivery_prefix.len() + delivery.prefix.len();
+        let octets = u64::try_from(prefixes + self.content.len()).unwrap();
+        self.messages.quotas.take(&delivery.maildrops, octets)?;
         let mut committed = self.messages.committed.lock().unwrap();
-        let octets = u64::try_from(self.content.len()).unwrap();
         let Self { content, write_octets_max, .. } = *self;
         committed.push(Message { delivery, content, write_octets_max });
         Ok(Receipt { message: MessageId(u64::try_from(committed.len()).unwrap()), octets })

@@ -36,7 +36,9 @@ fn world(setting: &Setting, _transport: Transport) -> BareWorld {
         Port::Pop3 => panic!("not a dialogue of SMTP"),
     };
     let policy = policy(&Config { clear_login, ..Config::default() });
-    BareWorld { kind, policy, accounts: Arc::new(Accounts::new()) }
+    let messages = setting.messages.iter().filter(|(account, _)| account == "dora").count();
+    let accounts = Accounts::new().holding("dora", u64::try_from(messages).unwrap());
+    BareWorld { kind, policy, accounts: Arc::new(accounts) }
 }
 
 #[test]

@@ -52,8 +52,8 @@ impl BareSession {
         let greeting = session.greeting();
         let mut bare = Self {
             session,
+            messages: Messages::new(Arc::clone(&accounts.quotas)),
             accounts,
-            messages: Messages::default(),
             input: LineBuffer::new(),
             output: VecDeque::new(),
             expects: Expects::Lines,
@@ -176,7 +176,7 @@ impl BareSession {
                     self.session.sender_checked(question, &answer)
                 }
                 Step::Recipient(question) => {
-                    let answer = self.accounts.recipient(question.mailbox());
+                    let answer = self.accounts.recipient(question.mailbox(), question.octets_declared());
                     self.session.recipient_checked(question, answer)
                 }
                 Step::Draft(question) => {

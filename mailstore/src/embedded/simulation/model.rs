@@ -89,6 +89,7 @@ impl Model {
             | Step::Purge { .. }
             | Step::SetPassword { .. }
             | Step::RemoveAccount { .. }
+            | Step::SetQuota { .. }
             | Step::AddAlias { .. }
             | Step::RemoveAlias { .. }
             | Step::Queue { .. } => false,
@@ -138,6 +139,7 @@ impl Model {
             Step::AddAccount { address, .. } => found.accounts.get(address).map(|account| account.maildrop),
             Step::SetPassword { .. }
             | Step::RemoveAccount { .. }
+            | Step::SetQuota { .. }
             | Step::AddAlias { .. }
             | Step::RemoveAlias { .. }
             | Step::Queue { .. } => {
@@ -156,6 +158,7 @@ impl Model {
                     | Step::AddAccount { .. }
                     | Step::SetPassword { .. }
                     | Step::RemoveAccount { .. }
+                    | Step::SetQuota { .. }
                     | Step::AddAlias { .. }
                     | Step::RemoveAlias { .. } => true,
                 };

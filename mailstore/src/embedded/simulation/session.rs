@@ -1,5 +1,6 @@
 //! The store on a simulated disk: asked, looked at, and left.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::super::files::Files;
 use super::super::host::{Background, Core, Host};
 use super::super::index::{Index, IndexError};
 use super::super::journal::Location;
+use super::super::keys::Usage;
 use super::super::layout::Layout;
 use super::super::record::AccountRecord;
 use super::super::replay::Replay;
@@ -141,6 +143,7 @@ impl Session {
             Step::AddAccount { .. }
             | Step::SetPassword { .. }
             | Step::RemoveAccount { .. }
+            | Step::SetQuota { .. }
             | Step::AddAlias { .. }
             | Step::RemoveAlias { .. } => {
                 Ready::Directory(directory(step).ok_or("no change of the directory")?)
@@ -162,10 +165,12 @@ impl Session {
         let mut found = Found::default();
         let accounts = self.core().index.ask(Index::accounts).map_err(text)?;
         found.view.aliases = self.core().index.ask(Index::aliases).map_err(text)?.into_iter().collect();
+        let quotas = self.core().index.ask(Index::quotas).map_err(text)?;
         for account in accounts {
             self.look_at_maildrop(&account, model, &mut found).await?;
             let AccountRecord { address, maildrop, password_hash, .. } = account;
-            found.view.accounts.insert(address, AccountView { maildrop, password_hash });
+            let quota = quotas.get(&maildrop).copied();
+            found.view.accounts.insert(address, AccountView { maildrop, password_hash, quota });
         }
         self.look_at_queue(model, &mut found).await?;
         let live = self.core().index.ask(Index::count_live).map_err(text)?;
@@ -187,6 +192,15 @@ impl Session {
         let live = kept.iter().filter(|kept| kept.expunged_at.is_none()).map(|kept| &kept.entry);
         if !live.eq(lease.entries()) {
             return Err(format!("a lease on the maildrop of {} shows other messages", account.address));
+        }
+        let mut counted = Usage::default();
+        lease
+            .entries()
+            .iter()
+            .for_each(|entry| counted = counted.plus(Usage { messages: 1, octets: entry.octets }));
+        let usage = self.core().index.ask(|index| Ok(index.usage(account.maildrop))).map_err(text)?;
+        if usage != counted {
+            return Err(format!("the maildrop of {} holds {counted:?}, not {usage:?}", account.address));
         }
         let (mut messages, mut expunged) = (Vec::new(), Vec::new());
         for Kept { message, entry, expunged_at } in kept {
@@ -318,7 +332,8 @@ fn contents(index: &Index) -> Result<String, IndexError> {
         queue.push(index.queue_value(message, recipient)?);
     }
     let (aliases, live) = (index.aliases()?, index.count_live()?);
-    Ok(format!("{live} {accounts:?} {aliases:?} {entries:?} {expunged:?} {queue:?}"))
+    let quotas: BTreeMap<_, _> = index.quotas()?.into_iter().collect();
+    Ok(format!("{live} {accounts:?} {aliases:?} {quotas:?} {entries:?} {expunged:?} {queue:?}"))
 }
 
 /// The message that `content` says it is.
@@ -373,6 +388,7 @@ fn directory(step: &Step) -> Option<DirectoryChange> {
             Some(DirectoryChange::SetPassword { address, password_hash })
         }
         Step::RemoveAccount { address } => Some(DirectoryChange::RemoveAccount { address }),
+        Step::SetQuota { address, quota } => Some(DirectoryChange::SetQuota { address, quota }),
         Step::AddAlias { address, target } => {
             Some(DirectoryChange::AddAlias { address, targets: vec![target] })
         }

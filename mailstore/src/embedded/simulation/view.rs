@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ReturnAs;
+use crate::{Quota, ReturnAs};
 
 /// A message of the simulation, by the number that its content carries.
 pub(super) type Token = u64;
@@ -12,6 +12,7 @@ pub(super) type Token = u64;
 pub(super) struct AccountView {
     pub(super) maildrop: u64,
     pub(super) password_hash: String,
+    pub(super) quota: Option<Quota>,
 }
 
 /// A recipient that waits for relay.
@@ -48,6 +49,7 @@ pub(super) enum Step {
     AddAccount { address: String, password_hash: String },
     SetPassword { address: String, password_hash: String },
     RemoveAccount { address: String },
+    SetQuota { address: String, quota: Option<Quota> },
     AddAlias { address: String, target: String },
     RemoveAlias { address: String },
     Queue { message: u64, recipient: u32, change: QueueChange },
@@ -86,7 +88,8 @@ impl View {
                 take(&mut self.expunged, account, tokens);
             }
             Step::AddAccount { address, password_hash } => {
-                let account = AccountView { maildrop: sequence, password_hash: password_hash.clone() };
+                let password_hash = password_hash.clone();
+                let account = AccountView { maildrop: sequence, password_hash, quota: None };
                 self.accounts.insert(address.clone(), account);
                 self.maildrops.insert(address.clone(), Vec::new());
                 self.expunged.insert(address.clone(), Vec::new());
@@ -100,6 +103,11 @@ impl View {
                 self.accounts.remove(address);
                 self.maildrops.remove(address);
                 self.expunged.remove(address);
+            }
+            Step::SetQuota { address, quota } => {
+                if let Some(account) = self.accounts.get_mut(address) {
+                    account.quota = *quota;
+                }
             }
             Step::AddAlias { address, target } => {
                 let targets = self.aliases.entry(address.clone()).or_default();

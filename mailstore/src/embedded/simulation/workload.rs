@@ -2,7 +2,7 @@
 
 use super::random::Random;
 use super::view::{QueueChange, Relay, Step, View};
-use crate::ReturnAs;
+use crate::{Quota, ReturnAs};
 
 /// Names of accounts; each may come and go.
 const ACCOUNTS: [&str; 4] = ["ann", "bob", "cleo", "dan"];
@@ -118,6 +118,12 @@ impl Workload<'_> {
         steps
     }
 
+    /// So much that no delivery is refused.
+    fn quota(&mut self) -> Quota {
+        let limit = |number: u64| if number.is_multiple_of(4) { 0 } else { (1 << 40).max(number) };
+        Quota { octets: limit(self.random.number()), messages: limit(self.random.number()) }
+    }
+
     /// A change of accounts or aliases that is allowed.
     fn directory(&mut self, view: &View) -> Option<Step> {
         let password_hash = format!("hash {}", self.random.number());
@@ -129,12 +135,16 @@ impl Workload<'_> {
         let aliases: Vec<_> = view.aliases.keys().cloned().collect();
         let new_alias = self.random.pick(&ALIASES).map(|name| address(name))?;
         let pick = |random: &mut Random, from: &[String]| random.pick(from).cloned();
-        match self.random.below(6) {
+        match self.random.below(8) {
             0 => pick(self.random, &removable).map(|address| Step::RemoveAccount { address }),
             1 => pick(self.random, &present).map(|address| Step::SetPassword { address, password_hash }),
             2 => {
                 let target = pick(self.random, &present)?;
                 Some(Step::AddAlias { address: new_alias, target })
+            }
+            6 | 7 => {
+                let quota = self.random.one_in(2).then(|| self.quota());
+                pick(self.random, &present).map(|address| Step::SetQuota { address, quota })
             }
             3 => pick(self.random, &aliases).map(|address| Step::RemoveAlias { address }),
             _ => pick(self.random, &absent).map(|address| Step::AddAccount { address, password_hash }),
