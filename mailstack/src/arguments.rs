@@ -270,6 +270,14 @@ pub(crate) enum StoreCommand {
         #[command(flatten)]
         whereabouts: Whereabouts,
     },
+    /// Host the store, and nothing else, until told to stop (Ctrl-C)
+    ///
+    /// For a server whose programs that face the network run as other users: they share the store through its socket
+    /// and cannot read its files. Set `socket` and `hosted_by` in the configuration.
+    Serve {
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
 }
 
 #[derive(Args, Clone, Copy, Debug)]

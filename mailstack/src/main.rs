@@ -17,6 +17,7 @@ mod passwords;
 mod place;
 mod quota;
 mod screen;
+mod serve;
 mod store;
 mod trial;
 mod up;

@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::arguments::{ProveOptions, Sabotage, StoreCommand, Whereabouts};
 use crate::output::Output;
 use crate::place::Place;
+use crate::serve;
 
 /// A seed that is made up is short enough to be typed.
 const SEED_MAX: u64 = 999_999;
@@ -21,6 +22,7 @@ const SEED_MAX: u64 = 999_999;
 pub(crate) async fn run(command: &StoreCommand, output: &Output) -> Result<(), Box<dyn Error>> {
     match command {
         StoreCommand::Prove(options) => prove(*options, output).await,
+        StoreCommand::Serve { whereabouts } => serve::run(whereabouts).await,
         StoreCommand::Check { deep, whereabouts } => {
             let depth = if *deep { Depth::Content } else { Depth::Heads };
             check(whereabouts, depth, Speed::Full, output).await

@@ -11,8 +11,8 @@ use mailwire::address::{Mailbox, ReversePath};
 use mailwire::secret::Secret;
 
 use crate::{
-    Account, AdministrationError, Alias, Delivery, IntakeError, Lease, MaildropError, MaildropId, Options,
-    QueueError, QueueState, Receipt, Recipient, RelayRecipient, Store, TraceRow,
+    Account, AdministrationError, Alias, Delivery, HostedBy, IntakeError, Lease, MaildropError, MaildropId,
+    Options, QueueError, QueueState, Receipt, Recipient, RelayRecipient, Store, TraceRow,
 };
 
 /// More than fits into the journal itself.
@@ -31,7 +31,7 @@ pub(crate) fn options(path: &Path) -> Options {
     Options { path: path.to_owned(), reserve_octets: 0, ..Options::default() }
 }
 
-/// Runs `check` on a new store that this process hosts, and on one that it shares.
+/// Runs `check` on a new store that this process hosts, on one that it shares, and on one that it could not host.
 pub(crate) async fn with_store<F: Future<Output = ()>>(check: impl Fn(Store) -> F) {
     let folder = tempfile::tempdir().unwrap();
     let store = crate::open(options(folder.path())).await.unwrap();
@@ -42,6 +42,17 @@ pub(crate) async fn with_store<F: Future<Output = ()>>(check: impl Fn(Store) -> 
     let host = crate::open(options(folder.path())).await.unwrap();
     let store = crate::open(options(folder.path())).await.unwrap();
     check(store.clone()).await;
+    store.close().await;
+    host.close().await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("run");
+    let served = Options { socket, hosted_by: HostedBy::Serve, ..options(&folder.path().join("store")) };
+    let host = crate::host(served.clone()).await.unwrap();
+    let path = folder.path().join("unreadable");
+    let store = crate::open(Options { path: path.clone(), ..served }).await.unwrap();
+    check(store.clone()).await;
+    assert!(!path.exists());
     store.close().await;
     host.close().await;
 }

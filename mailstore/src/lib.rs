@@ -33,4 +33,4 @@ pub use intake::{Carried, Delivery, Draft, Intake, IntakeError, Receipt, RelayRe
 pub use maildrops::{Entry, Kept, Lease, MaildropAdministration, MaildropError, Maildrops, ReturnAs};
 pub use queue::{Queue, QueueEntry, QueueError, QueueState};
 pub use repair::{Gain, Repair, Seen, Speed};
-pub use store::{OpenError, Options, Store, open};
+pub use store::{HostedBy, OpenError, Options, Store, host, open};

@@ -29,6 +29,28 @@ pub struct Options {
     pub quota_messages: u64,
     /// Octets a second that work in the background reads and writes (64 MiB).
     pub upkeep_octets_per_second: u64,
+    /// Where processes that share the store reach the one that hosts it: a path from the folder on, or an absolute one,
+    /// which the group of the socket may use as well (`socket`).
+    pub socket: PathBuf,
+    /// Who may host the store (anyone).
+    pub hosted_by: HostedBy,
+}
+
+/// Which processes may host a store: open its files themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostedBy {
+    /// Whoever comes first.
+    Anyone,
+    /// The one that calls [`host`]; [`open`] only shares, and looks at no file of the store.
+    Serve,
+}
+
+impl Options {
+    /// Where the socket lies.
+    pub(crate) fn socket_path(&self) -> PathBuf {
+        self.path.join(&self.socket)
+    }
 }
 
 impl Default for Options {
@@ -42,6 +64,8 @@ impl Default for Options {
             quota_octets: 0,
             quota_messages: 0,
             upkeep_octets_per_second: 64 << 20,
+            socket: PathBuf::from("socket"),
+            hosted_by: HostedBy::Anyone,
         }
     }
 }
@@ -62,6 +86,21 @@ pub enum OpenError {
         "the store in {0} is held by another process that does not answer; see who runs by the process id in its file LOCK"
     )]
     InUse(PathBuf),
+    /// Another process hosts it, where this one should.
+    #[error("the store in {0} is hosted by another process already; stop that one first, or let it be")]
+    Hosted(PathBuf),
+    /// Nobody hosts it, and this process may not.
+    #[error(
+        "nobody hosts the store at the socket {socket}; see that `mailstack store serve` runs, and that this user may \
+         use the socket"
+    )]
+    NoHost {
+        /// Where a host would be reached.
+        socket: PathBuf,
+        /// What came of it.
+        #[source]
+        source: std::io::Error,
+    },
     /// A file or folder failed.
     #[error("opening the store in {path} failed")]
     Io {
@@ -129,10 +168,19 @@ impl Store {
 }
 
 /// Opens the store in `options.path`, creating it where there is none. The first process to come hosts it, later
-/// ones share it through a socket beside it; when the host goes, one of them takes its place.
+/// ones share it through a socket beside it; when the host goes, one of them takes its place. With
+/// [`HostedBy::Serve`] it is shared and never hosted.
 ///
 /// # Errors
 /// See [`OpenError`].
 pub async fn open(options: Options) -> Result<Store, OpenError> {
     Ok(Store::of(Member::join(options).await?))
+}
+
+/// Opens the store in `options.path` as its host, creating it where there is none, whatever `options.hosted_by` says.
+///
+/// # Errors
+/// See [`OpenError`]; also where its socket cannot be served.
+pub async fn host(options: Options) -> Result<Store, OpenError> {
+    Ok(Store::of(Member::host(options).await?))
 }

@@ -32,10 +32,12 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (result, begin.elapsed())
 }
 
+/// What the clock shows.
+#[must_use]
 #[expect(
     clippy::disallowed_methods,
     reason = "this crate links none of the others, so it has a clock of its own"
 )]
-fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }

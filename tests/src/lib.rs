@@ -3,6 +3,7 @@
 //! This crate links none of the project's crates, so a grammar shared by both ends cannot hide its own mistakes.
 //! The daemons use [`dialogue`] and [`player`] in their own tests, to play the same scripts on bare sessions.
 
+pub mod apart;
 pub mod calls;
 pub mod certificate;
 pub mod clients;

@@ -326,13 +326,13 @@ impl Drop for Server {
     }
 }
 
-fn signal(child: &Child, signal: Signal) -> io::Result<()> {
+pub(crate) fn signal(child: &Child, signal: Signal) -> io::Result<()> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::other("no process id"))?;
     Ok(kill_process(pid, signal)?)
 }
 
-fn usize_of(octets: u64) -> usize {
+pub(crate) fn usize_of(octets: u64) -> usize {
     usize::try_from(octets).unwrap_or(usize::MAX)
 }
 
@@ -348,7 +348,7 @@ fn addresses(said: &str) -> Option<Addresses> {
 }
 
 /// The first address in ` name=[127.0.0.1:4025]`.
-fn address(said: &str, name: &str) -> Option<SocketAddr> {
+pub(crate) fn address(said: &str, name: &str) -> Option<SocketAddr> {
     let (_, rest) = said.split_once(&format!(" {name}=["))?;
     rest.split([']', ',']).next()?.parse().ok()
 }

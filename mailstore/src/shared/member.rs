@@ -1,9 +1,8 @@
 //! Hosting the store or sharing it, whichever it is at the moment; nobody above can tell.
 
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use mailwire::cause::chain;
@@ -14,39 +13,33 @@ use tracing::{info, warn};
 
 use super::frame::Octets;
 use super::objects::{SharedDraft, SharedLease, lost};
-use super::pool::{Connection, Pool};
+use super::pool::Connection;
 use super::request::{MaildropAdministrationRequest, QueueEntryText, QueueRequest, Request};
+use super::role::{self, Role};
 use super::server::Server;
-use crate::embedded::{self, Core, Host};
+use crate::embedded::Core;
 use crate::{
     Draft, Intake, IntakeError, Kept, Lease, MaildropAdministration, MaildropError, MaildropId, Maildrops,
     MessageId, OpenError, Options, Queue, QueueEntry, QueueError, QueueId, QueueState, ReturnAs, Unavailable,
 };
 
-/// How long the lock may be held by a process whose socket does not answer: it is opening the store, or closing it.
-const SETTLE: Duration = Duration::from_secs(30);
-/// Pause between two looks meanwhile.
-const PAUSE: Duration = Duration::from_millis(20);
+/// How long a process that starts waits for a host, where it may not host itself.
+const JOIN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a question waits for a host that has gone to come back, where no other process may take its place.
+const QUESTION_PATIENCE: Duration = Duration::from_secs(1);
 
 /// One process's part in a store.
 pub(crate) struct Member {
     options: Options,
     role: RwLock<Role>,
-    /// Held by whoever looks for a new role.
-    changing: Mutex<()>,
+    /// Held by whoever looks for a new role; with what came of the last look, where that was nothing.
+    changing: Mutex<Option<Failure>>,
 }
 
-#[derive(Clone)]
-enum Role {
-    Hosting(Arc<Hosting>),
-    Sharing(Arc<Pool>),
-    Closed,
-}
-
-struct Hosting {
-    /// Ends before the host does.
-    server: Option<Server>,
-    host: Host,
+/// A look for a role that came to nothing.
+struct Failure {
+    at: Instant,
+    why: String,
 }
 
 /// Where one question goes.
@@ -58,15 +51,21 @@ pub(super) enum Way {
 impl Member {
     /// Hosts the store if nobody does, or shares it.
     pub(crate) async fn join(options: Options) -> Result<Self, OpenError> {
-        let role = find_role(&options).await?;
-        Ok(Self { options, role: RwLock::new(role), changing: Mutex::new(()) })
+        let role = role::find(&options, JOIN_PATIENCE).await?;
+        Ok(Self { options, role: RwLock::new(role), changing: Mutex::default() })
+    }
+
+    /// Hosts the store, or fails.
+    pub(crate) async fn host(options: Options) -> Result<Self, OpenError> {
+        let role = role::host(&options).await?;
+        Ok(Self { options, role: RwLock::new(role), changing: Mutex::default() })
     }
 
     /// Hosts a store that is open already, for this process alone.
     #[cfg(feature = "bench")]
-    pub(crate) fn alone(options: Options, host: Host) -> Self {
-        let role = Role::Hosting(Arc::new(Hosting { server: None, host }));
-        Self { options, role: RwLock::new(role), changing: Mutex::new(()) }
+    pub(crate) fn alone(options: Options, host: crate::embedded::Host) -> Self {
+        let role = Role::Hosting(Arc::new(role::Hosting { server: None, host }));
+        Self { options, role: RwLock::new(role), changing: Mutex::default() }
     }
 
     /// Ends this process's part in order.
@@ -98,15 +97,20 @@ impl Member {
 
     /// The host has gone: this process hosts the store now, or another one does.
     async fn change_role(&self, error: &io::Error) -> Result<Way, Unavailable> {
-        let _changing = self.changing.lock().await;
+        let asked = clock::instant();
+        let mut last = self.changing.lock().await;
         if let Role::Sharing(pool) = self.role() {
             if let Ok(connection) = pool.connection().await {
                 return Ok(Way::Host(connection));
             }
-            info!(%error, "the process that hosted the store has gone");
-            let role = find_role(&self.options).await;
-            let role = role.map_err(|error| Unavailable(chain(&error)))?;
-            *self.role.write().unwrap_or_else(PoisonError::into_inner) = role;
+            // Whoever waited for another one's look shares what came of it: no queue of looks builds up.
+            if let Some(failure) = last.as_ref().filter(|failure| failure.at >= asked) {
+                return Err(Unavailable(failure.why.clone()));
+            }
+            *last = self.look(error, last.as_ref()).await;
+            if let Some(failure) = &*last {
+                return Err(Unavailable(failure.why.clone()));
+            }
         }
         match self.role() {
             Role::Hosting(hosting) => Ok(Way::Here(Arc::clone(&hosting.host.core))),
@@ -116,39 +120,26 @@ impl Member {
             Role::Closed => Err(Unavailable("the store is closed".to_owned())),
         }
     }
-}
 
-async fn find_role(options: &Options) -> Result<Role, OpenError> {
-    let deadline = clock::instant() + SETTLE;
-    loop {
-        let for_host = options.clone();
-        let opened = tokio::task::spawn_blocking(|| embedded::open(for_host)).await;
-        match opened.map_err(|error| failed(&options.path, io::Error::other(error)))? {
-            Ok(host) => return Ok(Role::Hosting(Arc::new(Hosting::begin(host, &options.path)))),
-            Err(OpenError::InUse(_)) => {}
-            Err(error) => return Err(error),
+    /// Looks for a new role and takes it. The log is told of the first failure and of the end of them.
+    async fn look(&self, error: &io::Error, last: Option<&Failure>) -> Option<Failure> {
+        if last.is_none() {
+            info!(%error, "the process that hosted the store has gone");
         }
-        let pool = Arc::new(Pool::new(&options.path).map_err(|source| failed(&options.path, source))?);
-        if let Ok(connection) = pool.connection().await {
-            connection.give_back();
-            return Ok(Role::Sharing(pool));
+        match role::find(&self.options, QUESTION_PATIENCE).await {
+            Ok(role) => {
+                *self.role.write().unwrap_or_else(PoisonError::into_inner) = role;
+                info!("the store answers again");
+                None
+            }
+            Err(error) => {
+                let why = chain(&error);
+                if last.is_none() {
+                    warn!(why, "the store does not answer; it is asked again for each question");
+                }
+                Some(Failure { at: clock::instant(), why })
+            }
         }
-        if clock::instant() >= deadline {
-            return Err(OpenError::InUse(options.path.clone()));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-fn failed(path: &Path, source: io::Error) -> OpenError {
-    OpenError::Io { path: path.to_owned(), source }
-}
-
-impl Hosting {
-    fn begin(host: Host, path: &Path) -> Self {
-        let server = Server::start(path, &host.core)
-            .inspect_err(|error| warn!(%error, "other processes cannot share the store: its socket failed"));
-        Self { server: server.ok(), host }
     }
 }
 

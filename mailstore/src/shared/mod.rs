@@ -1,6 +1,7 @@
 //! One store for several processes: the first one hosts it, later ones share it through a socket beside it.
 //!
 //! - [`member`]: hosting or sharing, whichever it is at the moment, behind the traits of this crate
+//! - [`role`]: how a process finds out which of the two it is
 //! - [`server`]: the host's side of the socket
 //! - [`accounts`]: accounts and aliases behind their traits, which are the longest
 //! - [`pool`]: the sharers' side: connections that are opened when needed and used again
@@ -19,6 +20,7 @@ mod objects;
 mod pool;
 mod repair;
 mod request;
+mod role;
 mod server;
 
 pub(crate) use member::Member;

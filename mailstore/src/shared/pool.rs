@@ -1,11 +1,12 @@
 //! The sharers' side of the socket: connections to the host.
 
-use std::fs::File;
+use std::ffi::OsString;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -16,22 +17,28 @@ use super::request::Request;
 /// Connections kept for the next question.
 const IDLE_MAX: usize = 16;
 
-/// The socket beside a store. Its path goes through the folder's descriptor: a socket's path has at most 107 octets,
-/// a store's folder may have more.
+/// The socket of a store. Its path goes through its folder's descriptor: a socket's path has at most 107 octets, a
+/// folder may have more.
 #[derive(Debug)]
 pub(crate) struct SocketPath {
-    folder: File,
+    folder: OwnedFd,
+    name: OsString,
 }
 
 impl SocketPath {
-    /// For the store in `folder`.
-    pub(crate) fn new(folder: &Path) -> io::Result<Self> {
-        Ok(Self { folder: File::open(folder)? })
+    /// For the socket at `path`, in a folder that is there. Others may go through the folder without reading it.
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no path of a socket"));
+        };
+        let folder =
+            rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { folder, name: name.to_owned() })
     }
 
     /// What to bind or to connect to, while `self` lives.
     pub(crate) fn path(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/self/fd/{}/socket", self.folder.as_raw_fd()))
+        PathBuf::from(format!("/proc/self/fd/{}", self.folder.as_raw_fd())).join(&self.name)
     }
 }
 
@@ -50,9 +57,9 @@ pub(crate) struct Connection {
 }
 
 impl Pool {
-    /// For the store in `folder`; connects when it is asked to.
-    pub(crate) fn new(folder: &Path) -> io::Result<Self> {
-        Ok(Self { socket: SocketPath::new(folder)?, idle: Mutex::default() })
+    /// For the socket at `path`; connects when it is asked to.
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
+        Ok(Self { socket: SocketPath::new(path)?, idle: Mutex::default() })
     }
 
     /// A connection to the host that is there now.

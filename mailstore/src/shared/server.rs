@@ -1,7 +1,8 @@
 //! The host's side of the socket.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,11 +24,13 @@ use super::request::{
 use crate::embedded::Core;
 use crate::{
     Administration, AdministrationError, Directory, Draft, Intake, Lease, MaildropAdministration,
-    MaildropError, Maildrops, Queue, QueueError, QueueState, Unavailable,
+    MaildropError, Maildrops, Options, Queue, QueueError, QueueState, Unavailable,
 };
 
 /// Connections of all sharers together; each draft and each lease is one.
 const CONNECTIONS_MAX: usize = 8192;
+/// Who may connect where the socket lies outside of the store's folder: its owner and its group.
+const SOCKET_MODE: u32 = 0o660;
 /// Entries of one page of a list.
 const PAGE_ENTRIES: usize = 10_000;
 /// Octets of one read, whatever was asked for.
@@ -54,17 +57,30 @@ impl Server {
         self.ended.send_replace(());
     }
 
-    /// Listens beside the store in `folder`, whose lock this process holds.
-    pub(crate) fn start(folder: &Path, core: &Arc<Core>) -> io::Result<Self> {
-        let socket = SocketPath::new(folder)?;
-        match fs::remove_file(socket.path()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
+    /// Listens for those who share the store, whose lock this process holds.
+    pub(crate) fn start(options: &Options, core: &Arc<Core>) -> io::Result<Self> {
+        let socket = SocketPath::new(&options.socket_path())?;
+        remove_old(&socket.path())?;
         let listener = UnixListener::bind(socket.path())?;
+        if options.socket.is_absolute() {
+            // In the store's folder only its owner gets to it; elsewhere its group shall.
+            fs::set_permissions(socket.path(), Permissions::from_mode(SOCKET_MODE))?;
+        }
         let (ended, end) = watch::channel(());
         tokio::spawn(accept(listener, Arc::clone(core), end));
         Ok(Self { socket, ended })
+    }
+}
+
+/// Removes what an earlier host has left, and nothing else.
+fn remove_old(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
+        Ok(_) => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "what is there is no socket, and is left alone"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
