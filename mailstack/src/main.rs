@@ -5,6 +5,7 @@
 mod account;
 mod alias;
 mod arguments;
+mod backup;
 mod certificate;
 mod config;
 mod daemons;
@@ -55,6 +56,8 @@ async fn run(command: Command, output: &Output) -> Result<(), Box<dyn Error>> {
         Command::Config(command) => config::run(&command, output)?,
         Command::Store(command) => store::run(&command, output).await?,
         Command::Maildrop(command) => maildrop::command::run(&command, output).await?,
+        Command::Backup(options) => backup::command::run(options, output).await?,
+        Command::Restore(options) => backup::restore::run(options, output).await?,
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ mod finding;
 mod identity;
 mod intake;
 mod maildrops;
+mod maintenance;
 mod queue;
 mod repair;
 mod shared;
@@ -26,11 +27,16 @@ pub use directory::{
 };
 #[cfg(feature = "bench")]
 pub use embedded::bench;
+pub use embedded::{
+    Backup, BackupError, BackupPlan, Flaw, ListedSnapshot, PastContent, PastMessage, PastStore, Pruned,
+    Reading, Restored, SnapshotContent, Taken, Verified, Which, back_up,
+};
 pub use embedded::{Proof, ProofError, ProofPlan, Sabotage, prove};
 pub use finding::{Depth, Finding, Owner, Problem, Progress};
 pub use identity::{MaildropId, MessageId, NoUniqueId, QueueId, UniqueId};
 pub use intake::{Carried, Delivery, Draft, Intake, IntakeError, Receipt, RelayRecipient, TraceRow};
 pub use maildrops::{Entry, Kept, Lease, MaildropAdministration, MaildropError, Maildrops, ReturnAs};
+pub use maintenance::{HeldState, Hold, Maintenance};
 pub use queue::{Queue, QueueEntry, QueueError, QueueState};
 pub use repair::{Gain, Repair, Seen, Speed};
 pub use store::{HostedBy, OpenError, Options, Store, host, open};

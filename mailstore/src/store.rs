@@ -7,7 +7,9 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::shared::Member;
-use crate::{Administration, Directory, Intake, MaildropAdministration, Maildrops, Queue, Quota, Repair};
+use crate::{
+    Administration, Directory, Intake, MaildropAdministration, Maildrops, Maintenance, Queue, Quota, Repair,
+};
 
 /// How the store behaves: the table `[store]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -141,6 +143,8 @@ pub struct Store {
     pub repair: Arc<dyn Repair>,
     /// Messages leave.
     pub queue: Arc<dyn Queue>,
+    /// The store as a whole.
+    pub maintenance: Arc<dyn Maintenance>,
     member: Arc<Member>,
 }
 
@@ -156,6 +160,7 @@ impl Store {
             maildrop_administration: member.clone(),
             repair: member.clone(),
             queue: member.clone(),
+            maintenance: member.clone(),
             member,
         }
     }

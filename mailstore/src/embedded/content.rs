@@ -163,6 +163,22 @@ impl Content {
         matches!(self.parts, Parts::Lost)
     }
 
+    /// True where all of it is as it was written.
+    pub(crate) fn is_whole(&self) -> io::Result<bool> {
+        let Parts::Whole { segment, offset, octets, checksums, rest, .. } = &self.parts else {
+            return Ok(false);
+        };
+        let in_file = rest.as_ref().map_or(0, |(_, content)| content.octets);
+        if octets.saturating_add(in_file) != self.subject.octets {
+            return Ok(false);
+        }
+        let mut damaged = damaged_blocks(&**segment, *offset, *octets, checksums)?;
+        if let Some((file, content)) = rest {
+            damaged.extend(damaged_blocks(&**file, 0, content.octets, &content.checksums)?);
+        }
+        Ok(damaged.is_empty())
+    }
+
     /// At most `octets_max` octets from `offset` on, never more than the rest of one block; empty at the end.
     pub(crate) fn read(&self, offset: u64, octets_max: usize, access: Access) -> io::Result<Option<Vec<u8>>> {
         if offset >= self.subject.octets {

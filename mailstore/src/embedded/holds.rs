@@ -22,7 +22,6 @@ impl Holds {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[expect(dead_code, reason = "a backup does")]
     /// Keeps every segment that is there now.
     pub(crate) fn take(self: &Arc<Self>) -> Held {
         let mut holds = self.count();

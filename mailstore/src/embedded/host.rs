@@ -221,7 +221,7 @@ impl Drop for Host {
 }
 
 /// Makes the way to a new folder durable. Whether an earlier process that made it came so far is unknown.
-fn sync_parents(files: &dyn Files, folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_parents(files: &dyn Files, folder: &Path) -> io::Result<()> {
     for parent in folder.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
         match files.sync_folder(parent) {
             Err(error) if !needs_no_sync(error.kind()) => return Err(error),

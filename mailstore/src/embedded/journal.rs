@@ -99,6 +99,11 @@ impl Journal {
         crc32c::crc32c(&self.epoch.to_le_bytes())
     }
 
+    /// Random, one for the whole store.
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     fn map(&self) -> RwLockReadGuard<'_, BTreeMap<u32, Segment>> {
         self.segments.read().unwrap_or_else(PoisonError::into_inner)
     }

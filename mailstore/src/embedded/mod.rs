@@ -13,11 +13,13 @@
 //! - [`draft`], [`header_end`], [`accounts`], [`directory`], [`maildrops`], [`queue`]: the traits of this crate, answered
 //! - [`simulation`]: the proof that a crash at any moment loses nothing that was answered for
 //! - `bench` (with the feature of that name): a store on a slower disk, for the benchmarks
+//! - [`maintenance`], [`backup`]: the store as a whole, kept still for those who read its files, and copied elsewhere
 //! - [`host`]: all of it together, behind the lock file
 
 mod accounts;
 mod adopting;
 mod apply;
+mod backup;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod carry;
@@ -43,6 +45,7 @@ mod layout;
 mod leases;
 mod lock;
 mod maildrops;
+mod maintenance;
 mod password;
 mod queue;
 mod quotas;
@@ -56,8 +59,13 @@ mod room;
 mod segment;
 mod simulation;
 mod survey;
+mod temporary;
 mod undelete;
 mod upkeep;
 
+pub use backup::{
+    Backup, BackupError, BackupPlan, Flaw, ListedSnapshot, PastContent, PastMessage, PastStore, Pruned,
+    Reading, Restored, SnapshotContent, Taken, Verified, Which, back_up,
+};
 pub(crate) use host::{Core, Host, open};
 pub use simulation::{Proof, ProofError, ProofPlan, Sabotage, prove};

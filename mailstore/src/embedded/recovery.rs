@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::apply::Committed;
+use super::backup;
 use super::files::Files;
 use super::identity::Identity;
 use super::index::{Index, IndexError};
@@ -52,6 +53,7 @@ struct Recovery<'a> {
 /// Opens what is in `layout`, or makes a new store there.
 pub(crate) fn recover(files: &Arc<dyn Files>, layout: &Layout) -> Result<Recovered, OpenError> {
     let root = layout.root.as_path();
+    refuse_unfinished(&**files, root)?;
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Io { path, source }
@@ -99,6 +101,16 @@ pub(crate) fn reopen_index(
 ) -> io::Result<(Index, JournalEnd)> {
     let recovered = Recovery { files, layout, journal: Arc::clone(journal) }.run()?;
     Ok((recovered.index, recovered.end))
+}
+
+/// What is half restored must not be taken for the store.
+fn refuse_unfinished(files: &dyn Files, root: &Path) -> Result<(), OpenError> {
+    let at = |source| OpenError::Io { path: root.to_owned(), source };
+    let Some(snapshot) = backup::unfinished(files, root).map_err(at)? else { return Ok(()) };
+    let text = format!(
+        "the snapshot {snapshot} of a backup was not restored to its end; run `mailstack restore` again, or remove the folder"
+    );
+    Err(at(io::Error::new(io::ErrorKind::InvalidData, text)))
 }
 
 fn refuse_newer(root: &Path, found: &Found, identity: Option<Identity>) -> Result<(), OpenError> {

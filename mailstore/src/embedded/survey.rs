@@ -101,6 +101,8 @@ pub(crate) fn sweep_content(
         survey.files.iter().chain(&adopting).map(|name| content::file_name(*name)).collect();
     let mut removed: usize = 0;
     for name in names.iter().filter(|name| !needed.contains(*name)) {
+        // A backup that has begun meanwhile counts on it.
+        let Some(_no_hold) = core.holds.none() else { break };
         core.files.remove(&core.layout.content.join(name))?;
         debug!(name, "removed a content file that belongs to no message");
         removed = removed.saturating_add(1);

@@ -104,10 +104,13 @@ impl Upkeep<'_> {
 
     /// Brings back the space of what is needed no more.
     fn reclaim(&self, speed: Speed) -> Gain {
+        if self.0.holds.any() {
+            return Gain::default();
+        }
         if !self.0.index.ask(|index| Ok(index.take_freed())).unwrap_or(false) {
             return Gain::default();
         }
-        match survey::sweep_content(self.0, || self.0.index.ask(Survey::of)) {
+        let gain = match survey::sweep_content(self.0, || self.0.index.ask(Survey::of)) {
             Ok((survey, files)) => {
                 Gain { purged: 0, files: files as u64, segments: self.compact(&survey, speed) }
             }
@@ -115,7 +118,15 @@ impl Upkeep<'_> {
                 error!(error = chain(&error), "looking for space that can come back failed");
                 Gain::default()
             }
+        };
+        if self.0.holds.any() {
+            // What could not go because of it goes another time. An index that fails now is looked at anew anyway.
+            let _ = self.0.index.ask(|index| {
+                index.note_freed();
+                Ok(())
+            });
         }
+        gain
     }
 
     /// Reads a slice of all content, so that damage is found while a backup may still have what was lost.

@@ -2,6 +2,7 @@
 //!
 //! - [`member`]: hosting or sharing, whichever it is at the moment, behind the traits of this crate
 //! - [`role`]: how a process finds out which of the two it is
+//! - [`maintenance`]: a hold on the store as a whole
 //! - [`server`]: the host's side of the socket
 //! - [`accounts`]: accounts and aliases behind their traits, which are the longest
 //! - [`pool`]: the sharers' side: connections that are opened when needed and used again
@@ -10,11 +11,12 @@
 //! - [`request`]: what is asked and answered
 //! - [`frame`]: how it stands on the socket
 //!
-//! A connection carries one question at a time, and a draft or a lease has a connection to itself. So nothing has to
+//! A connection carries one question at a time, and a draft, a lease or a hold has a connection to itself. So nothing has to
 //! be told apart, nothing can overtake, and whatever a process held is given back when its connections end.
 
 mod accounts;
 mod frame;
+mod maintenance;
 mod member;
 mod objects;
 mod pool;

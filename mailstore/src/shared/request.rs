@@ -21,6 +21,7 @@ pub(crate) enum Request {
     MaildropAdministration(MaildropAdministrationRequest),
     Queue(QueueRequest),
     Repair(RepairRequest),
+    Maintenance(MaintenanceRequest),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,6 +127,13 @@ pub(crate) enum CheckAnswer {
     Seen(Seen),
     /// The last one.
     Ended(Result<(), Unavailable>),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) enum MaintenanceRequest {
+    /// This connection is a hold from now on, until it ends.
+    Hold,
+    Confirm,
 }
 
 /// An [`Account`].

@@ -19,12 +19,14 @@ use super::pool::SocketPath;
 use super::repair;
 use super::request::{
     AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest,
-    MaildropAdministrationRequest, MaildropRequest, QueueEntryText, QueueRequest, Request, UsageText,
+    MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, QueueEntryText, QueueRequest,
+    Request, UsageText,
 };
 use crate::embedded::Core;
 use crate::{
-    Administration, AdministrationError, Directory, Draft, Intake, Lease, MaildropAdministration,
-    MaildropError, Maildrops, Options, Queue, QueueError, QueueState, Unavailable,
+    Administration, AdministrationError, Directory, Draft, HeldState, Hold, Intake, Lease,
+    MaildropAdministration, MaildropError, Maildrops, Maintenance, Options, Queue, QueueError, QueueState,
+    Unavailable,
 };
 
 /// Connections of all sharers together; each draft and each lease is one.
@@ -127,12 +129,13 @@ enum Trouble {
     Told,
 }
 
-/// One connection, with the draft or the lease that it has become.
+/// One connection, with the draft, the lease or the hold that it has become.
 struct Session {
     stream: UnixStream,
     core: Arc<Core>,
     draft: Option<Box<dyn Draft>>,
     lease: Option<Box<dyn Lease>>,
+    hold: Option<Box<dyn Hold>>,
 }
 
 async fn serve(mut stream: UnixStream, core: Arc<Core>) -> io::Result<()> {
@@ -142,7 +145,7 @@ async fn serve(mut stream: UnixStream, core: Arc<Core>) -> io::Result<()> {
         warn!("a process of another release wants to share the store; let both run the same release");
         return Ok(());
     }
-    let mut session = Session { stream, core, draft: None, lease: None };
+    let mut session = Session { stream, core, draft: None, lease: None, hold: None };
     while let Some(request) = frame::read(&mut session.stream).await? {
         session.answer(request).await?;
     }
@@ -159,6 +162,7 @@ impl Session {
             Request::MaildropAdministration(request) => self.maildrop_administration(request).await,
             Request::Queue(request) => self.queue(request).await,
             Request::Repair(request) => repair::serve(&mut self.stream, &self.core, request).await,
+            Request::Maintenance(request) => self.maintenance(request).await,
         }
     }
 
@@ -330,10 +334,30 @@ impl Session {
             QueueRequest::Finish { id } => core.finish(id).await,
             QueueRequest::Hold { id, held } => {
                 let state = if held { QueueState::Held } else { QueueState::Waiting };
-                core.hold(id, state).await
+                Queue::hold(&core, id, state).await
             }
         };
         self.say(&done).await
+    }
+}
+
+impl Session {
+    async fn maintenance(&mut self, request: MaintenanceRequest) -> io::Result<()> {
+        match request {
+            MaintenanceRequest::Hold => {
+                let answer: Result<HeldState, Unavailable> =
+                    Maintenance::hold(&self.core).await.map(|hold| {
+                        let state = hold.state().clone();
+                        self.hold = Some(hold);
+                        state
+                    });
+                self.say(&answer).await
+            }
+            MaintenanceRequest::Confirm => {
+                let answer = self.hold.as_mut().ok_or_else(foreign)?.confirm().await;
+                self.say(&answer).await
+            }
+        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! What is to be proved, by how many crashes, and what came of it.
 
-use std::fs;
 use std::io;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use thiserror::Error;
 
+use super::super::temporary::TemporaryFolder;
 use super::disk::Sabotage;
 use super::walk::Walk;
 
@@ -119,8 +119,9 @@ impl Proof {
 /// One walk, on a runtime and in a folder of its own.
 fn walk_alone(plan: ProofPlan) -> Result<Proof, ProofError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let folder = Folder::new()?;
-    let mut walk = Walk::begin(&plan, &folder.0);
+    let in_memory = TemporaryFolder::within(Path::new(MEMORY));
+    let folder = in_memory.or_else(|_| TemporaryFolder::within(&std::env::temp_dir()))?;
+    let mut walk = Walk::begin(&plan, folder.path());
     let broken = |walk: &Walk, what| ProofError::Broken { seed: plan.seed, cut: walk.proof.cuts, what };
     for _ in 0..plan.cuts {
         if let Err(what) = runtime.block_on(walk.session()) {
@@ -130,31 +131,6 @@ fn walk_alone(plan: ProofPlan) -> Result<Proof, ProofError> {
     let last = runtime.block_on(walk.look_once_more());
     last.map_err(|what| broken(&walk, what))?;
     Ok(walk.proof)
-}
-
-/// A folder that removes itself.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> io::Result<Self> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let name = format!("mailstack-prove-{:016x}", u64::from_le_bytes(random));
-        let in_memory = PathBuf::from(MEMORY).join(&name);
-        if fs::create_dir(&in_memory).is_ok() {
-            return Ok(Self(in_memory));
-        }
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed from a temporary folder is for the system to remove.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,53 @@
+//! What is not as it was written, and whose mail that is.
+
+use std::collections::HashMap;
+
+use super::super::record::Event;
+use super::inspection::Harm;
+use crate::{Finding, Owner, UniqueId};
+
+/// Who has a message, as its record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    Maildrop { maildrop: u64, unique_id: UniqueId },
+    Recipient(String),
+}
+
+/// Everybody who has the message of a record.
+pub(super) fn holders(event: &Event) -> Vec<Holder> {
+    if let Event::Moved(moved) = event {
+        let entries = moved
+            .entries
+            .iter()
+            .map(|entry| Holder::Maildrop { maildrop: entry.maildrop, unique_id: entry.unique_id.clone() });
+        let queue = moved.queue.iter().map(|waiting| Holder::Recipient(waiting.mailbox.clone()));
+        return entries.chain(queue).collect();
+    }
+    let Some(message) = event.message() else { return Vec::new() };
+    let carried = if let Event::Imported { unique_id, .. } = event { Some(unique_id.clone()) } else { None };
+    let own = carried.unwrap_or_else(|| UniqueId::minted(message.unique_id));
+    let maildrop = |maildrop: &u64| Holder::Maildrop { maildrop: *maildrop, unique_id: own.clone() };
+    let relay = message.relay.iter().map(|relay| Holder::Recipient(relay.mailbox.clone()));
+    message.maildrops.iter().map(maildrop).chain(relay).collect()
+}
+
+/// Addresses of accounts, by maildrop.
+pub(super) type Addresses = HashMap<u64, String>;
+
+pub(super) fn owners(holders: &[Holder], addresses: &Addresses) -> Vec<Owner> {
+    let owner = |holder: &Holder| match holder {
+        Holder::Maildrop { maildrop, unique_id } => {
+            let address = addresses.get(maildrop).cloned().unwrap_or_else(|| "a removed account".to_owned());
+            Owner::Account { address, unique_id: unique_id.clone() }
+        }
+        Holder::Recipient(mailbox) => Owner::Recipient(mailbox.clone()),
+    };
+    holders.iter().map(owner).collect()
+}
+
+/// A harm, told.
+pub(super) fn told(harm: &Harm, addresses: &Addresses) -> Finding {
+    let Harm { place, offset, octets, problem, holders, .. } = harm;
+    let owners = owners(holders, addresses);
+    Finding { problem: *problem, file: place.to_string(), offset: *offset, octets: *octets, owners }
+}
