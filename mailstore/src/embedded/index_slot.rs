@@ -13,6 +13,8 @@ use super::index::{Index, IndexError};
 
 /// How long whoever reads the failed index may take to let go of it.
 const LET_GO: Duration = Duration::from_secs(5);
+/// How long whoever may wait does so while the index is being exchanged.
+const EXCHANGE: Duration = Duration::from_secs(10);
 /// Pause between two looks whether they have.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -31,6 +33,20 @@ impl IndexSlot {
     pub(crate) fn get(&self) -> Result<Arc<Index>, IndexError> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.clone().ok_or(IndexError::Reopening)
+    }
+
+    /// As [`Self::ask`], but waits for an index that is being exchanged. For threads that may wait.
+    pub(crate) fn ask_patiently<T>(
+        &self,
+        question: impl FnOnce(&Index) -> Result<T, IndexError>,
+    ) -> Result<T, IndexError> {
+        let deadline = clock::instant() + EXCHANGE;
+        while self.current.read().unwrap_or_else(PoisonError::into_inner).is_none()
+            && clock::instant() < deadline
+        {
+            std::thread::sleep(PAUSE);
+        }
+        self.ask(question)
     }
 
     /// Asks the index; where it fails, it is exchanged soon.

@@ -18,7 +18,7 @@ use mailwire::cause::chain;
 
 impl Core {
     fn snapshot(&self, maildrop: u64) -> Result<Snapshot, MaildropError> {
-        let entries = self.index.ask(|index| {
+        let entries = self.index.ask_patiently(|index| {
             let before = index.usage(maildrop).messages;
             let entries = index.entries(maildrop).collect::<Result<Vec<_>, _>>()?;
             let (counted, after) = (entries.len() as u64, index.usage(maildrop).messages);

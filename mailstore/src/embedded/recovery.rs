@@ -90,6 +90,8 @@ pub(crate) fn rebuild_index(
     journal: &Arc<Journal>,
 ) -> io::Result<(Index, JournalEnd)> {
     let recovered = Recovery { files, layout, journal: Arc::clone(journal) }.rebuilt()?;
+    // Nothing was wrong with the old one that anybody would want to look at.
+    files.remove_folder(&layout.index_aside)?;
     Ok((recovered.index, recovered.end))
 }
 

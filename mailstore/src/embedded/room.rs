@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::files::{Files, Space};
 
 /// Free space below which the disk counts as full whoever filled it; less on a small disk.
-const FLOOR_OCTETS: u64 = 16 << 20;
+const FLOOR_OCTETS: u64 = 8 << 20;
 /// A disk's share that the floor is at most.
 const FLOOR_SHARE: u64 = 32;
 /// A disk's share that the reserve of the configuration is at most, so that a small disk takes mail as well.

@@ -26,6 +26,11 @@ const INTERVAL: Duration = Duration::from_mins(1);
 const PAUSE_FACTOR: u32 = 20;
 /// Octets of the journal that are read at least, each time.
 const SCRUB_OCTETS_MIN: u64 = 1 << 20;
+/// Octets of the index for each entry, and besides, above which it is made anew.
+const INDEX_ENTRY_OCTETS_MAX: u64 = 400;
+const INDEX_OCTETS_MIN: u64 = 4 << 20;
+/// Entries of which an index is made in so little time that nobody minds waiting.
+const QUICKLY_INDEXED_MAX: u64 = 200_000;
 /// Pause between two looks for expunged mail whose time is over: each goes through all that is expunged.
 const PURGE_INTERVAL: Duration = Duration::from_hours(1);
 /// Messages that are found with one look.
@@ -112,7 +117,9 @@ impl Upkeep<'_> {
         }
         let gain = match survey::sweep_content(self.0, || self.0.index.ask(Survey::of)) {
             Ok((survey, files)) => {
-                Gain { purged: 0, files: files as u64, segments: self.compact(&survey, speed) }
+                let gain = Gain { purged: 0, files: files as u64, segments: self.compact(&survey, speed) };
+                self.shrink_index();
+                gain
             }
             Err(error) => {
                 error!(error = chain(&error), "looking for space that can come back failed");
@@ -127,6 +134,22 @@ impl Upkeep<'_> {
             });
         }
         gain
+    }
+
+    /// sled keeps the room of what was removed for a long time; a small index is quickly made anew.
+    fn shrink_index(&self) {
+        let entries = self.0.progress.live();
+        let Ok(octets) = self.0.files.octets(&self.0.layout.index.join("db")) else { return };
+        let expected = entries.saturating_mul(INDEX_ENTRY_OCTETS_MAX).saturating_add(INDEX_OCTETS_MIN);
+        if entries > QUICKLY_INDEXED_MAX || octets <= expected {
+            return;
+        }
+        info!(entries, octets, "the index is much larger than it need be; it is made anew");
+        let (answer, answered) = oneshot::channel();
+        if self.0.ask_committer(Work::Rebuild(answer)).is_ok() {
+            // The committer has said why where it failed, and tries again.
+            let _ = answered.blocking_recv();
+        }
     }
 
     /// Reads a slice of all content, so that damage is found while a backup may still have what was lost.
