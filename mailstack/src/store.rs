@@ -158,7 +158,7 @@ async fn watched(plan: ProofPlan, output: &Output) -> Result<Proof, ProofError> 
 }
 
 fn verdict(proof: &Proof, plan: &ProofPlan, seconds: u64) -> String {
-    let Proof { cuts, power_cuts, during_recovery, acknowledged, unanswered, compacted } = proof;
+    let Proof { cuts, power_cuts, during_recovery, acknowledged, unanswered, compacted, restored } = proof;
     let kills = cuts.saturating_sub(*power_cuts);
     let ended = if *cuts < plan.cuts { ", ended early" } else { "" };
     format!(
@@ -167,6 +167,7 @@ fn verdict(proof: &Proof, plan: &ProofPlan, seconds: u64) -> String {
          {acknowledged} acknowledged changes: all there, whole and once\n\
          {unanswered} changes cut off before their answer: each whole or absent\n\
          {compacted} segments of the journal compacted meanwhile\n\
+         {restored} snapshots restored from backups that were cut off as well: all as they were taken\n\
          the store kept its promise (seed {})\n",
         plan.seed
     )

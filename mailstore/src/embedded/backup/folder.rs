@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mail_parser::DateTime;
 
 use super::super::files::{Disk, Files, Mode};
+use super::super::host::sync_parents;
 use super::super::lock::Lock;
 use super::super::segment;
 use super::error::{BackupError, at};
@@ -117,6 +118,7 @@ impl Backup {
         if !backup.format_is_whole()? {
             backup.write_format().map_err(at(&root.join(FORMAT_FILE)))?;
         }
+        sync_parents(&*backup.files, root).map_err(at(root))?;
         backup.files.sync_folder(root).map_err(at(root))?;
         Ok(backup)
     }

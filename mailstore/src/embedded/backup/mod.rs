@@ -16,6 +16,7 @@
 //! - [`inspection`], [`damage`], [`verify`]: whether it is what it was
 //! - [`view`], [`past`], [`restore`]: how it comes back
 //! - [`prune`]: what is not wanted any more goes
+//! - [`simulated`]: the same between simulated disks
 //! - [`pace`], [`error`]: how far a work is, and why it is not done
 
 mod damage;
@@ -29,6 +30,7 @@ mod pace;
 mod past;
 mod prune;
 mod restore;
+pub(crate) mod simulated;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,10 @@
 //! - [`image`], [`disk`]: a disk in memory that keeps account of what is safe, and what a power cut may leave of it
 //! - [`view`], [`model`]: what the store should hold, and what it may hold where an answer was cut off
 //! - [`session`], [`workload`]: the store on that disk, what it is asked, and what it holds then
+//! - [`backups`]: snapshots of the store on another disk, which is cut off as well
 //! - [`walk`], [`proof`]: open, compare, go on, cut; and again
 
+mod backups;
 mod disk;
 mod image;
 mod model;

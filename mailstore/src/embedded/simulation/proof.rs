@@ -43,6 +43,8 @@ pub struct Proof {
     pub unanswered: u64,
     /// Segments of the journal that were compacted meanwhile.
     pub compacted: u64,
+    /// Snapshots that were restored from a backup which was cut off as well.
+    pub restored: u64,
 }
 
 /// Why it is not proved.
@@ -113,6 +115,7 @@ impl Proof {
         self.acknowledged = self.acknowledged.saturating_add(other.acknowledged);
         self.unanswered = self.unanswered.saturating_add(other.unanswered);
         self.compacted = self.compacted.saturating_add(other.compacted);
+        self.restored = self.restored.saturating_add(other.restored);
     }
 }
 
@@ -149,6 +152,7 @@ mod tests {
         assert!(proof.power_cuts > 1000 && proof.power_cuts < 1900, "{proof:?}");
         assert!(proof.during_recovery > 100 && proof.unanswered > 100, "{proof:?}");
         assert!(proof.acknowledged > 4000 && proof.compacted > 500, "{proof:?}");
+        assert!(proof.restored > 100, "{proof:?}");
     }
 
     #[test]

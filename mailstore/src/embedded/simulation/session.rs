@@ -9,6 +9,7 @@ use mailwire::address::{Mailbox, ReversePath};
 use mailwire::cause::chain;
 use tokio::task::JoinHandle;
 
+use super::super::backup::simulated;
 use super::super::change::{Change, DirectoryChange};
 use super::super::checkpoint::Ending;
 use super::super::compaction::{CompactionError, Memory};
@@ -27,8 +28,8 @@ use super::disk::SimulatedDisk;
 use super::model::{Asked, Found, Model, Sent};
 use super::view::{AccountView, QueueChange, QueueView, Relay, Step, Token};
 use crate::{
-    Delivery, Draft, Intake, Kept, Lease, MaildropAdministration, MaildropId, Maildrops, MessageId, Options,
-    Queue, QueueId, QueueState, RelayRecipient, ReturnAs, Speed, TraceRow,
+    Delivery, Draft, Intake, Kept, Lease, MaildropAdministration, MaildropId, Maildrops, Maintenance,
+    MessageId, Options, Queue, QueueId, QueueState, RelayRecipient, ReturnAs, Speed, TraceRow,
 };
 
 /// The store's folder on the simulated disk.
@@ -284,6 +285,17 @@ impl Session {
         if used == rebuilt { Ok(()) } else { Err(format!("the index is {used}, a rebuild gives {rebuilt}")) }
     }
 
+    /// Takes a snapshot to a folder of another disk. Gives its name.
+    pub(super) async fn back_up(
+        &self,
+        (files, root): (&Arc<dyn Files>, &Path),
+        now: u64,
+    ) -> Result<String, String> {
+        let hold = Maintenance::hold(self.core()).await.map_err(text)?;
+        let taken = simulated::take(&*self.disk, hold.state(), (files, root), now);
+        taken.map_err(|error| format!("a backup failed: {}", chain(&error)))
+    }
+
     /// The numbers of the journal's segments.
     pub(super) fn segments(&self) -> Vec<u32> {
         self.core().contents.journal.segments()
@@ -419,8 +431,8 @@ async fn commit(core: &Arc<Core>, ready: Ready) -> Result<u64, String> {
         Ready::Queue(id, change) => {
             let changed = match change {
                 QueueChange::Defer { due, result } => core.defer(id, due, &result).await,
-                QueueChange::Hold => core.hold(id, QueueState::Held).await,
-                QueueChange::Release => core.hold(id, QueueState::Waiting).await,
+                QueueChange::Hold => Queue::hold(core, id, QueueState::Held).await,
+                QueueChange::Release => Queue::hold(core, id, QueueState::Waiting).await,
                 QueueChange::Finish => core.finish(id).await,
             };
             changed.map(|()| 0).map_err(text)

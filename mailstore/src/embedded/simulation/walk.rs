@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::super::checkpoint::Ending;
 use super::super::compaction::Memory;
 use super::super::layout::Layout;
+use super::backups::Backups;
 use super::disk::{Sabotage, SimulatedDisk};
 use super::image::Platter;
 use super::model::{Asked, Model};
@@ -35,6 +36,7 @@ pub(super) struct Walk<'a> {
     platter: Platter,
     model: Model,
     last_token: u64,
+    pub(super) backups: Backups,
     pub(super) proof: Proof,
 }
 
@@ -49,6 +51,7 @@ impl<'a> Walk<'a> {
             platter: Platter::default(),
             model: Model::default(),
             last_token: 0,
+            backups: Backups::new(plan.seed, plan.sabotage),
             proof: Proof::default(),
         }
     }
@@ -71,6 +74,7 @@ impl<'a> Walk<'a> {
             self.platter = platter.lose_power(&mut self.random);
             self.proof.power_cuts = self.proof.power_cuts.saturating_add(1);
         }
+        self.backups.crash(cut)?;
         self.proof.cuts = self.proof.cuts.saturating_add(1);
         if cut < opened {
             self.proof.during_recovery = self.proof.during_recovery.saturating_add(1);
@@ -79,6 +83,8 @@ impl<'a> Walk<'a> {
             self.model.go_back_to(settled);
             self.remember(asked, cut)?;
         }
+        let restored = self.backups.perhaps_restore(self.local).await?;
+        self.proof.restored = self.proof.restored.saturating_add(u64::from(restored));
         let state = if closed {
             IndexState::Closed
         } else if cut == end {
@@ -166,6 +172,7 @@ impl<'a> Walk<'a> {
             if self.random.one_in(4) {
                 session.checkpoint()?;
             }
+            self.backups.perhaps_take(session, &self.model, self.local).await?;
             if self.random.one_in(2)
                 && let Some(segment) = self.random.pick(&session.segments()).copied()
             {
