@@ -8,7 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mailstore::{Alias, Delivery, MaildropId, Options, QueueState, RelayRecipient, Store, TraceRow, open};
+use mailstore::{
+    Alias, Carried, Delivery, MaildropId, MessageId, Options, QueueState, Quota, RelayRecipient, ReturnAs,
+    Store, TraceRow, UniqueId, open,
+};
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::secret::Secret;
 
@@ -29,18 +32,13 @@ fn options(path: &Path) -> Options {
     Options { path: path.to_owned(), reserve_octets: 0, draft_memory_octets_max: 6000, ..Options::default() }
 }
 
-async fn deliver(store: &Store, text: &str, lines: usize, maildrops: &[MaildropId], relay: &[&str]) {
-    let mut draft = store.intake.draft(0).await.unwrap();
-    draft.write(format!("Subject: {text}\r\n\r\n").as_bytes()).await.unwrap();
-    for number in 0..lines {
-        draft.write(format!("{text}, line {number} \u{e9}\0\r\n").as_bytes()).await.unwrap();
-    }
+fn delivery(maildrops: &[MaildropId], relay: &[&str]) -> Delivery {
     let relay = relay.iter().map(|name| RelayRecipient {
         mailbox: Mailbox::parse(&format!("{name}@elsewhere.test")).unwrap(),
         due: 1_000_000,
         expires: 9_000_000_000,
     });
-    let delivery = Delivery {
+    Delivery {
         delivery_prefix: b"Return-Path: <sender@example.test>\r\n".to_vec(),
         prefix: b"Received: by a sample\r\n".to_vec(),
         reverse_path: ReversePath::Mailbox(mailbox("sender")),
@@ -53,7 +51,19 @@ async fn deliver(store: &Store, text: &str, lines: usize, maildrops: &[MaildropI
             detail: String::new(),
         },
         carried: None,
-    };
+    }
+}
+
+async fn deliver(store: &Store, text: &str, lines: usize, maildrops: &[MaildropId], relay: &[&str]) {
+    deliver_as(store, text, lines, delivery(maildrops, relay)).await;
+}
+
+async fn deliver_as(store: &Store, text: &str, lines: usize, delivery: Delivery) {
+    let mut draft = store.intake.draft(0).await.unwrap();
+    draft.write(format!("Subject: {text}\r\n\r\n").as_bytes()).await.unwrap();
+    for number in 0..lines {
+        draft.write(format!("{text}, line {number} \u{e9}\0\r\n").as_bytes()).await.unwrap();
+    }
     draft.commit(delivery).await.unwrap();
 }
 
@@ -78,8 +88,8 @@ async fn fill(store: &Store) {
     deliver(store, "relayed", 3, &[], &["deferred", "held", "finished", "waiting"]).await;
     deliver(store, "gone", 3, &[gone.maildrop], &[]).await;
     store.administration.remove_account(&mailbox("gone")).await.unwrap();
-    let patience = Duration::from_mins(1);
-    store.maildrops.lease(*drops.first().unwrap(), patience).await.unwrap().expunge(&[1, 4]).await.unwrap();
+    let [alice, bob, carol] = drops.try_into().unwrap();
+    expunge(store, alice, &[1, 4]).await;
     for entry in store.queue.due(2_000_000, 10).await.unwrap() {
         match entry.recipient.local_part().as_str() {
             "deferred" => store.queue.defer(entry.id, 3_000_000, "451 not now").await.unwrap(),
@@ -88,28 +98,70 @@ async fn fill(store: &Store) {
             _ => {}
         }
     }
+    fill_since_format_2(store, [alice, bob, carol]).await;
+}
+
+/// What format 2 has brought: second thoughts, quotas, imports, and what a compaction leaves.
+async fn fill_since_format_2(store: &Store, [alice, bob, carol]: [MaildropId; 3]) {
+    expunge(store, bob, &[0, 1, 2]).await;
+    let expunged = expunged(store, bob).await;
+    let [known, fresh, purged] = [0, 1, 2].map(|at| expunged.get(at..=at).unwrap());
+    let administration = &store.maildrop_administration;
+    administration.bring_back(bob, known, ReturnAs::Known).await.unwrap();
+    administration.bring_back(bob, fresh, ReturnAs::New).await.unwrap();
+    administration.purge(bob, purged).await.unwrap();
+    let quota = Quota { octets: 1_000_000, messages: 100 };
+    store.administration.set_quota(&mailbox("carol"), Some(quota)).await.unwrap();
+    let unique_id = UniqueId::parse("000000045f3b2a1c").unwrap();
+    let carried = Some(Carried { unique_id, received_at: 1_000_000_000 });
+    deliver_as(store, "imported", 2, Delivery { carried, ..delivery(&[carol], &[]) }).await;
+    // So much that is needed no more that the first segment is compacted.
+    for _ in 0..60 {
+        deliver(store, "in vain", 250, &[alice], &[]).await;
+    }
+    let in_vain: Vec<usize> = (5..65).collect();
+    expunge(store, alice, &in_vain).await;
+    let expunged = self::expunged(store, alice).await;
+    administration.purge(alice, expunged.get(2..).unwrap()).await.unwrap();
+    assert!(store.repair.compact().await.unwrap().segments > 0);
+    expunge(store, carol, &[2]).await;
+}
+
+async fn expunge(store: &Store, maildrop: MaildropId, indices: &[usize]) {
+    let mut lease = store.maildrops.lease(maildrop, Duration::from_mins(1)).await.unwrap();
+    lease.expunge(indices).await.unwrap();
+}
+
+async fn expunged(store: &Store, maildrop: MaildropId) -> Vec<MessageId> {
+    let kept = store.maildrop_administration.messages(maildrop, None, 1000).await.unwrap();
+    kept.into_iter().filter(|kept| kept.expunged_at.is_some()).map(|kept| kept.message).collect()
 }
 
 /// All that a store holds, a line each.
 async fn describe(store: &Store) -> String {
     let mut lines = Vec::new();
-    for account in store.administration.accounts().await.unwrap() {
+    for usage in store.administration.usage().await.unwrap() {
+        let (account, quota) = (&usage.account, usage.quota);
         let name = account.address.local_part().as_str().to_owned();
         let (login, password) = (account.address.to_string(), secret(&format!("pw-{name}")));
         let may_log_in = store.directory.authenticate(&login, &password).await.unwrap().is_some();
-        lines.push(format!("account {login} {:?} login {may_log_in}", account.maildrop));
-        let mut lease = store.maildrops.lease(account.maildrop, Duration::from_mins(1)).await.unwrap();
-        for (index, entry) in lease.entries().to_vec().into_iter().enumerate() {
+        lines.push(format!("account {login} {:?} login {may_log_in} {quota:?}", account.maildrop));
+        let administration = &store.maildrop_administration;
+        for kept in administration.messages(account.maildrop, None, 1000).await.unwrap() {
+            let entry = kept.entry;
             let mut content = Vec::new();
             while (content.len() as u64) < entry.octets {
-                let octets = lease.read(index, content.len() as u64, 100_000).await.unwrap();
-                assert!(!octets.is_empty(), "message {index} ends too early");
+                let offset = content.len() as u64;
+                let octets = administration.read(account.maildrop, kept.message, offset, 100_000).await;
+                let octets = octets.unwrap();
+                assert!(!octets.is_empty(), "message {:?} ends too early", kept.message);
                 content.extend(octets);
             }
             let checksum = crc32c::crc32c(&content);
             let (id, octets, header, at) =
                 (entry.unique_id, entry.octets, entry.header_octets, entry.received_at);
-            lines.push(format!("message {name} {id} {octets} {header} {at} {checksum:08x}"));
+            let what = if kept.expunged_at.is_some() { "expunged" } else { "message" };
+            lines.push(format!("{what} {name} {id} {octets} {header} {at} {checksum:08x}"));
         }
     }
     for alias in store.administration.aliases().await.unwrap() {
@@ -168,7 +220,8 @@ async fn what_this_release_writes_it_reads_again() {
     let store = open(options(&folder)).await.unwrap();
     fill(&store).await;
     let holds = describe(&store).await;
-    assert_eq!(holds.lines().filter(|line| line.starts_with("message ")).count(), 18);
+    let count = |what| holds.lines().filter(|line| line.starts_with(what)).count();
+    assert_eq!((count("message "), count("expunged ")), (17, 3), "{holds}");
     store.close().await;
     let store = open(options(&folder)).await.unwrap();
     assert_eq!(describe(&store).await, holds);

@@ -230,10 +230,13 @@ impl Recovery<'_> {
     /// True where a segment has gone since the index was complete, as `before` says: what it knows of what was in there
     /// may be wrong. A segment goes only after a checkpoint, so this is an index that somebody has put back.
     fn is_too_old(&self, index: &Index, before: Vec<(u32, u32)>) -> Result<bool, IndexError> {
-        let Some(now) = index.segments()? else { return Ok(false) };
+        let Some(now) = index.segments()?.filter(|now| *now != before) else { return Ok(false) };
         let is_left = |number: &u32| now.iter().any(|(first, last)| (first..=last).contains(&number));
-        let mut removed = before.into_iter().flat_map(|(first, last)| first..=last);
-        Ok(removed.any(|number| !is_left(&number) && !self.journal.has(number)))
+        let last_of = |ranges: &[(u32, u32)]| ranges.last().map_or(0, |(_, last)| *last);
+        // The index may know of records behind its checkpoint, in segments that did not exist then.
+        let since = (last_of(&before).saturating_add(1), last_of(&now));
+        let mut known = before.into_iter().chain([since]).flat_map(|(first, last)| first..=last);
+        Ok(known.any(|number| !is_left(&number) && !self.journal.has(number)))
     }
 
     /// The index knows of records that were on disk and are not any more: it is all that is left of them.
