@@ -30,16 +30,7 @@ pub(crate) async fn run(command: &StoreCommand, output: &Output) -> Result<(), B
         StoreCommand::Scrub { whereabouts } => {
             check(whereabouts, Depth::Content, Speed::Budgeted, output).await
         }
-        StoreCommand::Rebuild { whereabouts } => {
-            let store = Place::find(whereabouts)?.open().await?;
-            output.progress("making the index anew");
-            let rebuilt = store.repair.rebuild().await;
-            store.close().await;
-            output.progress("");
-            rebuilt?;
-            output.line("the index is made anew from the journal");
-            Ok(())
-        }
+        StoreCommand::Rebuild { whereabouts } => rebuild(whereabouts, output).await,
         StoreCommand::Compact { whereabouts } => {
             let store = Place::find(whereabouts)?.open().await?;
             output.progress("looking for space that can come back");
@@ -56,7 +47,7 @@ pub(crate) async fn run(command: &StoreCommand, output: &Output) -> Result<(), B
     }
 }
 
-/// What is wrong with a store.
+/// Why a work on the store is no success.
 #[derive(Debug, Error)]
 enum CheckError {
     #[error(
@@ -66,6 +57,62 @@ enum CheckError {
     Loss(u64),
     #[error("the check was ended early; nothing that is lost was found so far")]
     Interrupted,
+    #[error(
+        "a server that runs goes on with the rebuild; where none does, the next one to start begins anew"
+    )]
+    RebuildInterrupted,
+}
+
+/// What was seen of a long work.
+#[derive(Default)]
+struct Watched {
+    findings: u64,
+    losses: u64,
+    interrupted: bool,
+}
+
+/// Shows what is found and how far it is, until the work has ended or Ctrl-C is pressed.
+async fn watch(seen: &mut tokio::sync::mpsc::Receiver<Seen>, output: &Output) -> Watched {
+    let mut watched = Watched::default();
+    loop {
+        let saw = tokio::select! {
+            saw = seen.recv() => saw,
+            Ok(()) = tokio::signal::ctrl_c() => {
+                watched.interrupted = true;
+                None
+            }
+        };
+        match saw {
+            Some(Seen::Progress(Progress { done, total })) => {
+                output.progress(&format!("{} of {} MiB", done >> 20, total >> 20));
+            }
+            Some(Seen::Finding(finding)) => {
+                output.progress("");
+                output.line(&finding.to_string());
+                watched.findings = watched.findings.saturating_add(1);
+                watched.losses = watched.losses.saturating_add(u64::from(finding.problem.is_loss()));
+            }
+            None => return watched,
+        }
+    }
+}
+
+async fn rebuild(whereabouts: &Whereabouts, output: &Output) -> Result<(), Box<dyn Error>> {
+    let store = Place::find(whereabouts)?.open().await?;
+    let (tell, mut seen) = tokio::sync::mpsc::channel(16);
+    let repair = Arc::clone(&store.repair);
+    let work = tokio::spawn(async move { repair.rebuild(tell).await });
+    let watched = watch(&mut seen, output).await;
+    output.progress("");
+    if watched.interrupted {
+        // Closing the store would wait for it.
+        return Err(CheckError::RebuildInterrupted.into());
+    }
+    let rebuilt = work.await;
+    store.close().await;
+    rebuilt??;
+    output.line("the index is made anew from the journal");
+    Ok(())
 }
 
 /// Shows what is found and how far it is; Ctrl-C ends it early.
@@ -79,28 +126,7 @@ async fn check(
     let (tell, mut seen) = tokio::sync::mpsc::channel(16);
     let repair = Arc::clone(&store.repair);
     let work = tokio::spawn(async move { repair.check(depth, speed, tell).await });
-    let (mut findings, mut losses, mut interrupted) = (0_u64, 0_u64, false);
-    loop {
-        let saw = tokio::select! {
-            saw = seen.recv() => saw,
-            Ok(()) = tokio::signal::ctrl_c() => {
-                interrupted = true;
-                None
-            }
-        };
-        match saw {
-            Some(Seen::Progress(Progress { done, total })) => {
-                output.progress(&format!("{} of {} MiB", done >> 20, total >> 20));
-            }
-            Some(Seen::Finding(finding)) => {
-                output.progress("");
-                output.line(&finding.to_string());
-                findings = findings.saturating_add(1);
-                losses = losses.saturating_add(u64::from(finding.problem.is_loss()));
-            }
-            None => break,
-        }
-    }
+    let Watched { findings, losses, interrupted } = watch(&mut seen, output).await;
     drop(seen);
     output.progress("");
     let checked = work.await;

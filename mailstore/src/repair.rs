@@ -15,7 +15,7 @@ pub enum Speed {
     Full,
 }
 
-/// What a check has seen.
+/// What a check has seen, or how far a rebuild is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Seen {
     /// How far it is.
@@ -44,11 +44,12 @@ pub trait Repair: Send + Sync {
     /// # Errors
     /// Where the store cannot be read at all.
     async fn check(&self, depth: Depth, speed: Speed, seen: mpsc::Sender<Seen>) -> Result<(), Unavailable>;
-    /// Makes the index anew from the journal. Until it is done, everything else gets a temporary failure.
+    /// Makes the index anew from the journal. Until it is done, nothing changes, and readers wait or get a temporary
+    /// failure. It tells `seen` how far it is, and goes on where nobody listens any more.
     ///
     /// # Errors
     /// Where the disk fails.
-    async fn rebuild(&self) -> Result<(), Unavailable>;
+    async fn rebuild(&self, seen: mpsc::Sender<Seen>) -> Result<(), Unavailable>;
     /// Gives up expunged mail whose time is over, and brings its space back, now.
     ///
     /// # Errors

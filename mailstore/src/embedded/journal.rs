@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub(crate) struct Journal {
     segment_octets_max: u64,
     epoch: u64,
     segments: RwLock<BTreeMap<u32, Segment>>,
+    /// Octets that the replay which is at work, or was the last one, has read.
+    replayed: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -83,7 +86,14 @@ impl Found {
     /// The journal of the store with this epoch.
     pub(crate) fn journal(self, files: Arc<dyn Files>, layout: &Layout, epoch: u64) -> Arc<Journal> {
         let (folder, segment_octets_max) = (layout.journal.clone(), layout.segment_octets_max);
-        Arc::new(Journal { files, folder, segment_octets_max, epoch, segments: RwLock::new(self.0) })
+        Arc::new(Journal {
+            files,
+            folder,
+            segment_octets_max,
+            epoch,
+            segments: RwLock::new(self.0),
+            replayed: AtomicU64::new(0),
+        })
     }
 }
 
@@ -146,6 +156,16 @@ impl Journal {
     /// Looks at the records of a segment from `from` on.
     pub(crate) fn scan(&self, from: Location) -> io::Result<Scan> {
         Scan::new(self.file(from.segment)?, self.seed(), self.extent(from.segment), from.offset)
+    }
+
+    /// A replay has come so far.
+    pub(crate) fn note_replayed(&self, octets: u64) {
+        self.replayed.store(octets, Ordering::Relaxed);
+    }
+
+    /// How far the replay is.
+    pub(crate) fn replayed(&self) -> u64 {
+        self.replayed.load(Ordering::Relaxed)
     }
 
     /// Octets of all segments.

@@ -15,6 +15,9 @@ use super::host::Core;
 use super::upkeep::Upkeep;
 use crate::{Depth, Finding, Gain, Progress, Repair, Seen, Speed, Unavailable};
 
+/// Pause between two reports of how far a rebuild is.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
 /// Hands on what a check sees.
 struct Teller {
     core: Arc<Core>,
@@ -75,13 +78,25 @@ impl Repair for Arc<Core> {
         checked.await.map_err(unavailable)?
     }
 
-    async fn rebuild(&self) -> Result<(), Unavailable> {
+    async fn rebuild(&self, seen: mpsc::Sender<Seen>) -> Result<(), Unavailable> {
         let core = Self::clone(self);
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         let closed = || unavailable("the store is closed");
         let asked = tokio::task::spawn_blocking(move || core.ask_committer(Work::Rebuild(answer)));
         asked.await.map_err(unavailable)?.map_err(|()| closed())?;
-        answered.await.map_err(|_| closed())?.map_err(|refused| match refused {
+        let rebuilt = loop {
+            tokio::select! {
+                rebuilt = &mut answered => break rebuilt.map_err(|_| closed())?,
+                () = tokio::time::sleep(PROGRESS_INTERVAL) => {
+                    let journal = &self.contents.journal;
+                    let total = journal.octets().map_err(unavailable)?;
+                    let progress = Progress { done: journal.replayed().min(total), total };
+                    // Nobody has to listen.
+                    let _ = seen.try_send(Seen::Progress(progress));
+                }
+            }
+        };
+        rebuilt.map_err(|refused| match refused {
             Refused::Full => unavailable("the disk is full"),
             Refused::Unavailable(why) => unavailable(why),
             Refused::Missing => unavailable("there is nothing to rebuild"),

@@ -49,6 +49,8 @@ pub(crate) struct Replay {
     /// What earlier recoveries have declared void.
     torn_before: Vec<Location>,
     applied: u64,
+    /// Octets of what was read.
+    octets: u64,
 }
 
 impl Replay {
@@ -68,6 +70,7 @@ impl Replay {
             last_group: Vec::new(),
             torn_before: Vec::new(),
             applied: 0,
+            octets: 0,
         };
         let segments = journal.segments();
         for segment in segments.iter().copied().filter(|segment| *segment >= from.segment) {
@@ -107,6 +110,8 @@ impl Replay {
                     if side == Side::Copy {
                         self.mended.push(location);
                     }
+                    self.octets = self.octets.saturating_add(frame.record_octets());
+                    journal.note_replayed(self.octets);
                     self.record(index, location, frame, *event)?;
                 }
                 Found::Gap { offset, octets } => self.gap(Location { segment, offset }, octets, GapEnd::More),

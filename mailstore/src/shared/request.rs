@@ -112,18 +112,19 @@ pub(crate) enum QueueRequest {
 
 #[derive(Serialize, Deserialize)]
 pub(crate) enum RepairRequest {
-    /// Answered by many [`CheckAnswer`]s.
+    /// Answered by many [`WatchAnswer`]s.
     Check {
         depth: Depth,
         speed: Speed,
     },
+    /// As well.
     Rebuild,
     Compact,
 }
 
-/// One of the answers to a check.
+/// One of the answers to a check or a rebuild.
 #[derive(Serialize, Deserialize)]
-pub(crate) enum CheckAnswer {
+pub(crate) enum WatchAnswer {
     Seen(Seen),
     /// The last one.
     Ended(Result<(), Unavailable>),
