@@ -11,7 +11,6 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info};
 
 use super::accounts::Accounts;
-use super::adopting::Adopted;
 use super::apply::Committed;
 use super::change::{Change, Refused, State};
 use super::checkpoint::{Health, Progress};
@@ -53,8 +52,8 @@ pub(crate) enum Work {
 pub(crate) struct Request {
     pub(crate) change: Change,
     pub(crate) content: Vec<Vec<u8>>,
-    /// Held until the index knows who needs the file.
-    pub(crate) adopted: Option<Adopted>,
+    /// Held until the change is applied: a file that nobody may take for left over, a maildrop that nobody may lease.
+    pub(crate) held: Option<Box<dyn Send>>,
     /// Gets the record's sequence.
     pub(crate) answer: oneshot::Sender<Result<u64, Refused>>,
 }
@@ -105,7 +104,7 @@ struct Pending {
     encoded: Encoded,
     content: Vec<Vec<u8>>,
     content_octets: u64,
-    _adopted: Option<Adopted>,
+    held: Option<Box<dyn Send>>,
     answer: oneshot::Sender<Result<u64, Refused>>,
 }
 
@@ -156,6 +155,8 @@ impl Group {
     fn answer(self, result: &Result<(), Refused>) {
         for record in self.records {
             let answer = result.clone().map(|()| record.place.sequence);
+            // Before whoever asked goes on: they may want it again.
+            drop(record.held);
             // Whoever asked may have gone; the record stands all the same.
             let _ = record.answer.send(answer);
         }
@@ -229,7 +230,7 @@ impl Committer {
         }
         let (answer, _) = oneshot::channel();
         let mut group = Group::default();
-        self.join(&mut group, Request { change: Change::Close, content: Vec::new(), adopted: None, answer });
+        self.join(&mut group, Request { change: Change::Close, content: Vec::new(), held: None, answer });
         // Where it fails, the next start takes it for a crash.
         self.finish(group);
     }
@@ -247,7 +248,7 @@ impl Committer {
 
     /// Makes a record of the request, or refuses it at once.
     fn join(&mut self, group: &mut Group, request: Request) {
-        let Request { change, content, adopted, answer } = request;
+        let Request { change, content, held, answer } = request;
         let company = company(&change);
         let content_octets: u64 = content.iter().map(|part| part.len() as u64).sum();
         let recorded = match self.record(group, change, content_octets) {
@@ -270,15 +271,7 @@ impl Committer {
         self.next_sequence = place.sequence.saturating_add(1);
         self.live = place.live;
         group.octets = group.octets.saturating_add(content_octets).saturating_add(encoded.octets());
-        group.records.push(Pending {
-            event,
-            place,
-            encoded,
-            content,
-            content_octets,
-            _adopted: adopted,
-            answer,
-        });
+        group.records.push(Pending { event, place, encoded, content, content_octets, held, answer });
     }
 
     fn record(&self, group: &Group, change: Change, content_octets: u64) -> Result<Recorded, Refused> {

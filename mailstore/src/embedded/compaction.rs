@@ -308,7 +308,7 @@ impl Compaction<'_> {
         for (carry, content) in self.batch.drain(..) {
             let (answer, answered) = oneshot::channel();
             let change = Change::Carry(carry);
-            requests.push(Request { change, content: vec![content], adopted: None, answer });
+            requests.push(Request { change, content: vec![content], held: None, answer });
             answers.push(answered);
         }
         if !requests.is_empty() {
@@ -341,7 +341,7 @@ impl Compaction<'_> {
         let present = ranges(left);
         let (answer, answered) = oneshot::channel();
         let change = Change::Segments { present };
-        let request = Request { change, content: Vec::new(), adopted: None, answer };
+        let request = Request { change, content: Vec::new(), held: None, answer };
         self.core.ask_committer(Work::Commit(request)).map_err(|()| CompactionError::Closed)?;
         answered.blocking_recv().map_err(|_| CompactionError::Closed)?.map_err(CompactionError::Refused)?;
         self.core.progress.write(&self.core.index)?;

@@ -225,7 +225,7 @@ impl Draft for EmbeddedDraft {
         let mut checksums = BlockChecksums::default();
         checksums.update(&prefix);
         let core = Arc::clone(&self.core);
-        let adopted = matches!(self.storage, Storage::Spool(_)).then(|| core.adopting.begin(self.unique_id));
+        let held = matches!(self.storage, Storage::Spool(_)).then(|| core.adopting.begin(self.unique_id));
         let mut parts = vec![prefix];
         match &mut self.storage {
             Storage::Memory { octets, .. } => {
@@ -244,7 +244,7 @@ impl Draft for EmbeddedDraft {
             None => Change::Message(message),
             Some(carried) => Change::Import(message, carried.unique_id),
         };
-        let committed = core.commit_content(change, parts, adopted).await;
+        let committed = core.commit_content(change, parts, held.map(|held| Box::new(held) as _)).await;
         committed.map(|sequence| Receipt { message: MessageId(sequence), octets }).map_err(|refused| {
             if has_file {
                 // Nothing points to it; what cannot be removed only takes space.

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::accounts::Accounts;
-use super::adopting::{Adopted, Adopting};
+use super::adopting::Adopting;
 use super::change::{Change, Refused};
 use super::checkpoint::{self, Ending, Progress};
 use super::committer::{Committer, REQUESTS_MAX, Request, Work};
@@ -66,16 +66,17 @@ impl Core {
         self.commit_content(change, Vec::new(), None).await
     }
 
-    /// As [`Self::commit`], with the content that stands in the record, and the file that holds the rest.
+    /// As [`Self::commit`], with the content that stands in the record, and what is held until the change is applied, whether
+    /// or not whoever asked still waits.
     pub(crate) async fn commit_content(
         &self,
         change: Change,
         content: Vec<Vec<u8>>,
-        adopted: Option<Adopted>,
+        held: Option<Box<dyn Send>>,
     ) -> Result<u64, Refused> {
         let closed = || Refused::Unavailable("the store is closed".to_owned());
         let (answer, answered) = oneshot::channel();
-        let request = Request { change, content, adopted, answer };
+        let request = Request { change, content, held, answer };
         self.requests.send(Work::Commit(request)).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }

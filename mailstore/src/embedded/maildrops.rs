@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::change::Change;
 use super::content::Content;
 use super::host::Core;
-use super::index::{Holder, IndexError};
+use super::index::{Holder, Index, IndexError};
 use super::keys::{EntryValue, Subject};
 use super::leases::Taken;
 use super::reading::read_content;
@@ -16,19 +16,14 @@ use super::undelete::maildrop_error;
 use crate::{Entry, Lease, MaildropError, MaildropId, Maildrops};
 use mailwire::cause::chain;
 
+/// Looks at a maildrop whose count is wrong before its index is taken for damaged.
+const LOOKS_MAX: u32 = 10;
+/// Pause between them.
+const PAUSE: Duration = Duration::from_millis(2);
+
 impl Core {
     fn snapshot(&self, maildrop: u64) -> Result<Snapshot, MaildropError> {
-        let entries = self.index.ask_patiently(|index| {
-            let before = index.usage(maildrop).messages;
-            let entries = index.entries(maildrop).collect::<Result<Vec<_>, _>>()?;
-            let (counted, after) = (entries.len() as u64, index.usage(maildrop).messages);
-            // A maildrop must never seem to have lost messages: clients forget which ones they have fetched. Only
-            // deliveries come in between, since the maildrop is leased.
-            if (before..=after).contains(&counted) {
-                return Ok(entries);
-            }
-            Err(IndexError::Miscounted { counted, expected: after })
-        });
+        let entries = self.index.ask_patiently(|index| counted_entries(index, maildrop));
         let entries = entries.map_err(|error| MaildropError::Unavailable(chain(&error)))?;
         let mut snapshot = Snapshot::default();
         for (message, value) in entries {
@@ -36,6 +31,26 @@ impl Core {
             snapshot.entries.push(entry(value));
         }
         Ok(snapshot)
+    }
+}
+
+/// The messages of a leased maildrop, all of them: it must never seem to have lost some, since clients forget then which
+/// ones they have fetched. Only deliveries come in between.
+fn counted_entries(index: &Index, maildrop: u64) -> Result<Vec<(u64, EntryValue)>, IndexError> {
+    let mut looks = 0;
+    loop {
+        let before = index.usage(maildrop).messages;
+        let entries = index.entries(maildrop).collect::<Result<Vec<_>, _>>()?;
+        let (counted, expected) = (entries.len() as u64, index.usage(maildrop).messages);
+        if (before..=expected).contains(&counted) {
+            return Ok(entries);
+        }
+        // A delivery stands among the entries a moment before it is counted.
+        looks += 1;
+        if looks == LOOKS_MAX {
+            return Err(IndexError::Miscounted { counted, expected });
+        }
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -59,7 +74,8 @@ struct Snapshot {
 
 struct EmbeddedLease {
     core: Arc<Core>,
-    taken: Taken,
+    /// Held by an expunge as well, until it is applied: the next session must not see half of it.
+    taken: Arc<Taken>,
     snapshot: Snapshot,
     /// The message that was read last.
     open: Option<(usize, Arc<Content>)>,
@@ -76,7 +92,7 @@ impl Maildrops for Arc<Core> {
         let core = Arc::clone(self);
         let snapshot = tokio::task::spawn_blocking(move || core.snapshot(maildrop.0));
         let snapshot = snapshot.await.map_err(|error| MaildropError::Unavailable(error.to_string()))??;
-        Ok(Box::new(EmbeddedLease { core: Self::clone(self), taken, snapshot, open: None }))
+        Ok(Box::new(EmbeddedLease { core: Self::clone(self), taken: Arc::new(taken), snapshot, open: None }))
     }
 }
 
@@ -114,6 +130,41 @@ impl Lease for EmbeddedLease {
             return Ok(());
         }
         let change = Change::Expunge { maildrop: self.taken.maildrop(), messages };
-        self.core.commit(change).await.map(|_| ()).map_err(maildrop_error)
+        let held = Box::new(Arc::clone(&self.taken));
+        let expunged = self.core.commit_content(change, Vec::new(), Some(held)).await;
+        expunged.map(|_| ()).map_err(maildrop_error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{account, deliver_text, options};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_maildrop_is_leased_while_mail_arrives() {
+        let root = tempfile::tempdir().unwrap();
+        let store = crate::open(options(root.path())).await.unwrap();
+        let alice = account(&store, "alice").await.maildrop;
+        let arrivals: Vec<_> = (0..4)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    for number in 0..200 {
+                        deliver_text(&store, alice, &number.to_string()).await;
+                    }
+                })
+            })
+            .collect();
+        let mut seen = 0;
+        while seen < 800 {
+            let lease = store.maildrops.lease(alice, Duration::from_mins(1)).await.unwrap();
+            assert!(lease.entries().len() >= seen);
+            seen = lease.entries().len();
+        }
+        for arrival in arrivals {
+            arrival.await.unwrap();
+        }
+        store.close().await;
     }
 }

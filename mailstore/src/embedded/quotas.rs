@@ -150,7 +150,7 @@ mod tests {
         for change in changes {
             let (answer, answered) = oneshot::channel();
             let content = vec![b"A: b\r\n\r\n".to_vec()];
-            requests.push(Request { change, content, adopted: None, answer });
+            requests.push(Request { change, content, held: None, answer });
             answers.push(answered);
         }
         let core = Arc::clone(core);

@@ -204,7 +204,7 @@ impl Upkeep<'_> {
     fn commit(&self, change: Change) -> Result<u64, Refused> {
         let closed = || Refused::Unavailable("the store is closed".to_owned());
         let (answer, answered) = oneshot::channel();
-        let request = Request { change, content: Vec::new(), adopted: None, answer };
+        let request = Request { change, content: Vec::new(), held: None, answer };
         self.0.ask_committer(Work::Commit(request)).map_err(|()| closed())?;
         answered.blocking_recv().map_err(|_| closed())?
     }
