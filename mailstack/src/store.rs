@@ -51,8 +51,9 @@ pub(crate) async fn run(command: &StoreCommand, output: &Output) -> Result<(), B
 #[derive(Debug, Error)]
 enum CheckError {
     #[error(
-        "{0} places are damaged, and something is lost; the lines above say whose; restore it from a backup where \
-         there is one"
+        "{0} {places} damaged, and something is lost; the lines above say whose; restore it from a backup where there \
+         is one",
+        places = if *.0 == 1 { "place is" } else { "places are" }
     )]
     Loss(u64),
     #[error("the check was ended early; nothing that is lost was found so far")]
