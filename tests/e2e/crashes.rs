@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use mailstack_tests::deadline::wait_for;
+use mailstack_tests::numbered::{content, number_of};
 use mailstack_tests::pop3::Pop3;
 use mailstack_tests::random::Random;
 use mailstack_tests::server::{ACCOUNTS, Configuration, Server};
@@ -140,35 +141,6 @@ fn set(fates: &Fates, accounts: &[&'static str], number: u64, change: impl Fn(Fa
     }
 }
 
-/// A message that tells its number and how long it is; the sizes go from small to beyond what stays in memory.
-fn content(number: u64) -> Vec<u8> {
-    let lines = match number % 7 {
-        0 => 0,
-        1..=5 => Random::new(number).below(200),
-        _ => 1500,
-    };
-    let mut content = format!("Subject: {number}\r\nX-Lines: {lines}\r\n\r\n").into_bytes();
-    for line in 0..lines {
-        content.extend_from_slice(
-            format!("{number} {line} .......................................\r\n").as_bytes(),
-        );
-    }
-    content
-}
-
-/// The number of a message that has come back whole.
-fn number_of(retrieved: &[u8]) -> Result<u64, String> {
-    let text = String::from_utf8_lossy(retrieved);
-    let number = text.split_once("\r\nSubject: ").and_then(|(_, rest)| rest.split("\r\n").next());
-    let number =
-        number.and_then(|number| number.parse().ok()).ok_or_else(|| format!("no number in {text}"))?;
-    if retrieved.ends_with(&content(number)) {
-        Ok(number)
-    } else {
-        Err(format!("message {number} is torn: {text}"))
-    }
-}
-
 /// Logs in again and again, fetches a few messages, deletes some of them and says QUIT.
 fn fetch(round: &Round, account: &'static str) -> io::Result<()> {
     loop {
@@ -246,7 +218,7 @@ fn contents(maildrop: &mut Pop3) -> Result<Vec<u64>, String> {
     (1..=count)
         .map(|number| {
             let retrieved = maildrop.retrieve(number).map_err(|error| error.to_string())?;
-            number_of(&retrieved)
+            number_of(&retrieved).map_err(|error| error.to_string())
         })
         .collect()
 }

@@ -54,6 +54,14 @@ pub fn skipped(reason: &str) -> io::Result<()> {
     if std::env::var_os("CI").is_some_and(|value| value == "true") {
         return Err(io::Error::other(format!("nothing may be skipped here, but {reason}")));
     }
+    left_out(reason)
+}
+
+/// Says that a test is not done where the machine cannot do it, which is no failure anywhere.
+///
+/// # Errors
+/// Where it cannot be said.
+pub fn left_out(reason: &str) -> io::Result<()> {
     let test = thread::current().name().unwrap_or("a test").to_owned();
     // Past the capture of the test's output, so that it is seen although nothing fails.
     writeln!(io::stderr(), "SKIPPED: {test}: {reason}")

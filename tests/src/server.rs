@@ -57,6 +57,10 @@ struct Running {
 pub struct Configuration {
     /// Whether login needs TLS.
     pub clear_login: ClearLogin,
+    /// Where the store lies, if not in the server's folder.
+    pub store: Option<PathBuf>,
+    /// More lines of the table `[store]`.
+    pub store_keys: &'static str,
     /// More lines of the table `[smtp]`.
     pub smtp: &'static str,
     /// More lines of the table `[pop3]`.
@@ -71,6 +75,8 @@ impl Default for Configuration {
     fn default() -> Self {
         Self {
             clear_login: ClearLogin::Allowed,
+            store: None,
+            store_keys: "",
             smtp: "",
             pop3: "",
             accounts: Vec::new(),
@@ -274,6 +280,7 @@ impl Server {
 
     fn toml(&self, configuration: &Configuration) -> String {
         let folder = self.text_path();
+        let store = configuration.store.clone().unwrap_or_else(|| self.file("store"));
         let clear_login = match configuration.clear_login {
             ClearLogin::Allowed => "loopback",
             ClearLogin::Never => "never",
@@ -290,7 +297,8 @@ certificate = "{folder}/certificate.pem"
 key = "{folder}/key.pem"
 
 [store]
-path = "{folder}/store"
+path = "{}"
+{}
 
 [smtp]
 reception = ["127.0.0.1:0"]
@@ -305,7 +313,10 @@ pop3s = ["127.0.0.1:0"]
 clear_login = "{clear_login}"
 {}
 "#,
-            configuration.smtp, configuration.pop3
+            store.display(),
+            configuration.store_keys,
+            configuration.smtp,
+            configuration.pop3
         )
     }
 }
