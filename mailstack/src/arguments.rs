@@ -60,6 +60,13 @@ pub(crate) enum Command {
     Restore(RestoreOptions),
 }
 
+impl Command {
+    /// True where the program then runs until it is told to stop.
+    pub(crate) const fn serves(&self) -> bool {
+        matches!(self, Self::Up(_) | Self::Store(StoreCommand::Serve { .. }))
+    }
+}
+
 /// Where the store and the names of the server are found.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Whereabouts {

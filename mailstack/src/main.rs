@@ -27,7 +27,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mailwire::daemon::signals;
+use mailwire::daemon::{process, signals};
 
 use crate::arguments::{Arguments, Command};
 use crate::output::Output;
@@ -35,6 +35,9 @@ use crate::output::Output;
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.command.serves() {
+        process::limit_heaps();
+    }
     signals::restrict_file_access();
     let output = Output::standard();
     match run(arguments.command, &output).await {

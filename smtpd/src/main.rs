@@ -25,6 +25,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    process::limit_heaps();
     signals::restrict_file_access();
     match run(&arguments.config).await {
         Ok(()) => ExitCode::SUCCESS,
