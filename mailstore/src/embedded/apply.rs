@@ -159,6 +159,7 @@ impl Index {
         Ok(())
     }
 
+    /// Whoever sees the entry finds it counted: the count is not to be had in between.
     fn put_entry(
         &self,
         maildrop: u64,
@@ -166,18 +167,20 @@ impl Index {
         entry: &EntryValue,
         value: IVec,
     ) -> Result<(), IndexError> {
+        let mut usage = self.usage_map();
         if self.entries.insert(keys::entry(maildrop, message), value)?.is_none() {
             self.note_change();
-            self.usage_map().entry(maildrop).or_default().add(entry);
+            usage.entry(maildrop).or_default().add(entry);
         }
         Ok(())
     }
 
     fn take_entry(&self, maildrop: u64, message: u64) -> Result<Option<EntryValue>, IndexError> {
+        let mut usage = self.usage_map();
         let taken: Option<EntryValue> = take(&self.entries, &keys::entry(maildrop, message))?;
         if let Some(entry) = &taken {
             self.note_change();
-            self.usage_map().entry(maildrop).or_default().remove(entry);
+            usage.entry(maildrop).or_default().remove(entry);
         }
         Ok(taken)
     }
@@ -249,14 +252,16 @@ impl Index {
         }
         self.note_freed();
         self.quotas.remove(keys::maildrop(maildrop))?;
+        let mut usage = self.usage_map();
         for key in self.entries.scan_prefix(keys::maildrop(maildrop)).keys() {
             self.note_change();
             self.entries.remove(key?)?;
         }
+        usage.remove(&maildrop);
+        drop(usage);
         for expunged in self.expunged(maildrop) {
             self.take_expunged(maildrop, expunged?.0)?;
         }
-        self.usage_map().remove(&maildrop);
         Ok(())
     }
 

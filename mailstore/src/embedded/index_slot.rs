@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use mailwire::cause::chain;
@@ -21,12 +21,20 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// Holds the index.
 pub(crate) struct IndexSlot {
     current: RwLock<Option<Arc<Index>>>,
+    /// Told of when there is an index again.
+    waiting: Mutex<()>,
+    there: Condvar,
     failed: AtomicBool,
 }
 
 impl IndexSlot {
     pub(crate) fn new(index: Index) -> Self {
-        Self { current: RwLock::new(Some(Arc::new(index))), failed: AtomicBool::new(false) }
+        Self {
+            current: RwLock::new(Some(Arc::new(index))),
+            waiting: Mutex::default(),
+            there: Condvar::new(),
+            failed: AtomicBool::new(false),
+        }
     }
 
     /// The index, for one question.
@@ -40,12 +48,9 @@ impl IndexSlot {
         &self,
         question: impl FnOnce(&Index) -> Result<T, IndexError>,
     ) -> Result<T, IndexError> {
-        let deadline = clock::instant() + EXCHANGE;
-        while self.current.read().unwrap_or_else(PoisonError::into_inner).is_none()
-            && clock::instant() < deadline
-        {
-            std::thread::sleep(PAUSE);
-        }
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_gone = |(): &mut ()| self.current.read().unwrap_or_else(PoisonError::into_inner).is_none();
+        drop(self.there.wait_timeout_while(waiting, EXCHANGE, is_gone));
         self.ask(question)
     }
 
@@ -69,6 +74,13 @@ impl IndexSlot {
         self.failed.load(Ordering::Acquire)
     }
 
+    fn put(&self, index: Arc<Index>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(index);
+        // Whoever looked before it was there waits by now.
+        drop(self.waiting.lock());
+        self.there.notify_all();
+    }
+
     /// Takes the index out, waits until nobody uses it, and puts in what `open` gives.
     pub(crate) fn exchange<T>(&self, open: impl FnOnce() -> io::Result<(Index, T)>) -> io::Result<T> {
         let old = self.current.write().unwrap_or_else(PoisonError::into_inner).take();
@@ -76,7 +88,7 @@ impl IndexSlot {
             let deadline = clock::instant() + LET_GO;
             while Arc::strong_count(&old) > 1 {
                 if clock::instant() > deadline {
-                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(old);
+                    self.put(old);
                     return Err(io::Error::new(
                         io::ErrorKind::TimedOut,
                         "the failed index is still being read",
@@ -88,7 +100,7 @@ impl IndexSlot {
         // What comes next fails as well until it is tried again.
         self.failed.store(true, Ordering::Release);
         let (index, with) = open()?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(index));
+        self.put(Arc::new(index));
         self.failed.store(false, Ordering::Release);
         Ok(with)
     }
