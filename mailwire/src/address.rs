@@ -123,7 +123,12 @@ impl Mailbox {
     /// One text for all spellings that reach the same maildrop here: the whole mailbox in lower case.
     #[must_use]
     pub fn key(&self) -> String {
-        self.to_string().to_lowercase()
+        let mut key = self.to_string();
+        if key.is_ascii() {
+            key.make_ascii_lowercase();
+            return key;
+        }
+        key.to_lowercase()
     }
 }
 

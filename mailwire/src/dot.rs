@@ -89,6 +89,7 @@ impl Unstuffer {
     /// Appends the content in `input` to `output`, the last line's CRLF included, without the final `.`.
     pub fn unstuff(&mut self, input: &[u8], output: &mut Vec<u8>) -> Unstuffed {
         let finder = Finder::new(LINE_END_AND_DOT);
+        output.reserve(input.len());
         let mut rest = input;
         loop {
             match (self.at, rest) {

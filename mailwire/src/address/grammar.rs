@@ -21,8 +21,9 @@ const LABEL_OCTETS_MAX: usize = 63;
 
 /// `atext` of RFC 5322 §3.2.3, with `UTF8-non-ascii` (RFC 6531 §3.3).
 pub(super) fn is_atext(character: char) -> bool {
-    character.is_ascii_alphanumeric()
-        || "!#$%&'*+-/=?^_`{|}~".contains(character)
+    matches!(character,
+        'a'..='z' | 'A'..='Z' | '0'..='9'
+        | '!' | '#' | '$' | '%' | '&' | '\'' | '*' | '+' | '-' | '/' | '=' | '?' | '^' | '_' | '`' | '{' | '|' | '}' | '~')
         || is_utf8_non_ascii(character)
 }
 

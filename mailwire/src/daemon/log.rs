@@ -1,5 +1,6 @@
 //! Log output: one line an event on standard error, everything outside 0x20-0x7e escaped.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use tracing::warn;
@@ -78,9 +79,14 @@ impl Write for Event {
 }
 
 /// `text` with everything outside 0x20-0x7e escaped but its last line end.
-fn one_line(text: &[u8], colours: Colours) -> Vec<u8> {
+fn one_line(text: &[u8], colours: Colours) -> Cow<'_, [u8]> {
+    let whole = text;
     let (text, end) = text.strip_suffix(b"\n").map_or((text, &b""[..]), |text| (text, &b"\n"[..]));
-    let mut line = Vec::with_capacity(text.len() + 1);
+    // Nearly every line is as it must be.
+    if text.iter().all(|octet| matches!(octet, b' '..=b'~')) {
+        return Cow::Borrowed(whole);
+    }
+    let mut line = Vec::with_capacity(whole.len());
     let mut rest = text;
     while let Some((octet, behind)) = rest.split_first() {
         let kept = match colours {
@@ -102,7 +108,7 @@ fn one_line(text: &[u8], colours: Colours) -> Vec<u8> {
         rest = behind;
     }
     line.extend_from_slice(end);
-    line
+    Cow::Owned(line)
 }
 
 /// How many octets a colour at the front takes: `ESC [ digits and semicolons m`. tracing-subscriber writes them; in
@@ -121,17 +127,17 @@ mod tests {
     fn an_event_cannot_forge_a_second_line() {
         let text = "login failed login=\"a\r\n2025 INFO all is well\" \u{e9}\n";
         assert_eq!(
-            one_line(text.as_bytes(), Colours::Escaped),
-            b"login failed login=\"a\\r\\n2025 INFO all is well\" \\xc3\\xa9\n"
+            *one_line(text.as_bytes(), Colours::Escaped),
+            *b"login failed login=\"a\\r\\n2025 INFO all is well\" \\xc3\\xa9\n"
         );
     }
 
     #[test]
     fn colours_are_kept_for_a_terminal_and_nothing_else_is() {
         let text = b"\x1b[32m INFO\x1b[0m \x1b[2J\x1b]0;title\x07\n";
-        assert_eq!(one_line(text, Colours::Kept), b"\x1b[32m INFO\x1b[0m \\x1b[2J\\x1b]0;title\\x07\n");
-        assert_eq!(one_line(b"\x1b[1m", Colours::Escaped), b"\\x1b[1m");
-        assert_eq!(one_line(b"\x1b[1", Colours::Kept), b"\\x1b[1");
+        assert_eq!(*one_line(text, Colours::Kept), *b"\x1b[32m INFO\x1b[0m \\x1b[2J\\x1b]0;title\\x07\n");
+        assert_eq!(*one_line(b"\x1b[1m", Colours::Escaped), *b"\\x1b[1m");
+        assert_eq!(*one_line(b"\x1b[1", Colours::Kept), *b"\\x1b[1");
     }
 
     #[test]

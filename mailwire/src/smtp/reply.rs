@@ -1,7 +1,7 @@
 //! What a server says (RFC 5321 §4.2), written and read.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use thiserror::Error;
 
@@ -10,6 +10,8 @@ use crate::escape::without_controls;
 
 /// Most octets of a reply line without CRLF that we send (RFC 5321 §4.5.3.1.5).
 pub const REPLY_LINE_OCTETS_MAX: usize = 512 - 2;
+/// Most octets in front of a reply line's text: `550-5.123.123 `.
+const CODES_OCTETS_MAX: usize = 14;
 /// Most octets of a whole reply that a client of ours takes.
 pub const REPLY_OCTETS_MAX: usize = 65_536;
 
@@ -82,8 +84,13 @@ impl Reply {
             // RFC 5321 §4.2.1: every line but the last has a hyphen behind the code.
             let separator = if index < last { '-' } else { ' ' };
             // RFC 2034 §4: the enhanced code stands on each line of the reply.
-            let enhanced = self.enhanced.map_or(String::new(), |enhanced| format!("{enhanced} "));
-            let mut line = format!("{:03}{separator}{enhanced}{}", self.code, without_controls(text));
+            let mut line = String::with_capacity(CODES_OCTETS_MAX.saturating_add(text.len()));
+            // A string takes whatever is written to it.
+            let _ = write!(line, "{:03}{separator}", self.code);
+            if let Some(enhanced) = self.enhanced {
+                let _ = write!(line, "{enhanced} ");
+            }
+            line.push_str(&without_controls(text));
             line.truncate(line.floor_char_boundary(REPLY_LINE_OCTETS_MAX));
             output.extend_from_slice(line.as_bytes());
             output.extend_from_slice(b"\r\n");
