@@ -5,6 +5,8 @@
 
 mod login;
 mod plain;
+mod prepare;
+mod scram;
 
 use std::collections::VecDeque;
 
@@ -12,6 +14,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
+pub use self::prepare::prepared;
+pub use self::scram::ScramKeys;
 use crate::secret::Secret;
 
 /// The mechanisms offered, in the order in which they are announced.
