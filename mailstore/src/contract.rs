@@ -1,5 +1,6 @@
 //! The promises of the store as tests that every back end passes.
 
+mod logins;
 mod maildrop_administration;
 mod quotas;
 

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use mailwire::address::Mailbox;
+use mailwire::sasl::ScramKeys;
 use mailwire::secret::Secret;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -100,6 +101,21 @@ pub trait Directory: Send + Sync {
         login: &str,
         password: &Secret<String>,
     ) -> Result<Option<Account>, Unavailable>;
+
+    /// The account of a login that has proved itself in another way; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where the store cannot answer.
+    async fn account(&self, login: &str) -> Result<Option<Account>, Unavailable>;
+
+    /// What a server must know of the login's password for SCRAM-SHA-256 (RFC 5802 §3, RFC 7677).
+    ///
+    /// A login that is unknown, or whose keys are not known yet, gets keys that nobody meets, with a salt that is the same
+    /// whenever and wherever it is asked for. Application passwords have no keys: an exchange knows but one salt.
+    ///
+    /// # Errors
+    /// Where the store cannot answer.
+    async fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable>;
 
     /// Where mail for `mailbox` of about `octets` (0: unknown) goes, with aliases followed and `+` subaddresses taken
     /// as their account. The quota is looked at once more, and exactly, when the message is committed.

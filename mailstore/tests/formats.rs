@@ -13,6 +13,7 @@ use mailstore::{
     Store, TraceRow, UniqueId, open,
 };
 use mailwire::address::{Mailbox, ReversePath};
+use mailwire::sasl::ScramKeys;
 use mailwire::secret::Secret;
 
 const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
@@ -209,6 +210,39 @@ async fn a_store_of_every_format_opens_and_holds_what_was_put_into_it() {
         opened += 1;
     }
     assert!(opened > 0);
+}
+
+#[tokio::test]
+async fn an_account_of_an_older_format_gets_its_keys_for_scram_when_it_logs_in() {
+    let sample = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/formats/2");
+    let folder = tempfile::tempdir().unwrap();
+    copy(&sample, folder.path());
+    let store = open(options(folder.path())).await.unwrap();
+    let keys = async |store: &Store, login| store.directory.scram_keys(login).await.unwrap();
+    let of = |keys: &ScramKeys, password| {
+        ScramKeys::derive(&secret(password), &keys.salt, keys.iterations) == *keys
+    };
+    let before = keys(&store, "alice@example.test").await;
+    assert!(!of(&before, "pw-alice"));
+    let wrong = store.directory.authenticate("alice@example.test", &secret("wrong")).await.unwrap();
+    assert!(wrong.is_none());
+    assert_eq!(keys(&store, "alice@example.test").await, before);
+    for _ in 0..2 {
+        let right = store.directory.authenticate("alice@example.test", &secret("pw-alice")).await.unwrap();
+        assert!(right.is_some());
+    }
+    let after = keys(&store, "alice@example.test").await;
+    assert!(of(&after, "pw-alice"));
+    assert_eq!(after.salt, before.salt, "nobody sees from outside that it is a login");
+    let bob = keys(&store, "bob@example.test").await;
+    store.close().await;
+    // Not from the index, nor from where they were written first.
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    let store = open(options(folder.path())).await.unwrap();
+    store.repair.compact().await.unwrap();
+    assert_eq!(keys(&store, "alice@example.test").await, after);
+    assert_eq!(keys(&store, "bob@example.test").await, bob);
+    store.close().await;
 }
 
 #[tokio::test]

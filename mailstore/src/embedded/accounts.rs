@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mailwire::address::Mailbox;
 
+use super::credentials::ScramRecord;
 use super::index::{Index, IndexError};
 use super::record::{AccountRecord, Event};
 use crate::{Account, AdministrationError, Alias, MaildropId, Quota, QuotaSource};
@@ -17,6 +18,8 @@ pub(crate) struct Accounts {
     by_address: BTreeMap<String, AccountRecord>,
     aliases: BTreeMap<String, Vec<String>>,
     maildrops: HashSet<u64>,
+    /// Of those that have some, by maildrop.
+    scram: HashMap<u64, ScramRecord>,
     /// Of those that have limits of their own.
     quotas: HashMap<u64, Quota>,
     /// Of all others.
@@ -30,19 +33,25 @@ impl Accounts {
             index.accounts()?.into_iter().map(|account| (account.address.clone(), account)).collect();
         let maildrops = by_address.values().map(|account| account.maildrop).collect();
         let aliases = index.aliases()?.into_iter().collect();
-        Ok(Self { by_address, aliases, maildrops, quotas: index.quotas()?, default_quota })
+        let (scram, quotas) = (index.scram()?, index.quotas()?);
+        Ok(Self { by_address, aliases, maildrops, scram, quotas, default_quota })
     }
 
     /// Follows a committed event.
     pub(crate) fn apply(&mut self, event: &Event) {
         match event {
             Event::Account(account) => {
-                self.maildrops.insert(account.maildrop);
-                self.by_address.insert(account.address.clone(), account.clone());
+                self.scram.remove(&account.maildrop);
+                self.put(account);
+            }
+            Event::KeyedAccount { account, scram } => {
+                self.scram.insert(account.maildrop, scram.clone());
+                self.put(account);
             }
             Event::AccountRemoved { address, maildrop } => {
                 self.maildrops.remove(maildrop);
                 self.quotas.remove(maildrop);
+                self.scram.remove(maildrop);
                 self.by_address.remove(address);
             }
             Event::Alias { address, targets } => {
@@ -70,6 +79,16 @@ impl Accounts {
             | Event::Segments { .. }
             | Event::Closed => {}
         }
+    }
+
+    fn put(&mut self, account: &AccountRecord) {
+        self.maildrops.insert(account.maildrop);
+        self.by_address.insert(account.address.clone(), account.clone());
+    }
+
+    /// The keys for SCRAM of a maildrop's account.
+    pub(crate) fn scram(&self, maildrop: u64) -> Option<&ScramRecord> {
+        self.scram.get(&maildrop)
     }
 
     /// True while the account of this maildrop exists.

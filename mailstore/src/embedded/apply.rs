@@ -69,7 +69,14 @@ impl Index {
                 self.note_restated(committed.location.segment, committed.front_octets.saturating_mul(2));
                 entries.iter().try_for_each(|entry| self.restate(entry))
             }
-            Event::Account(account) => put(&self.accounts, account.address.as_bytes(), account),
+            Event::Account(account) => {
+                self.scram.remove(keys::maildrop(account.maildrop))?;
+                put(&self.accounts, account.address.as_bytes(), account)
+            }
+            Event::KeyedAccount { account, scram } => {
+                put(&self.scram, &keys::maildrop(account.maildrop), scram)?;
+                put(&self.accounts, account.address.as_bytes(), account)
+            }
             Event::AccountRemoved { address, maildrop } => self.remove_account(address, *maildrop),
             Event::Quota { maildrop, quota: Some(quota) } => {
                 put(&self.quotas, &keys::maildrop(*maildrop), quota)
@@ -252,6 +259,7 @@ impl Index {
         }
         self.note_freed();
         self.quotas.remove(keys::maildrop(maildrop))?;
+        self.scram.remove(keys::maildrop(maildrop))?;
         let mut usage = self.usage_map();
         for key in self.entries.scan_prefix(keys::maildrop(maildrop)).keys() {
             self.note_change();

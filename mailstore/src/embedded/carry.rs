@@ -62,7 +62,7 @@ impl State<'_> {
             Carry::Queue { message, recipient, grave } => self.carry_queue(message, recipient, grave),
             Carry::Account { address } => {
                 let account = self.accounts.account(&address).ok_or(Refused::Missing)?;
-                Ok(Event::Account(account.clone()))
+                Ok(Event::of_account(account.clone(), self.accounts.scram(account.maildrop).cloned()))
             }
             Carry::AccountRemoved { address, maildrop } => Ok(Event::AccountRemoved { address, maildrop }),
             Carry::Alias { address, grave } => match self.accounts.targets(&address) {

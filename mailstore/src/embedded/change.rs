@@ -5,6 +5,7 @@ use mailwire::clock;
 
 use super::accounts::Accounts;
 use super::carry::Carry;
+use super::credentials::{NewPassword, ScramRecord};
 use super::index::IndexError;
 use super::index_slot::IndexSlot;
 use super::quotas::Added;
@@ -53,12 +54,34 @@ pub(crate) enum Change {
 /// A wish about accounts and aliases; addresses are keys.
 #[derive(Debug)]
 pub(crate) enum DirectoryChange {
-    AddAccount { address: String, password_hash: String },
-    SetPassword { address: String, password_hash: String },
-    RemoveAccount { address: String },
-    SetQuota { address: String, quota: Option<Quota> },
-    AddAlias { address: String, targets: Vec<String> },
-    RemoveAlias { address: String },
+    AddAccount {
+        address: String,
+        password: NewPassword,
+    },
+    SetPassword {
+        address: String,
+        password: NewPassword,
+    },
+    /// The keys of an account that had none as they should be, derived from the password with this hash.
+    AddKeys {
+        address: String,
+        password_hash: String,
+        scram: ScramRecord,
+    },
+    RemoveAccount {
+        address: String,
+    },
+    SetQuota {
+        address: String,
+        quota: Option<Quota>,
+    },
+    AddAlias {
+        address: String,
+        targets: Vec<String>,
+    },
+    RemoveAlias {
+        address: String,
+    },
 }
 
 /// A wish about one entry of the queue.
@@ -176,14 +199,26 @@ impl State<'_> {
 
     fn directory(&self, change: DirectoryChange) -> Result<(Event, u64), Refused> {
         let event = match change {
-            DirectoryChange::AddAccount { address, password_hash } => {
+            DirectoryChange::AddAccount { address, password } => {
                 self.accounts.check_new_account(&address)?;
+                let NewPassword { hash: password_hash, scram } = password;
                 let created_at = clock::unix_seconds();
-                Event::Account(AccountRecord { address, maildrop: self.sequence, password_hash, created_at })
+                let account = AccountRecord { address, maildrop: self.sequence, password_hash, created_at };
+                Event::KeyedAccount { account, scram }
             }
-            DirectoryChange::SetPassword { address, password_hash } => {
+            DirectoryChange::SetPassword { address, password } => {
+                let NewPassword { hash: password_hash, scram } = password;
                 let account = self.accounts.existing(&address)?.clone();
-                Event::Account(AccountRecord { password_hash, ..account })
+                Event::KeyedAccount { account: AccountRecord { password_hash, ..account }, scram }
+            }
+            DirectoryChange::AddKeys { address, password_hash, scram } => {
+                let account = self.accounts.existing(&address)?.clone();
+                // The password may have been changed meanwhile, or another login may have been quicker.
+                let has_keys = self.accounts.scram(account.maildrop).is_some_and(ScramRecord::is_current);
+                if has_keys || account.password_hash != password_hash {
+                    return Err(Refused::Missing);
+                }
+                Event::KeyedAccount { account, scram }
             }
             DirectoryChange::RemoveAccount { address } => {
                 let maildrop = self.accounts.existing(&address)?.maildrop;

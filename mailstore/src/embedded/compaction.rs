@@ -106,7 +106,7 @@ impl Mentions {
             | Event::QueueFinished { message, recipient, .. } => {
                 self.queue.insert((*message, *recipient));
             }
-            Event::Account(account) => {
+            Event::Account(account) | Event::KeyedAccount { account, .. } => {
                 self.accounts.insert(account.address.clone());
             }
             Event::AccountRemoved { address, maildrop } => {

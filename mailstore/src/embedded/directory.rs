@@ -5,12 +5,16 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use mailwire::address::Mailbox;
 use mailwire::cause::chain;
+use mailwire::sasl::ScramKeys;
 use mailwire::secret::Secret;
+use tracing::warn;
 
 use super::accounts::{Accounts, account};
 use super::change::{Change, DirectoryChange, Refused};
+use super::credentials::{NewPassword, ScramRecord};
 use super::host::Core;
 use super::keys::Usage;
+use super::record::AccountRecord;
 use crate::{
     Account, AccountUsage, Administration, AdministrationError, Alias, Directory, MaildropId, Quota,
     Recipient, Unavailable,
@@ -34,8 +38,31 @@ impl Core {
         }
     }
 
-    async fn hash(&self, password: &Secret<String>) -> Result<String, AdministrationError> {
+    async fn hash(&self, password: &Secret<String>) -> Result<NewPassword, AdministrationError> {
         self.hasher.hash(password).await.map_err(|why| AdministrationError::Unavailable(Unavailable(why)))
+    }
+
+    /// Keys for SCRAM, where an account that was added by an earlier release has none: this is the one moment at which
+    /// its password is known. The login is right whatever comes of it, and the next one tries again.
+    async fn add_keys(&self, account: &AccountRecord, password: &Secret<String>) {
+        let has_keys =
+            |accounts: &Accounts| accounts.scram(account.maildrop).is_some_and(ScramRecord::is_current);
+        if self.with_accounts(has_keys) {
+            return;
+        }
+        let address = account.address.clone();
+        // The salt that it has shown so far, so that nobody sees from outside that the login exists.
+        let scram = match self.hasher.scram(password, self.false_keys.salt(&address)).await {
+            Ok(scram) => scram,
+            Err(why) => return warn!(account = address, why, "no keys for SCRAM could be derived"),
+        };
+        let password_hash = account.password_hash.clone();
+        let change = DirectoryChange::AddKeys { address: address.clone(), password_hash, scram };
+        match self.commit(Change::Directory(change)).await {
+            // Somebody else has changed something meanwhile.
+            Ok(_) | Err(Refused::Missing) => {}
+            Err(refused) => warn!(account = address, ?refused, "keys for SCRAM could not be kept"),
+        }
     }
 }
 
@@ -54,9 +81,23 @@ impl Directory for Core {
         let right = self.hasher.verify(hash, password).await.map_err(Unavailable)?;
         let record = found.as_ref().filter(|_| right);
         if let Some(record) = record {
+            self.add_keys(record, password).await;
             self.remembered.remember(record, password);
         }
         Ok(record.and_then(account))
+    }
+
+    async fn account(&self, login: &str) -> Result<Option<Account>, Unavailable> {
+        Ok(self.with_accounts(|accounts| accounts.account(login).and_then(account)))
+    }
+
+    async fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable> {
+        // Made in any case, so that a known login takes as long.
+        let false_keys = self.false_keys.keys(login);
+        let found = self.with_accounts(|accounts| {
+            accounts.account(login).and_then(|record| accounts.scram(record.maildrop)).cloned()
+        });
+        Ok(found.map_or(false_keys, ScramRecord::keys))
     }
 
     async fn recipient(&self, mailbox: &Mailbox, octets: u64) -> Result<Recipient, Unavailable> {
@@ -96,9 +137,8 @@ impl Administration for Core {
         let address = address.key();
         // Asked before as well, so that nobody waits for a hash in vain.
         self.with_accounts(|accounts| accounts.check_new_account(&address))?;
-        let password_hash = self.hash(password).await?;
-        self.change_directory(DirectoryChange::AddAccount { address: address.clone(), password_hash })
-            .await?;
+        let password = self.hash(password).await?;
+        self.change_directory(DirectoryChange::AddAccount { address: address.clone(), password }).await?;
         let added = self.with_accounts(|accounts| accounts.account(&address).and_then(account));
         added.ok_or(AdministrationError::Missing(address))
     }
@@ -114,8 +154,8 @@ impl Administration for Core {
     ) -> Result<(), AdministrationError> {
         let address = address.key();
         self.with_accounts(|accounts| accounts.existing(&address).map(|_| ()))?;
-        let password_hash = self.hash(password).await?;
-        self.change_directory(DirectoryChange::SetPassword { address, password_hash }).await
+        let password = self.hash(password).await?;
+        self.change_directory(DirectoryChange::SetPassword { address, password }).await
     }
 
     async fn set_quota(&self, address: &Mailbox, quota: Option<Quota>) -> Result<(), AdministrationError> {

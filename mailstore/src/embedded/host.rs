@@ -15,6 +15,7 @@ use super::change::{Change, Refused};
 use super::checkpoint::{self, Ending, Progress};
 use super::committer::{Committer, REQUESTS_MAX, Request, Work};
 use super::content::Contents;
+use super::credentials::FalseKeys;
 use super::files::{Disk, Files};
 use super::graves::Graves;
 use super::holds::Holds;
@@ -40,6 +41,7 @@ pub(crate) struct Core {
     pub(crate) contents: Contents,
     pub(crate) hasher: Hasher,
     pub(crate) remembered: Remembered,
+    pub(crate) false_keys: FalseKeys,
     pub(crate) leases: Arc<Leases>,
     pub(crate) queue_leases: QueueLeases,
     /// Octets that drafts hold in memory.
@@ -122,6 +124,7 @@ impl Host {
         let index = Arc::new(IndexSlot::new(recovered.index));
         let accounts = Arc::new(RwLock::new(accounts));
         let (seed, trust) = (recovered.journal.seed(), recovered.trust);
+        let false_keys = FalseKeys::new(recovered.journal.epoch());
         let progress = Arc::new(Progress::new(checkpoint::checkpoint(
             seed,
             recovered.end.writer.end(),
@@ -158,6 +161,7 @@ impl Host {
             index: Arc::clone(&index),
             accounts,
             hasher: Hasher::new(),
+            false_keys,
             remembered: Remembered::new().map_err(|error| at(io::Error::other(error)))?,
             leases: Arc::default(),
             queue_leases: QueueLeases::default(),

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use sled::Tree;
 use thiserror::Error;
 
+use super::credentials::ScramRecord;
 use super::files::{File, Files, Mode};
 use super::journal::Location;
 use super::keys::{
@@ -57,6 +58,7 @@ pub(crate) struct Index {
     pub(super) queue: Tree,
     pub(super) due: Tree,
     pub(super) accounts: Tree,
+    pub(super) scram: Tree,
     pub(super) aliases: Tree,
     pub(super) quotas: Tree,
     pub(super) moved: Tree,
@@ -89,6 +91,7 @@ impl Index {
             queue: db.open_tree("queue")?,
             due: db.open_tree("due")?,
             accounts: db.open_tree("accounts")?,
+            scram: db.open_tree("scram")?,
             aliases: db.open_tree("aliases")?,
             quotas: db.open_tree("quotas")?,
             moved: db.open_tree("moved")?,
@@ -261,6 +264,11 @@ impl Index {
     /// All accounts.
     pub(crate) fn accounts(&self) -> Result<Vec<AccountRecord>, IndexError> {
         self.accounts.iter().values().map(|value| Ok(postcard::from_bytes(&value?)?)).collect()
+    }
+
+    /// The keys for SCRAM of accounts, by maildrop.
+    pub(crate) fn scram(&self) -> Result<HashMap<u64, ScramRecord>, IndexError> {
+        decoded(self.scram.iter()).map(|pair| pair.map(|(key, scram)| (maildrop_of(&key), scram))).collect()
     }
 
     /// All aliases with their targets.

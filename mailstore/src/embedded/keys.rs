@@ -7,6 +7,7 @@
 //! | `queue` | message, recipient | [`QueueValue`] |
 //! | `due` | due, message, recipient | nothing |
 //! | `accounts` | address | [`super::record::AccountRecord`] |
+//! | `scram` | maildrop | [`super::credentials::ScramRecord`] of its account |
 //! | `aliases` | address | list of addresses |
 //! | `quotas` | maildrop | [`crate::Quota`] |
 //! | `usage` | maildrop | [`Usage`] at the last orderly close |
@@ -26,7 +27,7 @@ use super::journal::Location;
 use crate::UniqueId;
 
 /// Version of this table; an index of another version is rebuilt.
-pub(crate) const SCHEMA: u32 = 3;
+pub(crate) const SCHEMA: u32 = 4;
 
 pub(crate) const CHECKPOINT: &[u8] = b"checkpoint";
 pub(crate) const CLOSED: &[u8] = b"closed";

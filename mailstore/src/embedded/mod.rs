@@ -9,7 +9,7 @@
 //! - [`room`]: what is left on the disk, and a reserve for when it is full
 //! - [`content`], [`reading`]: octets of messages, read back by range and checked
 //! - [`leases`]: who has what for now
-//! - [`password`], [`remembered`]: who knows the password, at what cost
+//! - [`password`], [`credentials`], [`remembered`]: who knows the password, at what cost
 //! - [`draft`], [`header_end`], [`accounts`], [`directory`], [`maildrops`], [`queue`]: the traits of this crate, answered
 //! - [`simulation`]: the proof that a crash at any moment loses nothing that was answered for
 //! - `bench` (with the feature of that name): a store on a slower disk, for the benchmarks
@@ -29,6 +29,7 @@ mod checkpoint;
 mod committer;
 mod compaction;
 mod content;
+mod credentials;
 mod directory;
 mod draft;
 mod files;

@@ -1,4 +1,4 @@
-//! Passwords as argon2id hashes, made and checked on a bounded number of threads.
+//! Passwords as argon2id hashes and keys for SCRAM, made and checked on a bounded number of threads.
 
 use std::sync::Arc;
 
@@ -6,6 +6,8 @@ use argon2::password_hash::{Ident, Output, ParamsString, PasswordHash, Salt, Sal
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use mailwire::secret::Secret;
 use tokio::sync::Semaphore;
+
+use super::credentials::{NewPassword, SALT_OCTETS, ScramRecord};
 
 /// Hashes computed at one time; each takes 19 MiB and some 20 ms of one CPU (OWASP's first choice for argon2id,
 /// which is the library's default).
@@ -30,26 +32,25 @@ impl Hasher {
         Self(Arc::new(Semaphore::new(HASHES_AT_A_TIME)))
     }
 
-    /// The hash of a new password, in PHC form.
-    pub(crate) async fn hash(&self, password: &Secret<String>) -> Result<String, HashFailed> {
-        let mut salt = [0; 16];
-        getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
-        let salt = SaltString::encode_b64(&salt).map_err(|error| error.to_string())?;
+    /// What is kept of a new password.
+    pub(crate) async fn hash(&self, password: &Secret<String>) -> Result<NewPassword, HashFailed> {
+        let (hash_salt, scram_salt) = (random_salt()?, random_salt()?);
         let password = password.clone();
         self.run(move || {
-            let params = Params::default();
-            let output = output(&params, salt.as_salt(), &password)?;
-            let params = ParamsString::try_from(&params).map_err(|error| error.to_string())?;
-            let hash = PasswordHash {
-                algorithm: Ident::from(Algorithm::Argon2id),
-                version: Some(Version::V0x13.into()),
-                params,
-                salt: Some(salt.as_salt()),
-                hash: Some(output),
-            };
-            Ok(hash.to_string())
+            let hash = phc(&hash_salt, &password)?;
+            Ok(NewPassword { hash, scram: ScramRecord::derive(&password, &scram_salt) })
         })
         .await
+    }
+
+    /// The keys for SCRAM of a password that is known to be right.
+    pub(crate) async fn scram(
+        &self,
+        password: &Secret<String>,
+        salt: Vec<u8>,
+    ) -> Result<ScramRecord, HashFailed> {
+        let password = password.clone();
+        self.run(move || Ok(ScramRecord::derive(&password, &salt))).await
     }
 
     /// True where `password` is the one of `hash`; `None` for a login that does not exist costs as much.
@@ -88,6 +89,28 @@ impl Hasher {
     }
 }
 
+fn random_salt() -> Result<[u8; SALT_OCTETS], HashFailed> {
+    let mut salt = [0; SALT_OCTETS];
+    getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
+    Ok(salt)
+}
+
+/// The argon2id hash of a new password, in PHC form.
+fn phc(salt: &[u8], password: &Secret<String>) -> Result<String, HashFailed> {
+    let salt = SaltString::encode_b64(salt).map_err(|error| error.to_string())?;
+    let params = Params::default();
+    let output = output(&params, salt.as_salt(), password)?;
+    let params = ParamsString::try_from(&params).map_err(|error| error.to_string())?;
+    let hash = PasswordHash {
+        algorithm: Ident::from(Algorithm::Argon2id),
+        version: Some(Version::V0x13.into()),
+        params,
+        salt: Some(salt.as_salt()),
+        hash: Some(output),
+    };
+    Ok(hash.to_string())
+}
+
 /// Computes a hash in memory that goes back to the system afterwards.
 fn output(params: &Params, salt: Salt<'_>, password: &Secret<String>) -> Result<Output, HashFailed> {
     let mut buffer = [0; Salt::MAX_LENGTH];
@@ -116,11 +139,19 @@ mod tests {
     #[tokio::test]
     async fn only_the_right_password_of_a_known_login_is_right() {
         let hasher = Hasher::new();
-        let hash = hasher.hash(&secret("correct horse")).await.unwrap();
+        let NewPassword { hash, scram } = hasher.hash(&secret("correct horse")).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert!(hasher.verify(Some(hash.clone()), &secret("correct horse")).await.unwrap());
         assert!(!hasher.verify(Some(hash), &secret("correct house")).await.unwrap());
         assert!(!hasher.verify(None, &secret("correct horse")).await.unwrap());
+        let derived = |password: &'static str, salt| {
+            let hasher = hasher.clone();
+            async move { hasher.scram(&secret(password), salt).await.unwrap() }
+        };
+        let salt = scram.clone().keys().salt;
+        assert_eq!(derived("correct horse", salt.clone()).await, scram);
+        assert_ne!(derived("correct house", salt).await, scram);
+        assert_ne!(derived("correct horse", Vec::new()).await, scram);
     }
 
     #[test]

@@ -81,6 +81,7 @@ impl State<'_> {
             // Nothing comes into a maildrop with these; what is carried was there before.
             Event::Expunge { .. }
             | Event::Account(_)
+            | Event::KeyedAccount { .. }
             | Event::AccountRemoved { .. }
             | Event::Alias { .. }
             | Event::AliasRemoved { .. }

@@ -28,6 +28,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::credentials::ScramRecord;
 use crate::{Quota, TraceRow, UniqueId};
 
 /// Octets of the fixed part.
@@ -57,7 +58,7 @@ pub(crate) enum Event {
         /// Seconds since 1970.
         at: u64,
     },
-    /// An account was added, or its password changed.
+    /// An account was added, or its password changed, by a release of format 2 or 1: without keys for SCRAM.
     Account(AccountRecord),
     /// An account and its maildrop are gone.
     AccountRemoved { address: String, maildrop: u64 },
@@ -98,6 +99,8 @@ pub(crate) enum Event {
     Quota { maildrop: u64, quota: Option<Quota> },
     /// The store was closed in order: everything before this is on disk, and what cannot be read there is damage.
     Closed,
+    /// An account was added, its password changed, or its keys were derived (since format 3).
+    KeyedAccount { account: AccountRecord, scram: ScramRecord },
 }
 
 /// A message that was copied out of a segment that goes.
@@ -262,6 +265,14 @@ pub(crate) struct Place {
 }
 
 impl Event {
+    /// What says all that an account is.
+    pub(crate) fn of_account(account: AccountRecord, scram: Option<ScramRecord>) -> Self {
+        match scram {
+            Some(scram) => Self::KeyedAccount { account, scram },
+            None => Self::Account(account),
+        }
+    }
+
     const fn kind(&self) -> u8 {
         match self {
             Self::Message(_) => 1,
@@ -281,6 +292,7 @@ impl Event {
             Self::Segments { .. } => 15,
             Self::Quota { .. } => 16,
             Self::Closed => 17,
+            Self::KeyedAccount { .. } => 18,
         }
     }
 
@@ -302,6 +314,7 @@ impl Event {
             | Self::Restated { .. }
             | Self::Segments { .. }
             | Self::Quota { .. }
+            | Self::KeyedAccount { .. }
             | Self::Closed => None,
         }
     }

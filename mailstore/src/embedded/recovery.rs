@@ -16,7 +16,7 @@ use super::keys::{Checkpoint, SCHEMA};
 use super::layout::Layout;
 use super::record::{self, Event, Place};
 use super::replay::{GapEnd, Replay};
-use super::segment::{self, FORMAT, HEADER_OCTETS};
+use super::segment::{self, FORMAT, FORMAT_OF_LIVE, HEADER_OCTETS};
 use crate::OpenError;
 use mailwire::cause::chain;
 
@@ -272,7 +272,7 @@ impl Recovery<'_> {
         let counted = index.count_live()?;
         if counted != replay.live {
             // Format 1 did not count what was expunged.
-            if replay.live_format == FORMAT {
+            if replay.live_format >= FORMAT_OF_LIVE {
                 let journal = replay.live;
                 warn!(index = counted, journal, "entries are missing because of the damage named above");
             }

@@ -20,8 +20,11 @@ use super::record::{self, Event, FRAME_OCTETS, Fields, Frame, MAGIC_STEM, Side};
 
 /// The version of everything under the store's folder; a newer one is left untouched.
 ///
-/// 1: up to [`Event::Torn`]. 2: later events; a copy of each record's front; `live` counts expunged messages as well.
-pub(crate) const FORMAT: u32 = 2;
+/// 1: up to [`Event::Torn`]. 2: events up to [`Event::Closed`]; a copy of each record's front; `live` counts expunged
+/// messages as well. 3: later events.
+pub(crate) const FORMAT: u32 = 3;
+/// From this one on `live` counts expunged messages as well.
+pub(crate) const FORMAT_OF_LIVE: u32 = 2;
 /// Octets of the header.
 pub(crate) const HEADER_OCTETS: u64 = 64;
 

@@ -2,10 +2,13 @@
 
 use async_trait::async_trait;
 use mailwire::address::Mailbox;
+use mailwire::sasl::ScramKeys;
 use mailwire::secret::Secret;
 
 use super::member::{Member, Way, ask, foreign};
-use super::request::{AccountText, AdministrationRequest, AliasText, DirectoryRequest, Request, UsageText};
+use super::request::{
+    AccountText, AdministrationRequest, AliasText, DirectoryRequest, Request, ScramKeysText, UsageText,
+};
 use crate::{
     Account, AccountUsage, Administration, AdministrationError, Alias, Directory, Quota, Recipient,
     Unavailable,
@@ -26,6 +29,26 @@ impl Directory for Member {
         let request = Request::Directory(DirectoryRequest::Authenticate { login, password });
         let found: Result<Option<AccountText>, Unavailable> = ask(connection, request).await?;
         found?.map(|account| account.account().ok_or_else(foreign)).transpose()
+    }
+
+    async fn account(&self, login: &str) -> Result<Option<Account>, Unavailable> {
+        let connection = match self.way().await? {
+            Way::Here(core) => return core.account(login).await,
+            Way::Host(connection) => connection,
+        };
+        let request = Request::Directory(DirectoryRequest::Account { login: login.to_owned() });
+        let found: Result<Option<AccountText>, Unavailable> = ask(connection, request).await?;
+        found?.map(|account| account.account().ok_or_else(foreign)).transpose()
+    }
+
+    async fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable> {
+        let connection = match self.way().await? {
+            Way::Here(core) => return core.scram_keys(login).await,
+            Way::Host(connection) => connection,
+        };
+        let request = Request::Directory(DirectoryRequest::ScramKeys { login: login.to_owned() });
+        let found: Result<ScramKeysText, Unavailable> = ask(connection, request).await?;
+        Ok(found?.into())
     }
 
     async fn recipient(&self, mailbox: &Mailbox, octets: u64) -> Result<Recipient, Unavailable> {

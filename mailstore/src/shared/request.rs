@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mailwire::address::{Mailbox, ReversePath};
+use mailwire::sasl::ScramKeys;
 use serde::{Deserialize, Serialize};
 
 use super::frame::Octets;
@@ -27,6 +28,8 @@ pub(crate) enum Request {
 #[derive(Serialize, Deserialize)]
 pub(crate) enum DirectoryRequest {
     Authenticate { login: String, password: String },
+    Account { login: String },
+    ScramKeys { login: String },
     Recipient { mailbox: String, octets: u64 },
     MaySendAs { account: AccountText, mailbox: String },
 }
@@ -144,6 +147,15 @@ pub(crate) struct AccountText {
     maildrop: MaildropId,
 }
 
+/// Some [`ScramKeys`].
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ScramKeysText {
+    salt: Vec<u8>,
+    iterations: u32,
+    stored_key: [u8; 32],
+    server_key: [u8; 32],
+}
+
 /// An [`AccountUsage`].
 #[derive(Serialize, Deserialize)]
 pub(crate) struct UsageText {
@@ -198,6 +210,20 @@ impl AccountText {
     /// `None` where the address does not parse, which only another release could cause.
     pub(crate) fn account(self) -> Option<Account> {
         Some(Account { address: Mailbox::parse(&self.address).ok()?, maildrop: self.maildrop })
+    }
+}
+
+impl From<ScramKeys> for ScramKeysText {
+    fn from(keys: ScramKeys) -> Self {
+        let ScramKeys { salt, iterations, stored_key, server_key } = keys;
+        Self { salt, iterations, stored_key, server_key }
+    }
+}
+
+impl From<ScramKeysText> for ScramKeys {
+    fn from(text: ScramKeysText) -> Self {
+        let ScramKeysText { salt, iterations, stored_key, server_key } = text;
+        Self { salt, iterations, stored_key, server_key }
     }
 }
 

@@ -20,7 +20,7 @@ use super::repair;
 use super::request::{
     AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest,
     MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, QueueEntryText, QueueRequest,
-    Request, UsageText,
+    Request, ScramKeysText, UsageText,
 };
 use crate::embedded::Core;
 use crate::{
@@ -176,6 +176,16 @@ impl Session {
                 let found = self.core.authenticate(&login, &Secret::new(password)).await;
                 let answer: Result<Option<AccountText>, Unavailable> =
                     found.map(|account| account.as_ref().map(AccountText::from));
+                self.say(&answer).await
+            }
+            DirectoryRequest::Account { login } => {
+                let found = self.core.account(&login).await;
+                let answer: Result<Option<AccountText>, Unavailable> =
+                    found.map(|account| account.as_ref().map(AccountText::from));
+                self.say(&answer).await
+            }
+            DirectoryRequest::ScramKeys { login } => {
+                let answer = self.core.scram_keys(&login).await.map(ScramKeysText::from);
                 self.say(&answer).await
             }
             DirectoryRequest::Recipient { mailbox, octets } => {

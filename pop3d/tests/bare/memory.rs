@@ -9,6 +9,7 @@ use mailstore::{
     Account, Directory, Entry, Lease, MaildropError, MaildropId, Maildrops, Recipient, Unavailable, UniqueId,
 };
 use mailwire::address::Mailbox;
+use mailwire::sasl::ScramKeys;
 use mailwire::secret::Secret;
 
 /// The accounts of the dialogues' world, in the order of their maildrops' numbers.
@@ -77,6 +78,10 @@ impl Memory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn password(account: &Account) -> String {
+        format!("pw-{}", account.address.local_part().as_str())
+    }
+
     fn fails(&self, trouble: Trouble) -> bool {
         self.state().trouble == Some(trouble)
     }
@@ -94,14 +99,28 @@ impl Directory for Memory {
         login: &str,
         password: &Secret<String>,
     ) -> Result<Option<Account>, Unavailable> {
+        let account = self.account(login).await?;
+        let is_right = |account: &Account| *password.expose() == Self::password(account);
+        Ok(account.filter(is_right))
+    }
+
+    async fn account(&self, login: &str) -> Result<Option<Account>, Unavailable> {
         if self.fails(Trouble::Directory) {
             return Err(Unavailable("a test says so".to_owned()));
         }
         let login = login.to_lowercase();
-        let account = login.strip_suffix("@example.test").and_then(|name| Some((name, number(name)?)));
-        Ok(account.filter(|(name, _)| *password.expose() == format!("pw-{name}")).map(|(_, number)| {
-            Account { address: Mailbox::parse(&login).unwrap(), maildrop: MaildropId(number) }
-        }))
+        let number = login.strip_suffix("@example.test").and_then(number);
+        Ok(number
+            .map(|number| Account { address: Mailbox::parse(&login).unwrap(), maildrop: MaildropId(number) }))
+    }
+
+    async fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable> {
+        let password = match self.account(login).await? {
+            Some(account) => Self::password(&account),
+            None => "of nobody".to_owned(),
+        };
+        let salt = login.to_lowercase().into_bytes();
+        Ok(ScramKeys::derive(&Secret::new(password), &salt, ScramKeys::ITERATIONS_MIN))
     }
 
     async fn recipient(&self, _: &Mailbox, _: u64) -> Result<Recipient, Unavailable> {

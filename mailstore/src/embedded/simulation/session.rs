@@ -167,11 +167,15 @@ impl Session {
         let accounts = self.core().index.ask(Index::accounts).map_err(text)?;
         found.view.aliases = self.core().index.ask(Index::aliases).map_err(text)?.into_iter().collect();
         let quotas = self.core().index.ask(Index::quotas).map_err(text)?;
+        let mut scram = self.core().index.ask(Index::scram).map_err(text)?;
         for account in accounts {
             self.look_at_maildrop(&account, model, &mut found).await?;
             let AccountRecord { address, maildrop, password_hash, .. } = account;
-            let quota = quotas.get(&maildrop).copied();
-            found.view.accounts.insert(address, AccountView { maildrop, password_hash, quota });
+            let (quota, scram) = (quotas.get(&maildrop).copied(), scram.remove(&maildrop));
+            found.view.accounts.insert(address, AccountView { maildrop, password_hash, scram, quota });
+        }
+        if !scram.is_empty() {
+            return Err(format!("keys are left of accounts that are gone: {:?}", scram.keys()));
         }
         self.look_at_queue(model, &mut found).await?;
         let live = self.core().index.ask(Index::count_live).map_err(text)?;
@@ -345,7 +349,8 @@ fn contents(index: &Index) -> Result<String, IndexError> {
     }
     let (aliases, live) = (index.aliases()?, index.count_live()?);
     let quotas: BTreeMap<_, _> = index.quotas()?.into_iter().collect();
-    Ok(format!("{live} {accounts:?} {aliases:?} {quotas:?} {entries:?} {expunged:?} {queue:?}"))
+    let scram: BTreeMap<_, _> = index.scram()?.into_iter().collect();
+    Ok(format!("{live} {accounts:?} {scram:?} {aliases:?} {quotas:?} {entries:?} {expunged:?} {queue:?}"))
 }
 
 /// The message that `content` says it is.
@@ -393,12 +398,8 @@ fn delivery(prefix: String, maildrops: Vec<MaildropId>, relay: Vec<RelayRecipien
 fn directory(step: &Step) -> Option<DirectoryChange> {
     let step = step.clone();
     match step {
-        Step::AddAccount { address, password_hash } => {
-            Some(DirectoryChange::AddAccount { address, password_hash })
-        }
-        Step::SetPassword { address, password_hash } => {
-            Some(DirectoryChange::SetPassword { address, password_hash })
-        }
+        Step::AddAccount { address, password } => Some(DirectoryChange::AddAccount { address, password }),
+        Step::SetPassword { address, password } => Some(DirectoryChange::SetPassword { address, password }),
         Step::RemoveAccount { address } => Some(DirectoryChange::RemoveAccount { address }),
         Step::SetQuota { address, quota } => Some(DirectoryChange::SetQuota { address, quota }),
         Step::AddAlias { address, target } => {

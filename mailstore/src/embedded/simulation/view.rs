@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::credentials::{NewPassword, ScramRecord};
 use crate::{Quota, ReturnAs};
 
 /// A message of the simulation, by the number that its content carries.
@@ -12,6 +13,7 @@ pub(super) type Token = u64;
 pub(super) struct AccountView {
     pub(super) maildrop: u64,
     pub(super) password_hash: String,
+    pub(super) scram: Option<ScramRecord>,
     pub(super) quota: Option<Quota>,
 }
 
@@ -46,8 +48,8 @@ pub(super) enum Step {
     Expunge { account: String, tokens: Vec<Token> },
     Return { account: String, tokens: Vec<Token>, how: ReturnAs },
     Purge { account: String, tokens: Vec<Token> },
-    AddAccount { address: String, password_hash: String },
-    SetPassword { address: String, password_hash: String },
+    AddAccount { address: String, password: NewPassword },
+    SetPassword { address: String, password: NewPassword },
     RemoveAccount { address: String },
     SetQuota { address: String, quota: Option<Quota> },
     AddAlias { address: String, target: String },
@@ -87,16 +89,18 @@ impl View {
             Step::Purge { account, tokens } => {
                 take(&mut self.expunged, account, tokens);
             }
-            Step::AddAccount { address, password_hash } => {
-                let password_hash = password_hash.clone();
-                let account = AccountView { maildrop: sequence, password_hash, quota: None };
+            Step::AddAccount { address, password } => {
+                let NewPassword { hash: password_hash, scram } = password.clone();
+                let scram = Some(scram);
+                let account = AccountView { maildrop: sequence, password_hash, scram, quota: None };
                 self.accounts.insert(address.clone(), account);
                 self.maildrops.insert(address.clone(), Vec::new());
                 self.expunged.insert(address.clone(), Vec::new());
             }
-            Step::SetPassword { address, password_hash } => {
+            Step::SetPassword { address, password } => {
                 if let Some(account) = self.accounts.get_mut(address) {
-                    account.password_hash.clone_from(password_hash);
+                    account.password_hash.clone_from(&password.hash);
+                    account.scram = Some(password.scram.clone());
                 }
             }
             Step::RemoveAccount { address } => {

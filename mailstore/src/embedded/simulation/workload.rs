@@ -1,5 +1,8 @@
 //! What the simulated store is asked: deliveries, expunges, accounts, aliases and the queue, mixed by a seed.
 
+use mailwire::sasl::ScramKeys;
+
+use super::super::credentials::NewPassword;
 use super::random::Random;
 use super::view::{QueueChange, Relay, Step, View};
 use crate::{Quota, ReturnAs};
@@ -124,9 +127,18 @@ impl Workload<'_> {
         Quota { octets: limit(self.random.number()), messages: limit(self.random.number()) }
     }
 
+    fn password(&mut self) -> NewPassword {
+        let number = self.random.number();
+        let key = |octet| [octet; 32];
+        let [stored_key, server_key, ..] = number.to_le_bytes().map(key);
+        let scram =
+            ScramKeys { salt: number.to_be_bytes().to_vec(), iterations: 4096, stored_key, server_key };
+        NewPassword { hash: format!("hash {number}"), scram: scram.into() }
+    }
+
     /// A change of accounts or aliases that is allowed.
     fn directory(&mut self, view: &View) -> Option<Step> {
-        let password_hash = format!("hash {}", self.random.number());
+        let password = self.password();
         let present: Vec<_> = view.accounts.keys().cloned().collect();
         let absent: Vec<_> =
             ACCOUNTS.map(address).into_iter().filter(|name| !present.contains(name)).collect();
@@ -137,7 +149,7 @@ impl Workload<'_> {
         let pick = |random: &mut Random, from: &[String]| random.pick(from).cloned();
         match self.random.below(8) {
             0 => pick(self.random, &removable).map(|address| Step::RemoveAccount { address }),
-            1 => pick(self.random, &present).map(|address| Step::SetPassword { address, password_hash }),
+            1 => pick(self.random, &present).map(|address| Step::SetPassword { address, password }),
             2 => {
                 let target = pick(self.random, &present)?;
                 Some(Step::AddAlias { address: new_alias, target })
@@ -147,7 +159,7 @@ impl Workload<'_> {
                 pick(self.random, &present).map(|address| Step::SetQuota { address, quota })
             }
             3 => pick(self.random, &aliases).map(|address| Step::RemoveAlias { address }),
-            _ => pick(self.random, &absent).map(|address| Step::AddAccount { address, password_hash }),
+            _ => pick(self.random, &absent).map(|address| Step::AddAccount { address, password }),
         }
     }
 }
