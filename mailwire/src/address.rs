@@ -1,6 +1,8 @@
 //! Mailboxes, domains and paths (RFC 5321 §4.1.2, §4.1.3; RFC 6531 §3.3 adds UTF-8).
 
+mod encoded_word;
 pub(crate) mod grammar;
+mod originator;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,6 +12,8 @@ use nom::Parser;
 use nom::combinator::all_consuming;
 use nom::error::ErrorKind;
 use thiserror::Error;
+
+pub use originator::{ORIGINATOR_OCTETS_MAX, OriginatorError};
 
 /// Most octets of a local part (RFC 5321 §4.5.3.1.1).
 pub const LOCAL_PART_OCTETS_MAX: usize = 64;

@@ -28,7 +28,7 @@ pub(super) fn is_atext(character: char) -> bool {
 }
 
 /// `UTF8-non-ascii`, RFC 6531 §3.3, without the C1 controls, which no address needs.
-fn is_utf8_non_ascii(character: char) -> bool {
+pub(super) fn is_utf8_non_ascii(character: char) -> bool {
     !character.is_ascii() && !character.is_control()
 }
 
