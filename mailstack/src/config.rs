@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::net::Certificates;
+use smtpd::session::Policy;
 use thiserror::Error;
 
 use crate::arguments::ConfigCommand;
@@ -52,10 +53,13 @@ pub(crate) fn run(command: &ConfigCommand, output: &Output) -> Result<(), Box<dy
 fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
     let file = ConfigFile::read(path, &TABLES)?;
     let mut problems: Vec<Box<dyn Error>> = Vec::new();
-    note(file.table::<Server>("server"), &mut problems);
+    let server = note(file.table::<Server>("server"), &mut problems);
     note(file.table::<Log>("log"), &mut problems);
     note(file.table::<mailstore::Options>("store"), &mut problems);
-    note(file.table::<smtpd::Config>("smtp"), &mut problems);
+    let smtp = note(file.table::<smtpd::Config>("smtp"), &mut problems);
+    if let (Some(server), Some(smtp)) = (server, smtp) {
+        note(Policy::new(&smtp, &server), &mut problems);
+    }
     note(file.table::<pop3d::Config>("pop3"), &mut problems);
     if let Some(tls) = note(file.table::<Tls>("tls"), &mut problems) {
         note(Certificates::load(&tls.certificate, &tls.key), &mut problems);

@@ -1,5 +1,6 @@
 //! The table `[smtp]` of the configuration: where to listen, and every limit with its default.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -11,8 +12,41 @@ use serde::de::{Deserializer, Error as _};
 
 /// Fewest recipients that a server must take in one transaction (RFC 5321 §4.5.3.1.8).
 const RECIPIENTS_MIN: usize = 100;
+/// Fewest Received fields for which a message is taken to go round in circles (RFC 5321 §6.3).
+const RECEIVED_MIN: u32 = 100;
 /// Most octets that may be announced with SIZE: clients in use read a 32-bit number.
 const CONTENT_OCTETS_LARGEST: u64 = 2_147_483_647;
+
+/// What becomes of a CR or LF in content that is not part of a CRLF.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BareLineEnds {
+    /// The message is refused, whoever sends it (RFC 5321 §2.3.8).
+    #[default]
+    Refuse,
+    /// From programs on this machine it becomes a CRLF, with a warning in the log; for development.
+    RepairLoopback,
+}
+
+impl BareLineEnds {
+    /// True where `peer`, in either form of its address, may send them.
+    #[must_use]
+    pub fn are_repaired_for(self, peer: IpAddr) -> bool {
+        match self {
+            Self::Refuse => false,
+            Self::RepairLoopback => peer.to_canonical().is_loopback(),
+        }
+    }
+}
+
+/// What the table `[smtp.domains."NAME"]` says of one of the server's domains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DomainConfig {
+    /// Most octets of a message for recipients there; above that of the server it has no effect.
+    #[serde(deserialize_with = "content_octets_max")]
+    pub content_octets_max: u64,
+}
 
 /// What the table `[smtp]` says.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -29,6 +63,16 @@ pub struct Config {
     /// Most octets of a message (SIZE, RFC 1870).
     #[serde(deserialize_with = "content_octets_max")]
     pub content_octets_max: u64,
+    /// Most octets of a message's header section.
+    #[serde(deserialize_with = "positive")]
+    pub header_octets_max: u64,
+    /// Received fields over which a message is taken to go round in circles (RFC 5321 §6.3).
+    #[serde(deserialize_with = "received_max")]
+    pub received_max: u32,
+    /// What becomes of a CR or LF in content that is not part of a CRLF.
+    pub bare_line_ends: BareLineEnds,
+    /// What holds for single domains.
+    pub domains: BTreeMap<String, DomainConfig>,
     /// Most recipients of a message, at least 100; as many may be refused in a session.
     #[serde(deserialize_with = "recipients_max")]
     pub recipients_max: usize,
@@ -71,6 +115,10 @@ impl Default for Config {
             submissions: everywhere(465),
             clear_login: ClearLogin::Never,
             content_octets_max: 50 << 20,
+            header_octets_max: 1 << 20,
+            received_max: 100,
+            bare_line_ends: BareLineEnds::Refuse,
+            domains: BTreeMap::new(),
             recipients_max: 1000,
             errors_max: 20,
             login_failures_max: 5,
@@ -124,6 +172,14 @@ fn recipients_max<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D
     Ok(recipients)
 }
 
+fn received_max<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let fields = u32::deserialize(deserializer)?;
+    if fields < RECEIVED_MIN {
+        return Err(D::Error::custom("received_max must be at least 100 (RFC 5321, section 6.3)"));
+    }
+    Ok(fields)
+}
+
 fn content_octets_max<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let octets = u64::deserialize(deserializer)?;
     if octets == 0 || octets > CONTENT_OCTETS_LARGEST {
@@ -156,12 +212,42 @@ mod tests {
     }
 
     #[test]
+    fn a_domain_has_a_table_of_its_own() {
+        let config = read("[domains.\"example.org\"]\ncontent_octets_max = 1000").unwrap();
+        assert_eq!(config.domains["example.org"], DomainConfig { content_octets_max: 1000 });
+        assert!(read("[domains.\"example.org\"]\ncontent_octets_max = 0").is_err());
+        assert!(read("[domains.\"example.org\"]\ncontent_max = 1").is_err());
+    }
+
+    #[test]
+    fn bare_line_ends_are_repaired_for_this_machine_only_and_only_where_told_so() {
+        assert_eq!(read("").unwrap().bare_line_ends, BareLineEnds::Refuse);
+        let repair = read("bare_line_ends = \"repair-loopback\"").unwrap().bare_line_ends;
+        for (peer, expected) in [
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("192.0.2.1", false),
+            ("10.0.0.1", false),
+            ("fe80::1", false),
+        ] {
+            let peer = peer.parse().unwrap();
+            assert_eq!(repair.are_repaired_for(peer), expected, "{peer}");
+            assert!(!BareLineEnds::Refuse.are_repaired_for(peer), "{peer}");
+        }
+    }
+
+    #[test]
     fn limits_are_checked_at_their_edges() {
         assert!(read("recipients_max = 100").is_ok());
         assert!(read("recipients_max = 99").is_err());
         assert!(read("content_octets_max = 2147483647").is_ok());
         assert!(read("content_octets_max = 2147483648").is_err());
         assert!(read("content_octets_max = 0").is_err());
+        assert!(read("received_max = 100").is_ok());
+        assert!(read("received_max = 99").is_err());
+        assert!(read("header_octets_max = 1").is_ok());
+        assert!(read("header_octets_max = 0").is_err());
         assert!(read("connections_max = 1\nidle_seconds = 1").is_ok());
         assert!(read("connections_max = 0").is_err());
         assert!(read("idle_seconds = 0").unwrap_err().message().contains("at least 1"));

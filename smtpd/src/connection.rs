@@ -112,6 +112,12 @@ impl Conversation {
                         warn_if_failed(answer.as_ref().err());
                         self.session.sender_checked(question, &answer)
                     }
+                    Step::Originator(question) => {
+                        let directory = &self.store.directory;
+                        let answer = directory.may_send_as(question.account(), question.mailbox()).await;
+                        warn_if_failed(answer.as_ref().err());
+                        self.session.originator_checked(question, &answer)
+                    }
                     Step::Recipient(question) => self.recipient(question).await,
                 };
             }
@@ -196,7 +202,13 @@ impl Conversation {
     }
 
     async fn commit(&mut self, acceptance: Acceptance) -> Step {
-        let Acceptance { draft, delivery, recipients } = acceptance;
+        let Acceptance { draft, delivery, recipients, line_ends_repaired } = acceptance;
+        if line_ends_repaired > 0 {
+            warn!(
+                line_ends_repaired,
+                "content with line ends that are not CRLF: correct the program that sends it"
+            );
+        }
         let reverse_path = escaped(delivery.reverse_path.to_string().as_bytes());
         let result = draft.commit(delivery).await;
         match &result {

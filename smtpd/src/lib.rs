@@ -2,7 +2,7 @@
 //!
 //! [`Service`] binds the listeners of a [`Config`] and serves until it is drained. Each connection is one pure
 //! [`session::Session`]; `connection.rs` is the only place where session, socket and store meet. `replies.rs` holds
-//! all that the server can say, `trace.rs` the header fields that it adds, `content.rs` looks at content as it passes.
+//! all that the server can say, `trace.rs` the header fields that it adds, `content` looks at content as it passes.
 //!
 //! Invariant: this crate knows no POP3, keeps nothing itself, and says 250 to content only after a durable commit.
 
@@ -14,6 +14,6 @@ mod service;
 pub mod session;
 mod trace;
 
-pub use config::Config;
+pub use config::{BareLineEnds, Config, DomainConfig};
 pub use mailwire::daemon::login::ClearLogin;
 pub use service::{Addresses, BindError, Service, Shared};

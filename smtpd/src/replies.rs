@@ -6,6 +6,8 @@
 use mailstore::{MessageId, OverQuota};
 use mailwire::smtp::{CommandError, Enhanced, Extension, Reply};
 
+use crate::content::Field;
+
 /// Said to a connection over a limit, before any session (RFC 5321 §3.1, §3.8; a greeting has no enhanced code).
 pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
     b"421 Too many connections at the moment, please try again later\r\n";
@@ -271,8 +273,60 @@ pub(crate) fn sender_not_yours() -> Reply {
     Reply::new(
         553,
         Enhanced(5, 7, 1),
-        "You may not send with this sender address: choose your own, or ask the administrator for it",
+        "You may not send as this address: use your own, or ask for the right (mailstack account grant)",
     )
+}
+
+/// RFC 6409 §6.1, for who the message itself claims to be from; RFC 3463 §3.8, X.7.1.
+pub(crate) fn originator_not_yours(field: Field) -> Reply {
+    Reply::new(
+        550,
+        Enhanced(5, 7, 1),
+        format!(
+            "You may not send as the address in {field}: use your own, or ask for the right (mailstack account grant)"
+        ),
+    )
+}
+
+/// RFC 5322 §3.6.2, in the form that all readers understand alike; RFC 3463 §3.7, X.6.0.
+pub(crate) fn not_one_mailbox(field: Field) -> Reply {
+    Reply::new(
+        554,
+        Enhanced(5, 6, 0),
+        format!("{field} must hold one address and nothing else, as in {field}: Name <name@domain>"),
+    )
+}
+
+/// RFC 2047 §5 keeps encoded-words out of addresses; RFC 3463 §3.8, X.7.1.
+pub(crate) fn hidden_address(field: Field) -> Reply {
+    Reply::new(
+        550,
+        Enhanced(5, 7, 1),
+        format!("The name in {field} could be taken for an address: take @, < and > out of it"),
+    )
+}
+
+/// RFC 5322 §3.6; RFC 3463 §3.7, X.6.0.
+pub(crate) fn field_twice(field: Field) -> Reply {
+    Reply::new(
+        554,
+        Enhanced(5, 6, 0),
+        format!("The message has the field {field} twice, which may be there once"),
+    )
+}
+
+/// RFC 5322 §2.2; RFC 3463 §3.7, X.6.0.
+pub(crate) fn no_field() -> Reply {
+    Reply::new(
+        554,
+        Enhanced(5, 6, 0),
+        "The header has a line that is no field: perhaps the empty line before the text is missing",
+    )
+}
+
+/// RFC 5322 §3.6.6; RFC 3463 §3.7, X.6.0.
+pub(crate) fn too_many_originators() -> Reply {
+    Reply::new(554, Enhanced(5, 6, 0), "The message has been resent too often: send it as an attachment")
 }
 
 /// RFC 6531 §3.5, MAIL; RFC 5248, X.6.7.
@@ -291,6 +345,24 @@ pub(crate) fn too_big(octets_max: u64) -> Reply {
         552,
         Enhanced(5, 3, 4),
         format!("The message is too big: at most {octets_max} octets are taken"),
+    )
+}
+
+/// RFC 1870 §6.1: the domain of one recipient takes less than the server; RFC 3463 §3.4, X.3.4.
+pub(crate) fn too_big_for_recipient(octets_max: u64) -> Reply {
+    Reply::new(
+        552,
+        Enhanced(5, 3, 4),
+        format!("The message is too big for this recipient: at most {octets_max} octets are taken there"),
+    )
+}
+
+/// RFC 5321 §4.5.3.1.7: content, of which the header section is limited for itself; RFC 3463 §3.4, X.3.4.
+pub(crate) fn header_too_big(octets_max: u64) -> Reply {
+    Reply::new(
+        552,
+        Enhanced(5, 3, 4),
+        format!("The header of the message is too big: at most {octets_max} octets are taken"),
     )
 }
 
@@ -411,6 +483,14 @@ mod tests {
             shutting_down(),
             timed_out(),
             sender_not_yours(),
+            originator_not_yours(Field::ResentSender),
+            not_one_mailbox(Field::ResentSender),
+            hidden_address(Field::ResentSender),
+            field_twice(Field::ResentSender),
+            no_field(),
+            too_many_originators(),
+            too_big_for_recipient(1),
+            header_too_big(1),
             sender_needs_smtputf8(),
             recipient_needs_smtputf8(),
             too_big(1),

@@ -1,4 +1,5 @@
-//! The fields that this server puts in front of content: Return-Path, Received, and Date and Message-ID where missing.
+//! The fields that this server puts in front of content: Return-Path, Received, and From, Date and Message-ID where
+//! missing.
 
 use std::net::IpAddr;
 
@@ -67,6 +68,11 @@ pub(crate) fn received(hop: &Hop<'_>) -> String {
     field.push_str(&date_time(hop.unix_seconds));
     field.push_str("\r\n");
     field
+}
+
+/// `from`, RFC 5322 §3.6.2, for a submission without one (RFC 6409 §8.1).
+pub(crate) fn from(author: &Mailbox) -> String {
+    format!("From: <{author}>\r\n")
 }
 
 /// `orig-date`, RFC 5322 §3.6.1, for a submission without one (RFC 6409 §8.2).
@@ -191,7 +197,8 @@ mod tests {
     }
 
     #[test]
-    fn return_path_date_and_message_id_are_whole_lines() {
+    fn return_path_from_date_and_message_id_are_whole_lines() {
+        assert_eq!(from(&Mailbox::parse("a@example.test").unwrap()), "From: <a@example.test>\r\n");
         assert_eq!(return_path(&ReversePath::Null), "Return-Path: <>\r\n");
         assert_eq!(date(AT), "Date: Fri, 21 Nov 2025 22:27:00 +0000\r\n");
         assert_eq!(

@@ -48,11 +48,11 @@ pub fn awkward() -> Vec<Message> {
         Message { name: "nothing at all".to_owned(), content: Vec::new() },
         Message {
             name: "eight-bit header".to_owned(),
-            content: ["Subject: Grüße\r\n", HEADER, "\r\ntext\r\n"].concat().into_bytes(),
+            content: ["Comments: Grüße\r\n", HEADER, "\r\ntext\r\n"].concat().into_bytes(),
         },
         Message {
             name: "folded header".to_owned(),
-            content: ["Subject: one\r\n two\r\n\tthree\r\n", HEADER, "\r\ntext\r\n"].concat().into_bytes(),
+            content: ["Comments: one\r\n two\r\n\tthree\r\n", HEADER, "\r\ntext\r\n"].concat().into_bytes(),
         },
     ]
 }

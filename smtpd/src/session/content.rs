@@ -1,15 +1,17 @@
 //! DATA (RFC 5321 §4.1.1.4) and BDAT (RFC 3030 §2): content passes through, and becomes a message by one commit.
 
 use std::mem;
+use std::sync::Arc;
 
-use mailstore::{Delivery, Draft, IntakeError, Receipt, TraceRow};
+use mailstore::{Delivery, Draft, IntakeError, Receipt, TraceRow, Unavailable};
+use mailwire::address::{Mailbox, ReversePath};
 use mailwire::smtp::Reply;
 
 use super::envelope::Envelope;
 use super::incoming::{Framing, Reason, Storage};
 use super::machine::Phase;
-use super::{Acceptance, ContentQuestion, Incoming, Kind, Session, Step};
-use crate::content::{self, Inspector, Problem};
+use super::{Acceptance, ContentQuestion, Incoming, Kind, OriginatorQuestion, Session, Step};
+use crate::content::{self, Field, Inspector, LineEnds, Problem, Rules, Treatment};
 use crate::replies;
 use crate::trace::{self, Hop};
 
@@ -78,10 +80,10 @@ impl Session {
         let Phase::Transaction(envelope) = mem::replace(&mut self.phase, Phase::Ready) else {
             return self.refuse_content(&question.framing, replies::sender_first());
         };
-        let octets_max = self.policy.content_octets_max;
+        let rules = self.rules(&envelope);
         match (question.framing, answer) {
             (framing @ Framing::Dots(_), Ok(draft)) => {
-                let incoming = Incoming::new(*envelope, framing, octets_max, Storage::Draft(draft));
+                let incoming = Incoming::new(*envelope, framing, rules, Storage::Draft(draft));
                 Step::Receive(Some(replies::send_content()), Box::new(incoming))
             }
             (Framing::Dots(_), Err(error)) => {
@@ -91,8 +93,25 @@ impl Session {
             (framing @ Framing::Chunk { .. }, answer) => {
                 let storage =
                     answer.map_or_else(|error| Storage::Nowhere(Reason::Failed(error)), Storage::Draft);
-                Step::Receive(None, Box::new(Incoming::new(*envelope, framing, octets_max, storage)))
+                Step::Receive(None, Box::new(Incoming::new(*envelope, framing, rules, storage)))
             }
+        }
+    }
+
+    /// What holds for the content of this transaction.
+    fn rules(&self, envelope: &Envelope) -> Rules {
+        let is_repaired = self.policy.bare_line_ends.are_repaired_for(self.peer.address);
+        Rules {
+            treatment: match self.kind {
+                Kind::Submission => Treatment::Submitted,
+                Kind::Reception => Treatment::PassedOn,
+            },
+            line_ends: if is_repaired { LineEnds::Repaired } else { LineEnds::Strict },
+            octets_max: self.policy.octets_max_for(&envelope.recipients),
+            octets_read_max: content::octets_read_max(self.policy.content_octets_max),
+            header_octets_max: self.policy.header_octets_max,
+            received_max: self.policy.received_max,
+            own_names: Arc::clone(&self.policy.own_names),
         }
     }
 
@@ -105,19 +124,30 @@ impl Session {
         if let Framing::Chunk { octets, is_last: false, .. } = incoming.framing {
             let step = match &incoming.storage {
                 Storage::Draft(_) => Step::Reply(replies::chunk_received(octets)),
-                Storage::Nowhere(reason) => self.not_taken(reason),
+                Storage::Nowhere(reason) => self.not_taken(reason, &incoming.inspector),
             };
             incoming.rest();
             self.phase = Phase::Chunks(incoming);
             return step;
         }
-        incoming.finish();
-        let Incoming { envelope, framing, inspector, storage, .. } = *incoming;
+        let Incoming { envelope, framing, mut inspector, storage, .. } = *incoming;
         match storage {
             Storage::Draft(draft) => {
+                let mut originators = unproven(inspector.take_originators(), &envelope.reverse_path);
                 let recipients = envelope.recipients.len();
+                let line_ends_repaired = inspector.repairs();
                 let delivery = self.delivery(envelope, &inspector, unix_seconds);
-                Step::Commit(Box::new(Acceptance { draft, delivery, recipients }))
+                let acceptance = Box::new(Acceptance { draft, delivery, recipients, line_ends_repaired });
+                // RFC 6409 §6.1, and what follows from it for the message itself: the commit comes where nobody is
+                // left to ask about.
+                match (self.account.clone(), originators.pop()) {
+                    (Some(account), Some((field, mailbox))) => {
+                        let others = originators;
+                        let question = OriginatorQuestion { account, field, mailbox, others, acceptance };
+                        Step::Originator(Box::new(question))
+                    }
+                    (Some(_) | None, _) => Step::Commit(acceptance),
+                }
             }
             Storage::Nowhere(reason) => match (framing, &reason) {
                 // Who sends such line ends may see another end of the content than we do (`CR CRLF . CRLF`). What
@@ -125,19 +155,45 @@ impl Session {
                 (Framing::Dots(_), Reason::Refused(Problem::BareLineEnd)) => {
                     Step::Close(replies::bare_line_end())
                 }
-                (Framing::Dots(_) | Framing::Chunk { .. }, _) => self.not_taken(&reason),
+                (Framing::Dots(_) | Framing::Chunk { .. }, _) => self.not_taken(&reason, &inspector),
             },
         }
     }
 
-    fn not_taken(&mut self, reason: &Reason) -> Step {
+    /// What the directory says of an originator.
+    #[must_use]
+    pub fn originator_checked(
+        &mut self,
+        mut question: Box<OriginatorQuestion>,
+        answer: &Result<bool, Unavailable>,
+    ) -> Step {
+        match answer {
+            Ok(true) => match question.others.pop() {
+                Some((field, mailbox)) => {
+                    (question.field, question.mailbox) = (field, mailbox);
+                    Step::Originator(question)
+                }
+                None => Step::Commit(question.acceptance),
+            },
+            Ok(false) => self.refuse(replies::originator_not_yours(question.field)),
+            Err(_) => Step::Reply(replies::store_unavailable()),
+        }
+    }
+
+    fn not_taken(&mut self, reason: &Reason, inspector: &Inspector) -> Step {
         match reason {
             Reason::Failed(error) => Step::Reply(not_stored(error)),
-            Reason::Refused(problem) => self.refuse(match problem {
-                Problem::TooBig => replies::too_big(self.policy.content_octets_max),
+            Reason::Refused(problem) => self.refuse(match *problem {
+                Problem::TooBig => replies::too_big(inspector.octets_max()),
                 Problem::BareLineEnd => replies::bare_line_end(),
                 Problem::NulInHeader => replies::nul_in_header(),
+                Problem::HeaderTooBig => replies::header_too_big(self.policy.header_octets_max),
                 Problem::Loop => replies::mail_loop(),
+                Problem::NoField => replies::no_field(),
+                Problem::Twice(field) => replies::field_twice(field),
+                Problem::TooManyOriginators => replies::too_many_originators(),
+                Problem::NotOneMailbox(field) => replies::not_one_mailbox(field),
+                Problem::HiddenAddress(field) => replies::hidden_address(field),
             }),
         }
     }
@@ -158,14 +214,8 @@ impl Session {
             unix_seconds,
         });
         let event = match self.kind {
-            // RFC 6409 §8: only submission may complete a header section.
             Kind::Submission => {
-                if !inspector.has_date() {
-                    prefix.push_str(&trace::date(unix_seconds));
-                }
-                if !inspector.has_message_id() {
-                    prefix.push_str(&trace::message_id(&id, &self.policy.hostname, unix_seconds));
-                }
+                prefix.push_str(&self.missing_fields(&envelope.reverse_path, inspector, &id, unix_seconds));
                 "submitted"
             }
             Kind::Reception => "received",
@@ -190,6 +240,32 @@ impl Session {
         }
     }
 
+    /// RFC 6409 §8: only submission may complete a header section. A Sender is never missing, since From names one
+    /// mailbox, which is the user's own (RFC 5322 §3.6.2).
+    fn missing_fields(
+        &self,
+        reverse_path: &ReversePath,
+        inspector: &Inspector,
+        id: &str,
+        unix_seconds: u64,
+    ) -> String {
+        let mut fields = String::new();
+        let author = match (reverse_path, &self.account) {
+            (ReversePath::Mailbox(mailbox), _) => Some(mailbox),
+            (ReversePath::Null, account) => account.as_ref().map(|account| &account.address),
+        };
+        if let Some(author) = author.filter(|_| !inspector.has(Field::From)) {
+            fields.push_str(&trace::from(author));
+        }
+        if !inspector.has(Field::Date) {
+            fields.push_str(&trace::date(unix_seconds));
+        }
+        if !inspector.has(Field::MessageId) {
+            fields.push_str(&trace::message_id(id, &self.policy.hostname, unix_seconds));
+        }
+        fields
+    }
+
     /// What the commit came to. The one place from which a 250 to content comes (RFC 5321 §4.2.5).
     #[must_use]
     pub fn committed(&mut self, result: Result<Receipt, IntakeError>) -> Step {
@@ -198,6 +274,16 @@ impl Session {
             Err(error) => Step::Reply(not_stored(&error)),
         }
     }
+}
+
+/// The originators that MAIL has not been asked about already, the last one first.
+fn unproven(mut originators: Vec<(Field, Mailbox)>, reverse_path: &ReversePath) -> Vec<(Field, Mailbox)> {
+    originators.retain(|(_, mailbox)| match reverse_path {
+        ReversePath::Mailbox(sender) => sender != mailbox,
+        ReversePath::Null => true,
+    });
+    originators.reverse();
+    originators
 }
 
 /// The store's failure is never the client's fault, and neither is a recipient's full mailbox.

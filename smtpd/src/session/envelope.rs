@@ -165,6 +165,10 @@ impl Session {
             Ok(mailbox) if mailbox.needs_smtputf8() && !smtputf8 => {
                 self.no_recipient(replies::recipient_needs_smtputf8())
             }
+            Ok(mailbox) if octets_declared > self.policy.octets_max_for(std::slice::from_ref(&mailbox)) => {
+                let octets_max = self.policy.octets_max_for(&[mailbox]);
+                self.no_recipient(replies::too_big_for_recipient(octets_max))
+            }
             Ok(mailbox) => Step::Recipient(RecipientQuestion { mailbox, octets_declared }),
             Err(reply) => self.no_recipient(reply),
         }

@@ -6,7 +6,7 @@ use mailstore::{Draft, IntakeError};
 use mailwire::dot::{Unstuffed, Unstuffer};
 
 use super::envelope::Envelope;
-use crate::content::{Inspector, Problem};
+use crate::content::{Inspector, Problem, Rules};
 
 /// Octets of content that are gathered before they go to the draft. What waits is at most this and one chunk read.
 const WRITE_OCTETS: usize = 32 << 10;
@@ -68,6 +68,14 @@ impl Framing {
         Self::Dots(Unstuffer::new())
     }
 
+    /// True where no more content follows this.
+    const fn is_last(&self) -> bool {
+        match self {
+            Self::Dots(_) => true,
+            Self::Chunk { is_last, .. } => *is_last,
+        }
+    }
+
     /// Moves content from `received` to `output`.
     fn take(&mut self, received: &[u8], output: &mut Vec<u8>) -> Unstuffed {
         match self {
@@ -84,16 +92,22 @@ impl Framing {
 }
 
 impl Incoming {
-    pub(super) fn new(envelope: Envelope, framing: Framing, octets_max: u64, storage: Storage) -> Self {
-        Self { envelope, framing, inspector: Inspector::new(octets_max), storage, unwritten: Vec::new() }
+    pub(super) fn new(envelope: Envelope, framing: Framing, rules: Rules, storage: Storage) -> Self {
+        Self { envelope, framing, inspector: Inspector::new(rules), storage, unwritten: Vec::new() }
     }
 
     /// Takes what was received, up to the end of the content. Refused content is followed to its end and dropped.
     pub fn receive(&mut self, received: &[u8]) -> Progress {
         let before = self.unwritten.len();
         let Unstuffed { consumed, ended } = self.framing.take(received, &mut self.unwritten);
-        self.inspector.inspect(self.unwritten.get(before..).unwrap_or_default());
-        self.heed_inspector();
+        self.inspector.inspect(&mut self.unwritten, before);
+        if ended && self.framing.is_last() {
+            // What was held back has its end now, and a CR at the very end can no longer become a CRLF.
+            self.inspector.finish(&mut self.unwritten);
+        }
+        if let Some(problem) = self.inspector.problem() {
+            self.storage = Storage::Nowhere(Reason::Refused(problem));
+        }
         let ended = ended || self.inspector.is_endless();
         match self.storage {
             Storage::Draft(_) => {}
@@ -128,18 +142,6 @@ impl Incoming {
     /// A chunk has ended, and the next may be long in coming: no buffer is held meanwhile.
     pub(super) fn rest(&mut self) {
         self.unwritten = Vec::new();
-    }
-
-    /// The content is complete: a CR at its very end can no longer become a CRLF.
-    pub(super) fn finish(&mut self) {
-        self.inspector.finish();
-        self.heed_inspector();
-    }
-
-    fn heed_inspector(&mut self) {
-        if let Some(problem) = self.inspector.problem() {
-            self.storage = Storage::Nowhere(Reason::Refused(problem));
-        }
     }
 }
 

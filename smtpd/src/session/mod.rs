@@ -25,4 +25,4 @@ mod step;
 pub use incoming::{Incoming, Progress};
 pub use machine::Session;
 pub use policy::{Kind, Peer, Policy, PolicyError, Tls};
-pub use step::{Acceptance, ContentQuestion, RecipientQuestion, SenderQuestion, Step};
+pub use step::{Acceptance, ContentQuestion, OriginatorQuestion, RecipientQuestion, SenderQuestion, Step};

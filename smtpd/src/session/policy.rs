@@ -1,6 +1,7 @@
 //! All that a session is told when it begins: what this server is and allows, and who is at the other end.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use mailwire::address::{AddressError, Domain, Mailbox};
 use mailwire::daemon::config::Server;
@@ -8,7 +9,7 @@ use mailwire::daemon::login::ClearLogin;
 use mailwire::net::TlsDetails;
 use thiserror::Error;
 
-use crate::config::Config;
+use crate::config::{BareLineEnds, Config, DomainConfig};
 
 /// What a listener's sessions are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,13 @@ pub struct Policy {
     pub(super) postmaster: Mailbox,
     pub(super) clear_login: ClearLogin,
     pub(super) content_octets_max: u64,
+    /// Domains that take less.
+    domains_octets_max: Vec<(Domain, u64)>,
+    pub(super) header_octets_max: u64,
+    pub(super) received_max: u32,
+    pub(super) bare_line_ends: BareLineEnds,
+    /// The names under which we would tell what we found out about a message (RFC 8601 §2.5), in lower case.
+    pub(super) own_names: Arc<[String]>,
     pub(super) recipients_max: usize,
     pub(super) errors_max: u32,
     pub(super) login_failures_max: u32,
@@ -71,6 +79,12 @@ pub enum PolicyError {
         #[source]
         source: AddressError,
     },
+    /// A limit that would never count.
+    #[error("[smtp] domains has \"{name}\", which is none of the domains in [server]")]
+    UnknownDomain {
+        /// What the configuration says.
+        name: String,
+    },
 }
 
 impl Policy {
@@ -81,12 +95,19 @@ impl Policy {
     pub fn new(config: &Config, server: &Server) -> Result<Self, PolicyError> {
         let postmasters =
             server.domains.iter().map(|name| postmaster(name)).collect::<Result<Vec<_>, _>>()?;
+        let domains: Vec<_> = postmasters.iter().map(|mailbox| mailbox.domain().clone()).collect();
+        let own_names = domains.iter().map(ToString::to_string).chain([server.hostname.to_lowercase()]);
         Ok(Self {
             hostname: server.hostname.clone(),
-            domains: postmasters.iter().map(|mailbox| mailbox.domain().clone()).collect(),
+            own_names: own_names.collect(),
+            domains_octets_max: domains_octets_max(config, &domains)?,
+            domains,
             postmaster: postmasters.into_iter().next().ok_or(PolicyError::NoDomain)?,
             clear_login: config.clear_login,
             content_octets_max: config.content_octets_max,
+            header_octets_max: config.header_octets_max,
+            received_max: config.received_max,
+            bare_line_ends: config.bare_line_ends,
             recipients_max: config.recipients_max,
             errors_max: config.errors_max,
             login_failures_max: config.login_failures_max,
@@ -97,6 +118,24 @@ impl Policy {
     pub(super) fn is_local(&self, domain: &Domain) -> bool {
         self.domains.contains(domain)
     }
+
+    /// Most octets of a message for `recipients`: the least that any of their domains takes.
+    pub(super) fn octets_max_for(&self, recipients: &[Mailbox]) -> u64 {
+        let takes = |(domain, octets_max): &(Domain, u64)| {
+            recipients.iter().any(|recipient| recipient.domain() == domain).then_some(*octets_max)
+        };
+        let least = self.domains_octets_max.iter().filter_map(takes).min();
+        least.map_or(self.content_octets_max, |octets| octets.min(self.content_octets_max))
+    }
+}
+
+/// The limits of single domains, which must be ours.
+fn domains_octets_max(config: &Config, ours: &[Domain]) -> Result<Vec<(Domain, u64)>, PolicyError> {
+    let limit = |(name, domain): (&String, &DomainConfig)| match postmaster(name)?.domain() {
+        known if ours.contains(known) => Ok((known.clone(), domain.content_octets_max)),
+        Domain::Name(_) | Domain::Address(_) => Err(PolicyError::UnknownDomain { name: name.clone() }),
+    };
+    config.domains.iter().map(limit).collect()
 }
 
 /// Every domain has one (RFC 5321 §4.5.1).
@@ -120,8 +159,12 @@ mod tests {
     use super::*;
 
     fn policy(domains: &[&str]) -> Result<Policy, PolicyError> {
+        configured(&Config::default(), domains)
+    }
+
+    fn configured(config: &Config, domains: &[&str]) -> Result<Policy, PolicyError> {
         let domains = domains.iter().map(ToString::to_string).collect();
-        Policy::new(&Config::default(), &Server { hostname: "mail.example.test".to_owned(), domains })
+        Policy::new(config, &Server { hostname: "mail.example.test".to_owned(), domains })
     }
 
     fn domain(name: &str) -> Domain {
@@ -134,6 +177,26 @@ mod tests {
         assert_eq!(policy.postmaster.to_string(), "postmaster@example.test");
         assert!(policy.is_local(&domain("OTHER.test")));
         assert!(!policy.is_local(&domain("sub.other.test")));
+    }
+
+    #[test]
+    fn the_smallest_limit_of_all_recipients_domains_counts() {
+        let domains = [("Small.test", 1000), ("tiny.test", 10), ("large.test", u64::MAX)]
+            .map(|(name, octets)| (name.to_owned(), DomainConfig { content_octets_max: octets }));
+        let config = Config { domains: domains.into(), content_octets_max: 5000, ..Config::default() };
+        let policy = configured(&config, &["other.test", "small.test", "tiny.test", "large.test"]).unwrap();
+        for (recipients, expected) in [
+            (&["a@other.test"][..], 5000),
+            (&["a@large.test"], 5000),
+            (&["a@other.test", "a@SMALL.test"], 1000),
+            (&["a@small.test", "a@tiny.test", "b@small.test"], 10),
+            (&["a@sub.tiny.test"], 5000),
+        ] {
+            let recipients: Vec<_> = recipients.iter().map(|text| Mailbox::parse(text).unwrap()).collect();
+            assert_eq!(policy.octets_max_for(&recipients), expected);
+        }
+        let unknown = configured(&config, &["other.test", "small.test"]);
+        assert!(matches!(unknown, Err(PolicyError::UnknownDomain { .. })));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::Incoming;
 
 use super::envelope::Envelope;
 use super::incoming::Framing;
+use crate::content::Field;
 
 /// What to do next.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub enum Step {
     Receive(Option<Reply>, Box<Incoming>),
     /// Read so many octets and forget them, then send this.
     Discard(u64, Reply),
+    /// Ask whether the account may send as an originator, then [`super::Session::originator_checked`].
+    Originator(Box<OriginatorQuestion>),
     /// Commit the draft, then [`super::Session::committed`].
     Commit(Box<Acceptance>),
 }
@@ -43,6 +46,19 @@ pub struct SenderQuestion {
     pub(super) account: Account,
     pub(super) mailbox: Mailbox,
     pub(super) envelope: Envelope,
+}
+
+/// Whether an account may send what claims to be from somebody.
+#[derive(Debug)]
+pub struct OriginatorQuestion {
+    pub(super) account: Account,
+    /// The field that names the mailbox.
+    pub(super) field: Field,
+    pub(super) mailbox: Mailbox,
+    /// Who is to be asked about afterwards, the last one first.
+    pub(super) others: Vec<(Field, Mailbox)>,
+    /// What it is about.
+    pub(super) acceptance: Box<Acceptance>,
 }
 
 /// Where mail for somebody goes.
@@ -67,6 +83,8 @@ pub struct Acceptance {
     pub delivery: Delivery,
     /// How many recipients were accepted.
     pub recipients: usize,
+    /// Line ends that were not CRLF and have become so.
+    pub line_ends_repaired: u64,
 }
 
 impl SenderQuestion {
@@ -77,6 +95,20 @@ impl SenderQuestion {
     }
 
     /// As whom they want to send.
+    #[must_use]
+    pub const fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+}
+
+impl OriginatorQuestion {
+    /// Who is logged in.
+    #[must_use]
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Whom the message claims to be from.
     #[must_use]
     pub const fn mailbox(&self) -> &Mailbox {
         &self.mailbox

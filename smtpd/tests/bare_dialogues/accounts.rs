@@ -17,6 +17,8 @@ pub(crate) struct Accounts {
     pub(crate) quotas: Arc<Quotas>,
     /// What the directory says to everything.
     pub(crate) failure: Option<Unavailable>,
+    /// Whom the directory cannot say anything about as a sender.
+    pub(crate) silent_about: Option<&'static str>,
 }
 
 impl Accounts {
@@ -27,7 +29,7 @@ impl Accounts {
             address: Mailbox::parse(&format!("{name}@{DOMAIN}")).unwrap(),
             maildrop: MaildropId(maildrop),
         });
-        let new = Self { all: accounts.collect(), quotas: Arc::default(), failure: None };
+        let new = Self { all: accounts.collect(), quotas: Arc::default(), failure: None, silent_about: None };
         new.holding("dora", 0)
     }
 
@@ -53,6 +55,9 @@ impl Accounts {
     }
 
     pub(crate) fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> Result<bool, Unavailable> {
+        if self.silent_about == Some(mailbox.key().as_str()) {
+            return Err(Unavailable("the disk is on fire".to_owned()));
+        }
         self.answer(self.account(mailbox) == Some(account))
     }
 

@@ -10,6 +10,7 @@
 mod accounts;
 mod chopping;
 mod failures;
+mod header;
 mod limits;
 mod messages;
 mod quotas;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use mailstack_tests::player::{Peer, Received, Security};
@@ -17,6 +18,8 @@ use crate::messages::{Messages, now};
 
 /// When every message is accepted: 2025-11-21 22:27:00 UTC.
 const UNIX_SECONDS: u64 = 1_763_764_020;
+/// Where client and server are, unless said otherwise.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A session and what stands around it.
 pub(crate) struct BareSession {
@@ -39,16 +42,20 @@ enum Expects {
 
 impl BareSession {
     pub(crate) fn new(kind: Kind, policy: Arc<Policy>, accounts: Arc<Accounts>, security: Security) -> Self {
-        let peer = session::Peer {
-            address: "127.0.0.1".parse().unwrap(),
-            local: "127.0.0.1".parse().unwrap(),
-            session: "bare".to_owned(),
-            tls: match security {
-                Security::Clear => Tls::Available,
-                Security::Tls => Tls::Running(tls_details()),
-            },
+        let tls = match security {
+            Security::Clear => Tls::Available,
+            Security::Tls => Tls::Running(tls_details()),
         };
-        let session = Session::new(kind, policy, peer);
+        Self::begun(Session::new(kind, policy, peer(LOOPBACK, tls)), accounts)
+    }
+
+    /// A session with a client of another machine.
+    pub(crate) fn of_peer(kind: Kind, config: &Config, accounts: Arc<Accounts>, address: IpAddr) -> Self {
+        let session = Session::new(kind, policy(config), peer(address, Tls::Running(tls_details())));
+        Self::begun(session, accounts)
+    }
+
+    fn begun(session: Session, accounts: Arc<Accounts>) -> Self {
         let greeting = session.greeting();
         let mut bare = Self {
             session,
@@ -175,6 +182,10 @@ impl BareSession {
                     let answer = self.accounts.may_send_as(question.account(), question.mailbox());
                     self.session.sender_checked(question, &answer)
                 }
+                Step::Originator(question) => {
+                    let answer = self.accounts.may_send_as(question.account(), question.mailbox());
+                    self.session.originator_checked(question, &answer)
+                }
                 Step::Recipient(question) => {
                     let answer = self.accounts.recipient(question.mailbox(), question.octets_declared());
                     self.session.recipient_checked(question, answer)
@@ -190,6 +201,10 @@ impl BareSession {
             };
         }
     }
+}
+
+fn peer(address: IpAddr, tls: Tls) -> session::Peer {
+    session::Peer { address, local: LOOPBACK, session: "bare".to_owned(), tls }
 }
 
 /// What `mail.example.test` allows.
