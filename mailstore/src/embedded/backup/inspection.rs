@@ -120,7 +120,7 @@ impl Inspection {
         if let Event::Torn { segment, offset, .. } = event {
             self.torn.push(Location { segment: *segment, offset: *offset });
         }
-        if let Event::Account(account) = event {
+        if let Event::Account(account) | Event::KeyedAccount { account, .. } = event {
             self.addresses.insert(account.maildrop, account.address.clone());
         }
         let place = Place::Segment(segment.number);
