@@ -1,4 +1,4 @@
-//! `mailstack account`: accounts are added, listed and removed, and get new passwords and quotas.
+//! `mailstack account`: accounts are added, listed and removed, and get new passwords, quotas and rights.
 
 use std::error::Error;
 
@@ -7,6 +7,7 @@ use mailwire::address::Mailbox;
 use mailwire::secret::Secret;
 use thiserror::Error;
 
+use crate::access;
 use crate::arguments::AccountCommand;
 use crate::listing;
 use crate::output::Output;
@@ -32,6 +33,8 @@ impl AccountError {
             AdministrationError::Missing(_) => Self::Missing(address.clone()),
             AdministrationError::Target { .. }
             | AdministrationError::InUse { .. }
+            | AdministrationError::Granted { .. }
+            | AdministrationError::TooMany { .. }
             | AdministrationError::Unavailable(_) => Self::Other(error),
         }
     }
@@ -63,6 +66,10 @@ pub(crate) async fn run(command: &AccountCommand, output: &Output) -> Result<(),
             Ok(())
         }
         AccountCommand::Quota(options) => quota::run(options, output).await,
+        AccountCommand::AppPassword(command) => access::app_password(command, output).await,
+        AccountCommand::Grant(options) => access::grant(options, output).await,
+        AccountCommand::Revoke(options) => access::revoke(options, output).await,
+        AccountCommand::Grants { address, whereabouts } => access::grants(address, whereabouts, output).await,
         AccountCommand::Remove { address, whereabouts } => {
             let place = Place::find(whereabouts)?;
             let address = Mailbox::parse(address)?;
@@ -80,10 +87,15 @@ pub(crate) async fn run(command: &AccountCommand, output: &Output) -> Result<(),
             let passwords = passwords::ask(std::slice::from_ref(&address))?;
             let store = place.open().await?;
             let changed = set_password(&store, &address, passwords).await;
+            let others = store.access.app_passwords(&address).await;
             store.close().await;
             changed?;
             forget(&place, &address)?;
             output.line(&format!("{address} has a new password"));
+            // Whoever changes a password because it got around must know what else opens the account.
+            if let Some(line) = access::still_valid(&address, &others?) {
+                output.line(&line);
+            }
             Ok(())
         }
     }

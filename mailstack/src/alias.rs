@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use mailstore::Alias;
+use mailstore::{Addresses, Alias};
 use mailwire::address::Mailbox;
 
 use crate::arguments::AliasCommand;
@@ -15,7 +15,7 @@ pub(crate) async fn run(command: &AliasCommand, output: &Output) -> Result<(), B
         AliasCommand::Add { address, targets, whereabouts } => {
             let place = Place::find(whereabouts)?;
             let targets = targets.iter().map(|target| Mailbox::parse(target)).collect::<Result<_, _>>()?;
-            let alias = Alias { address: place.local(address)?, targets };
+            let alias = Alias { address: place.local_addresses(address)?, targets };
             let store = place.open().await?;
             let added = store.administration.add_alias(&alias).await;
             store.close().await;
@@ -32,7 +32,7 @@ pub(crate) async fn run(command: &AliasCommand, output: &Output) -> Result<(), B
         }
         AliasCommand::Remove { address, whereabouts } => {
             let place = Place::find(whereabouts)?;
-            let address = Mailbox::parse(address)?;
+            let address = Addresses::parse(address)?;
             let store = place.open().await?;
             let removed = store.administration.remove_alias(&address).await;
             store.close().await;

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use self::account::{AccountCommand, AliasCommand, QuotaOptions};
+pub(crate) use self::account::{
+    AccountCommand, AliasCommand, AppPasswordCommand, GrantOptions, QuotaOptions,
+};
 pub(crate) use self::backup::{BackupCommand, BackupOptions, RestoreOptions, SnapshotChoice};
 pub(crate) use self::exchange::{ExportOptions, ImportOptions, MailFormat};
 pub(crate) use self::maildrop::{DeletedSelection, MaildropCommand, MaildropListOptions};
@@ -31,7 +33,7 @@ pub(crate) enum Command {
     /// Without --config everything is made at the first start: a domain, a certificate and two accounts, served on
     /// this machine only, on ports that any user may open.
     Up(UpOptions),
-    /// Add, list and remove accounts, and change their passwords and quotas
+    /// Add, list and remove accounts, and change their passwords, quotas and rights
     #[command(subcommand)]
     Account(AccountCommand),
     /// Add, list and remove aliases: further addresses of accounts

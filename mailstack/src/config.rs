@@ -32,11 +32,13 @@ impl Configuration {
     /// Reads every table.
     pub(crate) fn read(path: &Path) -> Result<Self, mailwire::daemon::config::ConfigError> {
         let file = ConfigFile::read(path, &TABLES)?;
+        let server: Server = file.table("server")?;
+        let store = file.table::<mailstore::Options>("store")?.of_domains(&server.domains);
         Ok(Self {
-            server: file.table("server")?,
+            server,
             tls: file.table("tls")?,
             log: file.table("log")?,
-            store: file.table("store")?,
+            store,
             smtp: file.table("smtp")?,
             pop3: file.table("pop3")?,
         })

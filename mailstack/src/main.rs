@@ -2,6 +2,7 @@
 //!
 //! Invariant: it knows no protocol rules; it puts store, daemons and configuration together.
 
+mod access;
 mod account;
 mod alias;
 mod arguments;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use mailstore::{OpenError, Options, Store};
+use mailstore::{Addresses, OpenError, Options, Store};
 use mailwire::address::{AddressError, Domain, Mailbox};
 use mailwire::daemon::config::{ConfigError, ConfigFile, Server, TABLES};
 use thiserror::Error;
@@ -27,7 +27,7 @@ pub(crate) enum PlaceError {
     #[error(transparent)]
     Address(#[from] AddressError),
     #[error("{address} is in no domain of this server; its domains are {domains}")]
-    Domain { address: Mailbox, domains: String },
+    Domain { address: Addresses, domains: String },
 }
 
 /// A server's names and store.
@@ -54,7 +54,9 @@ impl Place {
 
     fn configured(path: &Path) -> Result<Self, PlaceError> {
         let file = ConfigFile::read(path, &TABLES)?;
-        Ok(Self { server: file.table("server")?, store: file.table("store")?, trial: None })
+        let server: Server = file.table("server")?;
+        let store = file.table::<Options>("store")?.of_domains(&server.domains);
+        Ok(Self { server, store, trial: None })
     }
 
     /// Opens the store.
@@ -65,12 +67,25 @@ impl Place {
     /// An address in a domain of this server.
     pub(crate) fn local(&self, text: &str) -> Result<Mailbox, PlaceError> {
         let address = Mailbox::parse(text)?;
-        match address.domain() {
-            Domain::Name(name) if self.server.domains.contains(name) => Ok(address),
-            Domain::Name(_) | Domain::Address(_) => {
-                Err(PlaceError::Domain { address, domains: self.server.domains.join(", ") })
-            }
+        if self.is_local(address.domain()) { Ok(address) } else { Err(self.elsewhere(address.into())) }
+    }
+
+    /// An address in a domain of this server, or all of one.
+    pub(crate) fn local_addresses(&self, text: &str) -> Result<Addresses, PlaceError> {
+        let addresses = Addresses::parse(text)?;
+        if self.is_local(addresses.domain()) { Ok(addresses) } else { Err(self.elsewhere(addresses)) }
+    }
+
+    /// True for a domain of this server.
+    pub(crate) fn is_local(&self, domain: &Domain) -> bool {
+        match domain {
+            Domain::Name(name) => self.server.domains.contains(name),
+            Domain::Address(_) => false,
         }
+    }
+
+    fn elsewhere(&self, address: Addresses) -> PlaceError {
+        PlaceError::Domain { address, domains: self.server.domains.join(", ") }
     }
 }
 

@@ -70,7 +70,8 @@ impl Trial {
     }
 
     pub(crate) fn store(&self) -> Options {
-        Options { path: self.folder.join("store"), ..Options::default() }
+        let options = Options { path: self.folder.join("store"), ..Options::default() };
+        options.of_domains(&Self::server().domains)
     }
 
     pub(crate) fn has_store(&self) -> bool {
@@ -125,7 +126,7 @@ impl Trial {
         }
         let [first, ..] = ACCOUNTS;
         let alias = Alias {
-            address: Mailbox::parse(&format!("postmaster@{DOMAIN}"))?,
+            address: Mailbox::parse(&format!("postmaster@{DOMAIN}"))?.into(),
             targets: vec![Mailbox::parse(&format!("{first}@{DOMAIN}"))?],
         };
         administration.add_alias(&alias).await?;

@@ -1,5 +1,6 @@
 //! The promises of the store as tests that every back end passes.
 
+mod access;
 mod logins;
 mod maildrop_administration;
 mod quotas;
@@ -239,7 +240,7 @@ async fn aliases_and_subaddresses_reach_each_maildrop_once() {
         let alice = account(&store, "alice").await;
         let bob = account(&store, "bob").await;
         let alias = |address: &str, targets: &[&str]| Alias {
-            address: mailbox(address),
+            address: mailbox(address).into(),
             targets: targets.iter().map(|target| mailbox(target)).collect(),
         };
         let both = alias("both@example.test", &["alice@example.test", "bob@example.test"]);
@@ -281,7 +282,7 @@ async fn wrong_changes_of_accounts_and_aliases_are_refused() {
             Err(AdministrationError::Missing(_))
         ));
         let list = mailbox("list@example.test");
-        let to = |target: &Mailbox| Alias { address: list.clone(), targets: vec![target.clone()] };
+        let to = |target: &Mailbox| Alias { address: list.clone().into(), targets: vec![target.clone()] };
         assert!(matches!(
             administration.add_alias(&to(&missing)).await,
             Err(AdministrationError::Target { .. })
@@ -291,13 +292,13 @@ async fn wrong_changes_of_accounts_and_aliases_are_refused() {
             administration.add_alias(&to(&list)).await,
             Err(AdministrationError::Target { .. })
         ));
-        let back = Alias { address: alice.clone(), targets: vec![list.clone()] };
+        let back = Alias { address: alice.clone().into(), targets: vec![list.clone()] };
         assert!(matches!(administration.add_alias(&back).await, Err(AdministrationError::Exists(_))));
         assert!(matches!(
             administration.remove_account(&alice).await,
             Err(AdministrationError::InUse { .. })
         ));
-        administration.remove_alias(&list).await.unwrap();
+        administration.remove_alias(&list.into()).await.unwrap();
         administration.remove_account(&alice).await.unwrap();
         assert_eq!(administration.accounts().await, Ok(Vec::new()));
         assert_eq!(administration.aliases().await, Ok(Vec::new()));

@@ -7,7 +7,7 @@ use mailwire::secret::Secret;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::MaildropId;
+use crate::{Addresses, MaildropId};
 
 /// The store cannot answer now; trying again may help. The text says why, for the log and not for a peer.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,11 +23,11 @@ pub struct Account {
     pub maildrop: MaildropId,
 }
 
-/// Another address of one or more accounts or aliases.
+/// Another address of one or more accounts or aliases, or a catch-all: all of a domain that nothing else takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alias {
     /// The address that is not an account's own.
-    pub address: Mailbox,
+    pub address: Addresses,
     /// Accounts or aliases that get its mail.
     pub targets: Vec<Mailbox>,
 }
@@ -90,7 +90,8 @@ pub enum QuotaSource {
 /// Questions that a session asks.
 #[async_trait]
 pub trait Directory: Send + Sync {
-    /// The account, or `None` where login or password is wrong; both cost the same work.
+    /// The account, or `None` where login or password is wrong; both cost the same work. Application passwords are right as
+    /// well.
     ///
     /// `login` is what the client gave: a whole address, in any case.
     ///
@@ -118,13 +119,15 @@ pub trait Directory: Send + Sync {
     async fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable>;
 
     /// Where mail for `mailbox` of about `octets` (0: unknown) goes, with aliases followed and `+` subaddresses taken
-    /// as their account. The quota is looked at once more, and exactly, when the message is committed.
+    /// as their account; then the domain's catch-all. A postmaster without any of these is stood in for by the postmaster of
+    /// the primary domain, or by the oldest account (RFC 5321 §4.5.1). The quota is looked at once more, and exactly, when the message is committed.
     ///
     /// # Errors
     /// Where the store cannot answer.
     async fn recipient(&self, mailbox: &Mailbox, octets: u64) -> Result<Recipient, Unavailable>;
 
-    /// True where `account` may send as `mailbox`: its own address, a subaddress of it, or an alias that reaches it.
+    /// True where `account` may send as `mailbox`: its own address, an alias that reaches it, a subaddress of either, or
+    /// what it was granted. A catch-all lets nobody send as what it catches.
     ///
     /// # Errors
     /// Where the store cannot answer.
@@ -158,6 +161,20 @@ pub enum AdministrationError {
         /// Who points to it.
         alias: String,
     },
+    /// Another account may still send as what is to be removed.
+    #[error("{account} may still send as {address}; take that grant back first")]
+    Granted {
+        /// What was to be removed.
+        address: String,
+        /// Who may send as it.
+        account: String,
+    },
+    /// There are as many as there may be.
+    #[error("{what} already, which is as many as there may be; remove one first")]
+    TooMany {
+        /// Who has how many.
+        what: String,
+    },
     /// The store cannot do it now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -180,10 +197,10 @@ pub trait Administration: Send + Sync {
         address: &Mailbox,
         password: &Secret<String>,
     ) -> Result<Account, AdministrationError>;
-    /// Removes an account and its maildrop.
+    /// Removes an account with its maildrop, its application passwords and what it was granted.
     ///
     /// # Errors
-    /// Where there is none, an alias points to it, or the store cannot do it.
+    /// Where there is none, an alias points to it, another account may send as it, or the store cannot do it.
     async fn remove_account(&self, address: &Mailbox) -> Result<(), AdministrationError>;
     /// Sets a new password.
     ///
@@ -219,5 +236,5 @@ pub trait Administration: Send + Sync {
     ///
     /// # Errors
     /// Where there is none, another alias points to it, or the store cannot do it.
-    async fn remove_alias(&self, address: &Mailbox) -> Result<(), AdministrationError>;
+    async fn remove_alias(&self, address: &Addresses) -> Result<(), AdministrationError>;
 }

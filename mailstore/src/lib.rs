@@ -1,12 +1,15 @@
 //! Accounts, maildrops, messages and the outbound queue, kept durably.
 //!
 //! [`open`] gives a [`Store`]. Its parts are small traits, by who needs them: [`Directory`] (who is this),
-//! [`Administration`] (accounts and aliases change), [`Intake`] (draft, commit), [`Maildrops`] (lease, list, read,
+//! [`Administration`] (accounts and aliases change), [`AccessAdministration`] (what accounts may log in with and send as),
+//! [`Intake`] (draft, commit), [`Maildrops`] (lease, list, read,
 //! expunge), [`MaildropAdministration`] (what was expunged comes back) and [`Queue`] (due, lease, finish, hold).
 //! Whatever answers `Ok` here is on disk.
 //!
 //! Invariant: the store knows no SMTP and no POP3; it keeps octets and says when they are safe.
 
+mod access;
+mod addresses;
 #[cfg(test)]
 mod contract;
 mod directory;
@@ -21,6 +24,11 @@ mod repair;
 mod shared;
 mod store;
 
+pub use access::{
+    APP_PASSWORD_NAME_OCTETS_MAX, APP_PASSWORDS_MAX, AccessAdministration, AppPassword, AppPasswordName,
+    GRANTS_MAX, NoAppPasswordName,
+};
+pub use addresses::Addresses;
 pub use directory::{
     Account, AccountUsage, Administration, AdministrationError, Alias, Directory, OverQuota, Quota,
     QuotaSource, Recipient, Unavailable,

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mailwire::address::Domain;
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::shared::Member;
 use crate::{
-    Administration, Directory, Intake, MaildropAdministration, Maildrops, Maintenance, Queue, Quota, Repair,
+    AccessAdministration, Administration, Directory, Intake, MaildropAdministration, Maildrops, Maintenance,
+    Queue, Quota, Repair,
 };
 
 /// How the store behaves: the table `[store]` of the configuration.
@@ -36,6 +38,9 @@ pub struct Options {
     pub socket: PathBuf,
     /// Who may host the store (anyone).
     pub hosted_by: HostedBy,
+    /// Whose postmaster gets the mail for the postmaster of a domain that has none of its own.
+    #[serde(skip)]
+    pub primary_domain: Option<Domain>,
 }
 
 /// Which processes may host a store: open its files themselves.
@@ -68,11 +73,19 @@ impl Default for Options {
             upkeep_octets_per_second: 64 << 20,
             socket: PathBuf::from("socket"),
             hosted_by: HostedBy::Anyone,
+            primary_domain: None,
         }
     }
 }
 
 impl Options {
+    /// For a server with these domains, of which the first one is the primary one.
+    #[must_use]
+    pub fn of_domains(self, domains: &[String]) -> Self {
+        let primary_domain = domains.first().and_then(|domain| Domain::parse(domain).ok());
+        Self { primary_domain, ..self }
+    }
+
     /// The quota of an account that has none of its own.
     #[must_use]
     pub const fn quota(&self) -> Quota {
@@ -133,6 +146,8 @@ pub struct Store {
     pub directory: Arc<dyn Directory>,
     /// Accounts and aliases change.
     pub administration: Arc<dyn Administration>,
+    /// What accounts may log in with and send as changes.
+    pub access: Arc<dyn AccessAdministration>,
     /// Messages begin.
     pub intake: Arc<dyn Intake>,
     /// Messages are read.
@@ -155,6 +170,7 @@ impl Store {
         Self {
             directory: member.clone(),
             administration: member.clone(),
+            access: member.clone(),
             intake: member.clone(),
             maildrops: member.clone(),
             maildrop_administration: member.clone(),

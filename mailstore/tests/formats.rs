@@ -79,9 +79,9 @@ async fn fill(store: &Store) {
     let gone = store.administration.add_account(&mailbox("gone"), &secret("x")).await.unwrap();
     for (alias, targets) in [("info", vec!["alice", "bob"]), ("sales", vec!["carol"]), ("old", vec!["bob"])] {
         let targets = targets.into_iter().map(mailbox).collect();
-        store.administration.add_alias(&Alias { address: mailbox(alias), targets }).await.unwrap();
+        store.administration.add_alias(&Alias { address: mailbox(alias).into(), targets }).await.unwrap();
     }
-    store.administration.remove_alias(&mailbox("old")).await.unwrap();
+    store.administration.remove_alias(&mailbox("old").into()).await.unwrap();
     for number in 0..6 {
         deliver(store, &format!("small {number}"), number, &drops, &[]).await;
     }

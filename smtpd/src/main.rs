@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use mailstore::Options;
 use mailwire::cause::chain;
 use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::daemon::{log, process, serving, signals};
@@ -47,7 +48,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let server = file.table::<Server>("server")?;
     let tls = file.table::<Tls>("tls")?;
     let certificates = Certificates::load(&tls.certificate, &tls.key)?;
-    let store = mailstore::open(file.table("store")?).await?;
+    let store = mailstore::open(file.table::<Options>("store")?.of_domains(&server.domains)).await?;
     let shared =
         Shared { server, tls: Some(ServerTls::new(Arc::clone(&certificates))), store: store.clone() };
     let service = Service::bind(&config, &shared)?;

@@ -1,6 +1,7 @@
 //! `mailstack account` and `mailstack alias`: what can be said of accounts and their addresses.
 
 use clap::{Args, Subcommand};
+use mailstore::{Addresses, AppPasswordName};
 
 use super::Whereabouts;
 use crate::quota::{CountLimit, SizeLimit};
@@ -32,7 +33,24 @@ pub(crate) enum AccountCommand {
     /// message alone is too large. Mail that is there already stays. Without --octets, --messages and --default the quota
     /// is shown.
     Quota(QuotaOptions),
-    /// Remove an account and all its mail
+    /// Add, list and remove further passwords of an account, one for each of its programs
+    #[command(subcommand)]
+    AppPassword(AppPasswordCommand),
+    /// Let an account send as another address, with its subaddresses, or as all of a domain
+    ///
+    /// It may always send as itself and as the aliases that reach it, and as their subaddresses. A catch-all alone lets
+    /// nobody send as what it catches.
+    Grant(GrantOptions),
+    /// Take a grant back
+    Revoke(GrantOptions),
+    /// List what an account was granted
+    Grants {
+        /// The account's address
+        address: String,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// Remove an account with all its mail, its application passwords and its grants
     Remove {
         /// The account's address
         address: String,
@@ -40,6 +58,8 @@ pub(crate) enum AccountCommand {
         whereabouts: Whereabouts,
     },
     /// Change an account's password; the new one is asked for, or read from standard input
+    ///
+    /// Its application passwords stay valid.
     Password {
         /// The account's address
         address: String,
@@ -66,10 +86,57 @@ pub(crate) struct QuotaOptions {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum AppPasswordCommand {
+    /// Make up a further password and show it, this once
+    ///
+    /// A program logs in with it as with the account's own password, by PLAIN, LOGIN, or USER and PASS; not by SCRAM, which
+    /// knows but one password for each account. Removing it locks out that program alone.
+    Add {
+        /// The account's address
+        address: String,
+        /// What it is for, such as "phone"; under this name it is listed and removed
+        #[arg(long, value_parser = AppPasswordName::parse)]
+        name: AppPasswordName,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// List an account's application passwords: when each was made, and its name
+    List {
+        /// The account's address
+        address: String,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// Remove an application password: nobody can log in with it any more
+    Remove {
+        /// The account's address
+        address: String,
+        /// Its name
+        #[arg(value_parser = AppPasswordName::parse)]
+        name: AppPasswordName,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GrantOptions {
+    /// The account's address
+    pub(crate) address: String,
+    /// Whom it may send as: an address such as sales@example.org, or @example.org for all of a domain
+    #[arg(long = "as", value_name = "MAILBOX", value_parser = Addresses::parse)]
+    pub(crate) addresses: Addresses,
+    #[command(flatten)]
+    pub(crate) whereabouts: Whereabouts,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum AliasCommand {
     /// Add an alias, or further targets to one
+    ///
+    /// @example.org is the catch-all of a domain: its targets get what no account or other alias there takes.
     Add {
-        /// The further address
+        /// The further address, or @DOMAIN for a catch-all
         address: String,
         /// Accounts or aliases that get its mail
         #[arg(required = true, value_name = "TARGET")]

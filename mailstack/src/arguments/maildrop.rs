@@ -1,7 +1,5 @@
 //! `mailstack maildrop`: which messages of a maildrop are meant.
 
-use std::num::NonZeroUsize;
-
 use clap::{Args, Subcommand};
 use mailstore::UniqueId;
 

@@ -150,7 +150,8 @@ async fn a_recipient_is_refused_before_content_is_sent_where_its_size_is_known()
         let alice = account(&store, "alice").await;
         let bob = account(&store, "bob").await;
         let to = |account: &crate::Account| account.address.clone();
-        let both = Alias { address: mailbox("both@example.test"), targets: vec![to(&alice), to(&bob)] };
+        let both =
+            Alias { address: mailbox("both@example.test").into(), targets: vec![to(&alice), to(&bob)] };
         store.administration.add_alias(&both).await.unwrap();
         set(&store, "bob", octets(2 * MESSAGE_OCTETS)).await;
         give(&store, MESSAGE, &[bob.maildrop]).await.unwrap();

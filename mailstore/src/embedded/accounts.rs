@@ -2,15 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use mailwire::address::Mailbox;
+use mailwire::address::{Domain, Mailbox};
 
+use super::app_passwords::AppPasswords;
 use super::credentials::ScramRecord;
+use super::grants::Grants;
 use super::index::{Index, IndexError};
 use super::record::{AccountRecord, Event};
-use crate::{Account, AdministrationError, Alias, MaildropId, Quota, QuotaSource};
+use crate::addresses::domain_key;
+use crate::{Account, Addresses, AdministrationError, Alias, MaildropId, Options, Quota, QuotaSource};
 
 /// What begins a subaddress (RFC 5233 §1).
 const SUBADDRESS_SEPARATOR: char = '+';
+/// Who must be reached in every domain (RFC 5321 §4.5.1).
+const POSTMASTER: &str = "postmaster";
 
 /// Every account and alias, by the key of its address.
 #[derive(Debug, Default)]
@@ -20,21 +25,32 @@ pub(crate) struct Accounts {
     maildrops: HashSet<u64>,
     /// Of those that have some, by maildrop.
     scram: HashMap<u64, ScramRecord>,
+    pub(crate) app_passwords: AppPasswords,
+    pub(crate) grants: Grants,
     /// Of those that have limits of their own.
     quotas: HashMap<u64, Quota>,
     /// Of all others.
     default_quota: Quota,
+    /// Whose postmaster is everybody's, where there is no nearer one.
+    primary_domain: Option<Domain>,
 }
 
 impl Accounts {
-    /// What the index holds; accounts without a quota of their own have `default_quota`.
-    pub(crate) fn load(index: &Index, default_quota: Quota) -> Result<Self, IndexError> {
+    /// What the index holds; where it says nothing, the options do.
+    pub(crate) fn load(index: &Index, options: &Options) -> Result<Self, IndexError> {
         let by_address: BTreeMap<_, _> =
             index.accounts()?.into_iter().map(|account| (account.address.clone(), account)).collect();
-        let maildrops = by_address.values().map(|account| account.maildrop).collect();
-        let aliases = index.aliases()?.into_iter().collect();
-        let (scram, quotas) = (index.scram()?, index.quotas()?);
-        Ok(Self { by_address, aliases, maildrops, scram, quotas, default_quota })
+        Ok(Self {
+            maildrops: by_address.values().map(|account| account.maildrop).collect(),
+            by_address,
+            aliases: index.aliases()?.into_iter().collect(),
+            scram: index.scram()?,
+            app_passwords: index.app_passwords()?,
+            grants: index.grants()?,
+            quotas: index.quotas()?,
+            default_quota: options.quota(),
+            primary_domain: options.primary_domain.clone(),
+        })
     }
 
     /// Follows a committed event.
@@ -52,8 +68,14 @@ impl Accounts {
                 self.maildrops.remove(maildrop);
                 self.quotas.remove(maildrop);
                 self.scram.remove(maildrop);
+                self.app_passwords.remove(*maildrop);
+                self.grants.remove(*maildrop);
                 self.by_address.remove(address);
             }
+            Event::AppPassword { maildrop, name, password } => {
+                self.app_passwords.set(*maildrop, name, *password);
+            }
+            Event::Grant { maildrop, addresses, grant } => self.grants.set(*maildrop, addresses, *grant),
             Event::Alias { address, targets } => {
                 self.aliases.insert(address.clone(), targets.clone());
             }
@@ -140,14 +162,18 @@ impl Accounts {
     pub(crate) fn aliases(&self) -> Vec<Alias> {
         let alias = |(address, targets): (&String, &Vec<String>)| {
             let targets = targets.iter().filter_map(|target| Mailbox::parse(target).ok()).collect();
-            Some(Alias { address: Mailbox::parse(address).ok()?, targets })
+            Some(Alias { address: Addresses::parse(address).ok()?, targets })
         };
         self.aliases.iter().filter_map(alias).collect()
     }
 
-    /// The maildrops that `mailbox` reaches, each once; `None` where it reaches none.
+    /// The maildrops that get mail for `mailbox`, each once; `None` where nobody does.
+    ///
+    /// What is no account's, alias's or subaddress's goes to the catch-all of its domain. A postmaster's mail goes to
+    /// somebody in any case (RFC 5321 §4.5.1): to the postmaster of the primary domain, or to the oldest account.
     pub(crate) fn recipient(&self, mailbox: &Mailbox) -> Option<Vec<MaildropId>> {
-        let key = self.known_key(mailbox)?;
+        let key = self.known_key(mailbox).or_else(|| self.catch_all(mailbox));
+        let key = key.or_else(|| self.stand_in_for_postmaster(mailbox))?;
         let mut maildrops = Vec::new();
         self.visit(&key, &mut |account| {
             let maildrop = MaildropId(account.maildrop);
@@ -158,21 +184,48 @@ impl Accounts {
         (!maildrops.is_empty()).then_some(maildrops)
     }
 
-    /// True where `mailbox` reaches the maildrop of `account`, be it among others.
-    pub(crate) fn reaches(&self, mailbox: &Mailbox, account: &Account) -> bool {
-        self.recipient(mailbox).is_some_and(|maildrops| maildrops.contains(&account.maildrop))
+    /// True where `account` may send as `mailbox`: as it is reached by it under a name of its own, be it among others, or
+    /// was granted it. That somebody gets what nobody else takes makes them nobody else.
+    pub(crate) fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> bool {
+        let mut is_reached = false;
+        if let Some(key) = self.known_key(mailbox) {
+            self.visit(&key, &mut |found| is_reached |= found.maildrop == account.maildrop.0);
+        }
+        is_reached || self.grants.allow(account.maildrop.0, mailbox)
+    }
+
+    fn knows(&self, key: &str) -> bool {
+        self.by_address.contains_key(key) || self.aliases.contains_key(key)
     }
 
     /// The key under which `mailbox` is an account or alias, itself or as a subaddress.
     fn known_key(&self, mailbox: &Mailbox) -> Option<String> {
-        let known = |key: &String| self.by_address.contains_key(key) || self.aliases.contains_key(key);
         let key = mailbox.key();
-        if known(&key) {
+        if self.knows(&key) {
             return Some(key);
         }
-        let (base, _) = mailbox.local_part().as_str().split_once(SUBADDRESS_SEPARATOR)?;
-        let base = Mailbox::parse(&format!("{base}@{}", mailbox.domain())).ok()?.key();
-        known(&base).then_some(base)
+        let base = without_detail(mailbox)?.key();
+        self.knows(&base).then_some(base)
+    }
+
+    /// The key of the alias that takes what nothing else takes of the domain.
+    fn catch_all(&self, mailbox: &Mailbox) -> Option<String> {
+        let key = domain_key(mailbox.domain());
+        self.aliases.contains_key(&key).then_some(key)
+    }
+
+    /// The key of who gets a postmaster's mail, where `mailbox` is one.
+    fn stand_in_for_postmaster(&self, mailbox: &Mailbox) -> Option<String> {
+        let base = without_detail(mailbox);
+        let local_part = base.as_ref().unwrap_or(mailbox).local_part();
+        if !local_part.as_str().eq_ignore_ascii_case(POSTMASTER) {
+            return None;
+        }
+        let primary =
+            self.primary_domain.as_ref().map(|domain| format!("{POSTMASTER}@{domain}").to_lowercase());
+        // Maildrops are numbered in the order in which they are made.
+        let oldest = || self.by_address.values().min_by_key(|account| account.maildrop);
+        primary.filter(|key| self.knows(key)).or_else(|| Some(oldest()?.address.clone()))
     }
 
     /// Calls `found` for every account that `key` leads to; an alias is followed once, so no loop is endless.
@@ -210,6 +263,14 @@ impl Accounts {
         let user = self.aliases.iter().find(|(_, targets)| targets.iter().any(|target| target == address));
         user.map_or(Ok(()), |(alias, _)| {
             Err(AdministrationError::InUse { address: address.to_owned(), alias: alias.clone() })
+        })
+    }
+
+    /// Refuses to remove the account of an address that others may send as: it may be somebody else's one day.
+    pub(crate) fn check_not_granted(&self, address: &str, maildrop: u64) -> Result<(), AdministrationError> {
+        let holder = self.grants.holder(address, maildrop).and_then(|holder| self.address_of(holder));
+        holder.map_or(Ok(()), |account| {
+            Err(AdministrationError::Granted { address: address.to_owned(), account: account.to_owned() })
         })
     }
 
@@ -263,6 +324,12 @@ impl Accounts {
         }
         false
     }
+}
+
+/// What `mailbox` is a subaddress of (RFC 5233 §1).
+pub(crate) fn without_detail(mailbox: &Mailbox) -> Option<Mailbox> {
+    let (base, _) = mailbox.local_part().as_str().split_once(SUBADDRESS_SEPARATOR)?;
+    Mailbox::parse(&format!("{base}@{}", mailbox.domain())).ok()
 }
 
 /// An account as its users see it.

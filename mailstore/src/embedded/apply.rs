@@ -2,10 +2,13 @@
 
 use sled::IVec;
 
+use super::app_passwords::AppPasswordRecord;
+use super::credentials::ScramRecord;
+use super::grants::Grant;
 use super::index::{Index, IndexError, get, put, take};
 use super::journal::Location;
 use super::keys::{self, ContentFile, EntryValue, ExpungedValue, QueueValue, SEGMENTS, Subject};
-use super::record::{EntryState, Event, Frame, Message, Moved, MovedRecipient, Restated};
+use super::record::{AccountRecord, EntryState, Event, Frame, Message, Moved, MovedRecipient, Restated};
 use crate::UniqueId;
 
 /// A committed record, as the index takes it.
@@ -69,13 +72,13 @@ impl Index {
                 self.note_restated(committed.location.segment, committed.front_octets.saturating_mul(2));
                 entries.iter().try_for_each(|entry| self.restate(entry))
             }
-            Event::Account(account) => {
-                self.scram.remove(keys::maildrop(account.maildrop))?;
-                put(&self.accounts, account.address.as_bytes(), account)
+            Event::Account(account) => self.put_account(account, None),
+            Event::KeyedAccount { account, scram } => self.put_account(account, Some(scram)),
+            Event::AppPassword { maildrop, name, password } => {
+                self.put_app_password(&keys::named(*maildrop, name), password.as_ref())
             }
-            Event::KeyedAccount { account, scram } => {
-                put(&self.scram, &keys::maildrop(account.maildrop), scram)?;
-                put(&self.accounts, account.address.as_bytes(), account)
+            Event::Grant { maildrop, addresses, grant } => {
+                self.put_grant(&keys::named(*maildrop, addresses), *grant)
             }
             Event::AccountRemoved { address, maildrop } => self.remove_account(address, *maildrop),
             Event::Quota { maildrop, quota: Some(quota) } => {
@@ -251,15 +254,44 @@ impl Index {
         }
     }
 
+    fn put_account(&self, account: &AccountRecord, scram: Option<&ScramRecord>) -> Result<(), IndexError> {
+        let maildrop = keys::maildrop(account.maildrop);
+        match scram {
+            Some(scram) => put(&self.scram, &maildrop, scram)?,
+            None => drop(self.scram.remove(maildrop)?),
+        }
+        put(&self.accounts, account.address.as_bytes(), account)
+    }
+
+    fn put_app_password(&self, key: &[u8], password: Option<&AppPasswordRecord>) -> Result<(), IndexError> {
+        match password {
+            Some(password) => put(&self.app_passwords, key, password),
+            None => Ok(drop(self.app_passwords.remove(key)?)),
+        }
+    }
+
+    fn put_grant(&self, key: &[u8], grant: Grant) -> Result<(), IndexError> {
+        match grant {
+            Grant::Given => self.grants.insert(key, &[])?,
+            Grant::Taken => self.grants.remove(key)?,
+        };
+        Ok(())
+    }
+
     /// An account of the same address that was added later stays.
     fn remove_account(&self, address: &str, maildrop: u64) -> Result<(), IndexError> {
-        let account: Option<super::record::AccountRecord> = get(&self.accounts, address.as_bytes())?;
+        let account: Option<AccountRecord> = get(&self.accounts, address.as_bytes())?;
         if account.is_some_and(|account| account.maildrop == maildrop) {
             self.accounts.remove(address.as_bytes())?;
         }
         self.note_freed();
         self.quotas.remove(keys::maildrop(maildrop))?;
         self.scram.remove(keys::maildrop(maildrop))?;
+        for tree in [&self.app_passwords, &self.grants] {
+            for key in tree.scan_prefix(keys::maildrop(maildrop)).keys() {
+                tree.remove(key?)?;
+            }
+        }
         let mut usage = self.usage_map();
         for key in self.entries.scan_prefix(keys::maildrop(maildrop)).keys() {
             self.note_change();

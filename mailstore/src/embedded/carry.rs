@@ -4,6 +4,7 @@
 //! how things are at this moment, whatever the record in the old segment said.
 
 use super::change::{Refused, State};
+use super::grants::Grant;
 use super::journal::Location;
 use super::record::{EntryState, Event, Message, Moved, MovedEntry, MovedRecipient, Restated};
 
@@ -22,6 +23,10 @@ pub(crate) enum Carry {
     AccountRemoved { address: String, maildrop: u64 },
     /// The alias of this address.
     Alias { address: String, grave: Grave },
+    /// The application password of a maildrop's account with this name.
+    AppPassword { maildrop: u64, name: String, grave: Grave },
+    /// Whether a maildrop's account may send as these.
+    Grant { maildrop: u64, addresses: String, grave: Grave },
     /// The quota of a maildrop.
     Quota { maildrop: u64, grave: Grave },
 }
@@ -70,6 +75,22 @@ impl State<'_> {
                 None if grave == Grave::Kept => Ok(Event::AliasRemoved { address }),
                 None => Err(Refused::Missing),
             },
+            Carry::AppPassword { maildrop, name, grave } => {
+                let password = self.accounts.app_passwords.get(maildrop, &name);
+                if password.is_none() {
+                    self.must_remember(maildrop, grave)?;
+                }
+                Ok(Event::AppPassword { maildrop, name, password })
+            }
+            Carry::Grant { maildrop, addresses, grave } => {
+                let grant = if self.accounts.grants.has(maildrop, &addresses) {
+                    Grant::Given
+                } else {
+                    self.must_remember(maildrop, grave)?;
+                    Grant::Taken
+                };
+                Ok(Event::Grant { maildrop, addresses, grant })
+            }
             Carry::Quota { maildrop, grave } => match self.accounts.own_quota(maildrop) {
                 Some(quota) => Ok(Event::Quota { maildrop, quota: Some(quota) }),
                 None if grave == Grave::Kept && self.accounts.has_maildrop(maildrop) => {
@@ -78,6 +99,12 @@ impl State<'_> {
                 None => Err(Refused::Missing),
             },
         }
+    }
+
+    /// `Missing` where nobody needs to know that a maildrop's account has something no more.
+    fn must_remember(&self, maildrop: u64, grave: Grave) -> Result<(), Refused> {
+        let is_needed = grave == Grave::Kept && self.accounts.has_maildrop(maildrop);
+        if is_needed { Ok(()) } else { Err(Refused::Missing) }
     }
 
     fn carry_message(&self, carried: CarriedMessage) -> Result<Event, Refused> {

@@ -3,6 +3,7 @@
 use mailwire::cause::chain;
 use mailwire::clock;
 
+use super::access::AccessChange;
 use super::accounts::Accounts;
 use super::carry::Carry;
 use super::credentials::{NewPassword, ScramRecord};
@@ -82,6 +83,7 @@ pub(crate) enum DirectoryChange {
     RemoveAlias {
         address: String,
     },
+    Access(AccessChange),
 }
 
 /// A wish about one entry of the queue.
@@ -223,6 +225,7 @@ impl State<'_> {
             DirectoryChange::RemoveAccount { address } => {
                 let maildrop = self.accounts.existing(&address)?.maildrop;
                 self.accounts.check_unused(&address)?;
+                self.accounts.check_not_granted(&address, maildrop)?;
                 let entries = self.index.ask(|index| index.count_entries(maildrop))?;
                 let live = self.live.saturating_sub(entries);
                 return Ok((Event::AccountRemoved { address, maildrop }, live));
@@ -230,6 +233,7 @@ impl State<'_> {
             DirectoryChange::SetQuota { address, quota } => {
                 Event::Quota { maildrop: self.accounts.existing(&address)?.maildrop, quota }
             }
+            DirectoryChange::Access(change) => change.event(self.accounts)?,
             DirectoryChange::AddAlias { address, targets } => {
                 let targets = self.accounts.alias_targets(&address, &targets)?;
                 Event::Alias { address, targets }

@@ -88,6 +88,8 @@ struct Mentions {
     removed: BTreeSet<(String, u64)>,
     aliases: BTreeSet<String>,
     quotas: BTreeSet<u64>,
+    app_passwords: BTreeSet<(u64, String)>,
+    grants: BTreeSet<(u64, String)>,
 }
 
 impl Mentions {
@@ -117,6 +119,12 @@ impl Mentions {
             }
             Event::Quota { maildrop, .. } => {
                 self.quotas.insert(*maildrop);
+            }
+            Event::AppPassword { maildrop, name, .. } => {
+                self.app_passwords.insert((*maildrop, name.clone()));
+            }
+            Event::Grant { maildrop, addresses, .. } => {
+                self.grants.insert((*maildrop, addresses.clone()));
             }
             // A message says itself who holds it; the rest is said anew, or only of this segment.
             Event::Message(_)
@@ -296,6 +304,12 @@ impl Compaction<'_> {
         }
         for maildrop in mentions.quotas {
             self.add(Carry::Quota { maildrop, grave }, Vec::new());
+        }
+        for (maildrop, name) in mentions.app_passwords {
+            self.add(Carry::AppPassword { maildrop, name, grave }, Vec::new());
+        }
+        for (maildrop, addresses) in mentions.grants {
+            self.add(Carry::Grant { maildrop, addresses, grave }, Vec::new());
         }
         Ok(())
     }

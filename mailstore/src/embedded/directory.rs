@@ -10,23 +10,24 @@ use mailwire::secret::Secret;
 use tracing::warn;
 
 use super::accounts::{Accounts, account};
+use super::app_passwords::Hash;
 use super::change::{Change, DirectoryChange, Refused};
 use super::credentials::{NewPassword, ScramRecord};
 use super::host::Core;
 use super::keys::Usage;
 use super::record::AccountRecord;
 use crate::{
-    Account, AccountUsage, Administration, AdministrationError, Alias, Directory, MaildropId, Quota,
-    Recipient, Unavailable,
+    Account, AccountUsage, Addresses, Administration, AdministrationError, Alias, Directory, MaildropId,
+    Quota, Recipient, Unavailable,
 };
 
 impl Core {
     /// Looks at the accounts; `look` must be quick.
-    fn with_accounts<T>(&self, look: impl FnOnce(&Accounts) -> T) -> T {
+    pub(super) fn with_accounts<T>(&self, look: impl FnOnce(&Accounts) -> T) -> T {
         look(&self.accounts.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn change_directory(&self, change: DirectoryChange) -> Result<(), AdministrationError> {
+    pub(super) async fn change_directory(&self, change: DirectoryChange) -> Result<(), AdministrationError> {
         let unavailable = |why: &str| AdministrationError::Unavailable(Unavailable(why.to_owned()));
         match self.commit(Change::Directory(change)).await {
             Ok(_) => Ok(()),
@@ -73,7 +74,16 @@ impl Directory for Core {
         login: &str,
         password: &Secret<String>,
     ) -> Result<Option<Account>, Unavailable> {
-        let found = self.with_accounts(|accounts| accounts.account(login).cloned());
+        let app_password = Hash::of(password);
+        let (found, by_app_password) = self.with_accounts(|accounts| {
+            let found = accounts.account(login);
+            let maildrop = found.map(|record| record.maildrop);
+            let knows = |hash| maildrop.is_some_and(|maildrop| accounts.app_passwords.knows(maildrop, hash));
+            (found.cloned(), app_password.is_some_and(knows))
+        });
+        if by_app_password {
+            return Ok(found.as_ref().and_then(account));
+        }
         if let Some(record) = found.as_ref().filter(|record| self.remembered.knows(record, password)) {
             return Ok(account(record));
         }
@@ -119,7 +129,7 @@ impl Directory for Core {
     }
 
     async fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> Result<bool, Unavailable> {
-        Ok(self.with_accounts(|accounts| accounts.reaches(mailbox, account)))
+        Ok(self.with_accounts(|accounts| accounts.may_send_as(account, mailbox)))
     }
 }
 
@@ -187,7 +197,7 @@ impl Administration for Core {
         self.change_directory(DirectoryChange::AddAlias { address: alias.address.key(), targets }).await
     }
 
-    async fn remove_alias(&self, address: &Mailbox) -> Result<(), AdministrationError> {
+    async fn remove_alias(&self, address: &Addresses) -> Result<(), AdministrationError> {
         self.change_directory(DirectoryChange::RemoveAlias { address: address.key() }).await
     }
 }

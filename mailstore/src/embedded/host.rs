@@ -119,12 +119,10 @@ impl Host {
         sync_parents(&**files, &root).map_err(at)?;
         let lock = Lock::take(&layout.lock).map_err(at)?.ok_or_else(|| OpenError::InUse(root.clone()))?;
         let recovered = recovery::recover(files, &layout)?;
-        let accounts = Accounts::load(&recovered.index, options.quota());
+        let accounts = Accounts::load(&recovered.index, &options);
         let accounts = accounts.map_err(|error| at(io::Error::other(error)))?;
-        let index = Arc::new(IndexSlot::new(recovered.index));
-        let accounts = Arc::new(RwLock::new(accounts));
+        let (index, accounts) = (Arc::new(IndexSlot::new(recovered.index)), Arc::new(RwLock::new(accounts)));
         let (seed, trust) = (recovered.journal.seed(), recovered.trust);
-        let false_keys = FalseKeys::new(recovered.journal.epoch());
         let progress = Arc::new(Progress::new(checkpoint::checkpoint(
             seed,
             recovered.end.writer.end(),
@@ -150,6 +148,7 @@ impl Host {
             broken: None,
         };
         let core = Arc::new(Core {
+            false_keys: FalseKeys::new(recovered.journal.epoch()),
             contents: Contents {
                 files: Arc::clone(files),
                 journal: recovered.journal,
@@ -161,7 +160,6 @@ impl Host {
             index: Arc::clone(&index),
             accounts,
             hasher: Hasher::new(),
-            false_keys,
             remembered: Remembered::new().map_err(|error| at(io::Error::other(error)))?,
             leases: Arc::default(),
             queue_leases: QueueLeases::default(),

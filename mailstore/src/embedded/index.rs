@@ -11,8 +11,10 @@ use serde::de::DeserializeOwned;
 use sled::Tree;
 use thiserror::Error;
 
+use super::app_passwords::AppPasswords;
 use super::credentials::ScramRecord;
 use super::files::{File, Files, Mode};
+use super::grants::{Grant, Grants};
 use super::journal::Location;
 use super::keys::{
     self, CHECKPOINT, CLOSED, Checkpoint, EntryValue, ExpungedValue, QueueValue, SCRUBBED, SEGMENTS, Subject,
@@ -59,6 +61,8 @@ pub(crate) struct Index {
     pub(super) due: Tree,
     pub(super) accounts: Tree,
     pub(super) scram: Tree,
+    pub(super) app_passwords: Tree,
+    pub(super) grants: Tree,
     pub(super) aliases: Tree,
     pub(super) quotas: Tree,
     pub(super) moved: Tree,
@@ -92,6 +96,8 @@ impl Index {
             due: db.open_tree("due")?,
             accounts: db.open_tree("accounts")?,
             scram: db.open_tree("scram")?,
+            app_passwords: db.open_tree("app_passwords")?,
+            grants: db.open_tree("grants")?,
             aliases: db.open_tree("aliases")?,
             quotas: db.open_tree("quotas")?,
             moved: db.open_tree("moved")?,
@@ -269,6 +275,29 @@ impl Index {
     /// The keys for SCRAM of accounts, by maildrop.
     pub(crate) fn scram(&self) -> Result<HashMap<u64, ScramRecord>, IndexError> {
         decoded(self.scram.iter()).map(|pair| pair.map(|(key, scram)| (maildrop_of(&key), scram))).collect()
+    }
+
+    /// All application passwords.
+    pub(crate) fn app_passwords(&self) -> Result<AppPasswords, IndexError> {
+        let mut all = AppPasswords::default();
+        for pair in decoded(self.app_passwords.iter()) {
+            let (key, record) = pair?;
+            if let Some((maildrop, name)) = keys::named_parts(&key) {
+                all.set(maildrop, name, Some(record));
+            }
+        }
+        Ok(all)
+    }
+
+    /// All grants.
+    pub(crate) fn grants(&self) -> Result<Grants, IndexError> {
+        let mut all = Grants::default();
+        for key in self.grants.iter().keys() {
+            if let Some((maildrop, addresses)) = keys::named_parts(&key?) {
+                all.set(maildrop, addresses, Grant::Given);
+            }
+        }
+        Ok(all)
     }
 
     /// All aliases with their targets.

@@ -8,6 +8,8 @@
 //! | `due` | due, message, recipient | nothing |
 //! | `accounts` | address | [`super::record::AccountRecord`] |
 //! | `scram` | maildrop | [`super::credentials::ScramRecord`] of its account |
+//! | `app_passwords` | maildrop, name | [`super::app_passwords::AppPasswordRecord`] |
+//! | `grants` | maildrop, address or domain | nothing: its account may send as that |
 //! | `aliases` | address | list of addresses |
 //! | `quotas` | maildrop | [`crate::Quota`] |
 //! | `usage` | maildrop | [`Usage`] at the last orderly close |
@@ -144,6 +146,17 @@ pub(crate) const fn maildrop(maildrop: u64) -> [u8; 8] {
     maildrop.to_be_bytes()
 }
 
+/// Key of what the account of a maildrop has under a name.
+pub(crate) fn named(maildrop: u64, name: &str) -> Vec<u8> {
+    [&maildrop.to_be_bytes(), name.as_bytes()].concat()
+}
+
+/// Maildrop and name in such a key.
+pub(crate) fn named_parts(key: &[u8]) -> Option<(u64, &str)> {
+    let (maildrop, name) = key.split_first_chunk()?;
+    Some((u64::from_be_bytes(*maildrop), std::str::from_utf8(name).ok()?))
+}
+
 /// The keys of a maildrop's messages behind `after`.
 pub(crate) fn behind(maildrop: u64, after: Option<u64>) -> std::ops::RangeInclusive<[u8; 16]> {
     let first = after.map_or(0, |after| after.saturating_add(1));
@@ -212,6 +225,7 @@ mod tests {
         assert!(entry(1, 300) < entry(2, 1));
         assert!(entry(1, 2) < entry(1, 300));
         assert_eq!(entry_parts(&entry(5, 300)), Some((5, 300)));
+        assert_eq!(named_parts(&named(5, "phone")), Some((5, "phone")));
         assert_eq!(moved_segment(&moved(300, 7)), Some(7));
         assert!(due(9, 1, 1) < due(10, 0, 0));
         assert_eq!(due_parts(&due(9, 300, 7)), Some((9, 300, 7)));

@@ -9,15 +9,18 @@
 //! - [`room`]: what is left on the disk, and a reserve for when it is full
 //! - [`content`], [`reading`]: octets of messages, read back by range and checked
 //! - [`leases`]: who has what for now
-//! - [`password`], [`credentials`], [`remembered`]: who knows the password, at what cost
+//! - [`password`], [`credentials`], [`app_passwords`], [`remembered`]: who knows the password, at what cost
+//! - [`grants`], [`access`]: whom accounts may send as besides themselves, and how that and their further passwords change
 //! - [`draft`], [`header_end`], [`accounts`], [`directory`], [`maildrops`], [`queue`]: the traits of this crate, answered
 //! - [`simulation`]: the proof that a crash at any moment loses nothing that was answered for
 //! - `bench` (with the feature of that name): a store on a slower disk, for the benchmarks
 //! - [`maintenance`], [`backup`]: the store as a whole, kept still for those who read its files, and copied elsewhere
 //! - [`host`]: all of it together, behind the lock file
 
+mod access;
 mod accounts;
 mod adopting;
+mod app_passwords;
 mod apply;
 mod backup;
 #[cfg(feature = "bench")]
@@ -33,6 +36,7 @@ mod credentials;
 mod directory;
 mod draft;
 mod files;
+mod grants;
 mod graves;
 mod header_end;
 mod holds;

@@ -82,6 +82,8 @@ impl State<'_> {
             Event::Expunge { .. }
             | Event::Account(_)
             | Event::KeyedAccount { .. }
+            | Event::AppPassword { .. }
+            | Event::Grant { .. }
             | Event::AccountRemoved { .. }
             | Event::Alias { .. }
             | Event::AliasRemoved { .. }

@@ -28,7 +28,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::app_passwords::AppPasswordRecord;
 use super::credentials::ScramRecord;
+use super::grants::Grant;
 use crate::{Quota, TraceRow, UniqueId};
 
 /// Octets of the fixed part.
@@ -101,6 +103,10 @@ pub(crate) enum Event {
     Closed,
     /// An account was added, its password changed, or its keys were derived (since format 3).
     KeyedAccount { account: AccountRecord, scram: ScramRecord },
+    /// An application password of the account with this maildrop; `None`: it is gone.
+    AppPassword { maildrop: u64, name: String, password: Option<AppPasswordRecord> },
+    /// The account with this maildrop may send as an address or as all of a domain, or may not any more.
+    Grant { maildrop: u64, addresses: String, grant: Grant },
 }
 
 /// A message that was copied out of a segment that goes.
@@ -293,6 +299,8 @@ impl Event {
             Self::Quota { .. } => 16,
             Self::Closed => 17,
             Self::KeyedAccount { .. } => 18,
+            Self::AppPassword { .. } => 19,
+            Self::Grant { .. } => 20,
         }
     }
 
@@ -315,6 +323,8 @@ impl Event {
             | Self::Segments { .. }
             | Self::Quota { .. }
             | Self::KeyedAccount { .. }
+            | Self::AppPassword { .. }
+            | Self::Grant { .. }
             | Self::Closed => None,
         }
     }

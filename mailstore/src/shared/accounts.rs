@@ -10,8 +10,8 @@ use super::request::{
     AccountText, AdministrationRequest, AliasText, DirectoryRequest, Request, ScramKeysText, UsageText,
 };
 use crate::{
-    Account, AccountUsage, Administration, AdministrationError, Alias, Directory, Quota, Recipient,
-    Unavailable,
+    Account, AccountUsage, Addresses, Administration, AdministrationError, Alias, Directory, Quota,
+    Recipient, Unavailable,
 };
 
 #[async_trait]
@@ -177,7 +177,7 @@ impl Administration for Member {
         }
     }
 
-    async fn remove_alias(&self, address: &Mailbox) -> Result<(), AdministrationError> {
+    async fn remove_alias(&self, address: &Addresses) -> Result<(), AdministrationError> {
         match self.way().await? {
             Way::Here(core) => core.remove_alias(address).await,
             Way::Host(connection) => {

@@ -5,6 +5,7 @@
 //! - [`maintenance`]: a hold on the store as a whole
 //! - [`server`]: the host's side of the socket
 //! - [`accounts`]: accounts and aliases behind their traits, which are the longest
+//! - [`access`]: application passwords and grants, both sides
 //! - [`pool`]: the sharers' side: connections that are opened when needed and used again
 //! - [`objects`]: drafts and leases of a sharer
 //! - [`repair`]: checks, rebuilds and compactions, both sides
@@ -14,6 +15,7 @@
 //! A connection carries one question at a time, and a draft, a lease or a hold has a connection to itself. So nothing has to
 //! be told apart, nothing can overtake, and whatever a process held is given back when its connections end.
 
+mod access;
 mod accounts;
 mod frame;
 mod maintenance;

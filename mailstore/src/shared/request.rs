@@ -6,10 +6,11 @@ use mailwire::address::{Mailbox, ReversePath};
 use mailwire::sasl::ScramKeys;
 use serde::{Deserialize, Serialize};
 
+use super::access::AccessRequest;
 use super::frame::Octets;
 use crate::{
-    Account, AccountUsage, Alias, Carried, Delivery, Depth, MaildropId, MessageId, QueueEntry, QueueId,
-    QueueState, Quota, QuotaSource, RelayRecipient, ReturnAs, Seen, Speed, TraceRow, Unavailable,
+    Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, MaildropId, MessageId, QueueEntry,
+    QueueId, QueueState, Quota, QuotaSource, RelayRecipient, ReturnAs, Seen, Speed, TraceRow, Unavailable,
 };
 
 /// One question, by the trait it belongs to.
@@ -17,6 +18,7 @@ use crate::{
 pub(crate) enum Request {
     Directory(DirectoryRequest),
     Administration(AdministrationRequest),
+    Access(AccessRequest),
     Intake(IntakeRequest),
     Maildrop(MaildropRequest),
     MaildropAdministration(MaildropAdministrationRequest),
@@ -253,7 +255,7 @@ impl AliasText {
     /// As [`AccountText::account`].
     pub(crate) fn alias(self) -> Option<Alias> {
         let targets: Option<_> = self.targets.iter().map(|target| Mailbox::parse(target).ok()).collect();
-        Some(Alias { address: Mailbox::parse(&self.address).ok()?, targets: targets? })
+        Some(Alias { address: Addresses::parse(&self.address).ok()?, targets: targets? })
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
 
+use super::access;
 use super::frame::{self, GREETING, Octets};
 use super::pool::SocketPath;
 use super::repair;
@@ -24,7 +25,7 @@ use super::request::{
 };
 use crate::embedded::Core;
 use crate::{
-    Administration, AdministrationError, Directory, Draft, HeldState, Hold, Intake, Lease,
+    Addresses, Administration, AdministrationError, Directory, Draft, HeldState, Hold, Intake, Lease,
     MaildropAdministration, MaildropError, Maildrops, Maintenance, Options, Queue, QueueError, QueueState,
     Unavailable,
 };
@@ -157,6 +158,7 @@ impl Session {
         match request {
             Request::Directory(request) => self.directory(request).await,
             Request::Administration(request) => self.administration(request).await,
+            Request::Access(request) => access::serve(&mut self.stream, &self.core, request).await,
             Request::Intake(request) => self.intake(request).await,
             Request::Maildrop(request) => self.maildrop(request).await,
             Request::MaildropAdministration(request) => self.maildrop_administration(request).await,
@@ -241,7 +243,7 @@ impl Session {
                 core.add_alias(&alias.alias().ok_or_else(foreign)?).await
             }
             AdministrationRequest::RemoveAlias { address } => {
-                core.remove_alias(&self::address(&address)?).await
+                core.remove_alias(&Addresses::parse(&address).map_err(|_| foreign())?).await
             }
         };
         self.say(&done).await
@@ -371,7 +373,7 @@ impl Session {
     }
 }
 
-fn address(text: &str) -> io::Result<Mailbox> {
+pub(super) fn address(text: &str) -> io::Result<Mailbox> {
     Mailbox::parse(text).map_err(|_| foreign())
 }
 
@@ -380,6 +382,6 @@ fn index(number: u64) -> usize {
 }
 
 /// Something that no process of this release sends.
-fn foreign() -> io::Error {
+pub(super) fn foreign() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a question that makes no sense here")
 }

@@ -93,7 +93,9 @@ async fn addresses(store: &Store) -> Result<Addresses, Unavailable> {
         AdministrationError::Exists(_)
         | AdministrationError::Missing(_)
         | AdministrationError::Target { .. }
-        | AdministrationError::InUse { .. } => Unavailable(error.to_string()),
+        | AdministrationError::InUse { .. }
+        | AdministrationError::Granted { .. }
+        | AdministrationError::TooMany { .. } => Unavailable(error.to_string()),
     })?;
     Ok(accounts.into_iter().map(|account| (account.maildrop.0, account.address.to_string())).collect())
 }

@@ -90,6 +90,8 @@ impl Model {
             | Step::SetPassword { .. }
             | Step::RemoveAccount { .. }
             | Step::SetQuota { .. }
+            | Step::SetAppPassword { .. }
+            | Step::Grant { .. }
             | Step::AddAlias { .. }
             | Step::RemoveAlias { .. }
             | Step::Queue { .. } => false,
@@ -140,6 +142,8 @@ impl Model {
             Step::SetPassword { .. }
             | Step::RemoveAccount { .. }
             | Step::SetQuota { .. }
+            | Step::SetAppPassword { .. }
+            | Step::Grant { .. }
             | Step::AddAlias { .. }
             | Step::RemoveAlias { .. }
             | Step::Queue { .. } => {
@@ -159,6 +163,8 @@ impl Model {
                     | Step::SetPassword { .. }
                     | Step::RemoveAccount { .. }
                     | Step::SetQuota { .. }
+                    | Step::SetAppPassword { .. }
+                    | Step::Grant { .. }
                     | Step::AddAlias { .. }
                     | Step::RemoveAlias { .. } => true,
                 };

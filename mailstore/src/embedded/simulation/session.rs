@@ -9,6 +9,7 @@ use mailwire::address::{Mailbox, ReversePath};
 use mailwire::cause::chain;
 use tokio::task::JoinHandle;
 
+use super::super::access::AccessChange;
 use super::super::backup::simulated;
 use super::super::change::{Change, DirectoryChange};
 use super::super::checkpoint::Ending;
@@ -145,6 +146,8 @@ impl Session {
             | Step::SetPassword { .. }
             | Step::RemoveAccount { .. }
             | Step::SetQuota { .. }
+            | Step::SetAppPassword { .. }
+            | Step::Grant { .. }
             | Step::AddAlias { .. }
             | Step::RemoveAlias { .. } => {
                 Ready::Directory(directory(step).ok_or("no change of the directory")?)
@@ -168,14 +171,26 @@ impl Session {
         found.view.aliases = self.core().index.ask(Index::aliases).map_err(text)?.into_iter().collect();
         let quotas = self.core().index.ask(Index::quotas).map_err(text)?;
         let mut scram = self.core().index.ask(Index::scram).map_err(text)?;
+        let app_passwords = self.core().index.ask(Index::app_passwords).map_err(text)?;
+        let grants = self.core().index.ask(Index::grants).map_err(text)?;
+        let mut owners: Vec<u64> = scram.keys().copied().chain(app_passwords.maildrops()).collect();
+        owners.extend(grants.maildrops());
+        owners.retain(|owner| accounts.iter().all(|account| account.maildrop != *owner));
+        if !owners.is_empty() {
+            return Err(format!("something is left of accounts that are gone: {owners:?}"));
+        }
         for account in accounts {
             self.look_at_maildrop(&account, model, &mut found).await?;
             let AccountRecord { address, maildrop, password_hash, .. } = account;
-            let (quota, scram) = (quotas.get(&maildrop).copied(), scram.remove(&maildrop));
-            found.view.accounts.insert(address, AccountView { maildrop, password_hash, scram, quota });
-        }
-        if !scram.is_empty() {
-            return Err(format!("keys are left of accounts that are gone: {:?}", scram.keys()));
+            let view = AccountView {
+                maildrop,
+                password_hash,
+                scram: scram.remove(&maildrop),
+                quota: quotas.get(&maildrop).copied(),
+                app_passwords: app_passwords.hashes(maildrop),
+                grants: grants.keys(maildrop),
+            };
+            found.view.accounts.insert(address, view);
         }
         self.look_at_queue(model, &mut found).await?;
         let live = self.core().index.ask(Index::count_live).map_err(text)?;
@@ -350,7 +365,8 @@ fn contents(index: &Index) -> Result<String, IndexError> {
     let (aliases, live) = (index.aliases()?, index.count_live()?);
     let quotas: BTreeMap<_, _> = index.quotas()?.into_iter().collect();
     let scram: BTreeMap<_, _> = index.scram()?.into_iter().collect();
-    Ok(format!("{live} {accounts:?} {scram:?} {aliases:?} {quotas:?} {entries:?} {expunged:?} {queue:?}"))
+    let access = (scram, index.app_passwords()?, index.grants()?);
+    Ok(format!("{live} {accounts:?} {access:?} {aliases:?} {quotas:?} {entries:?} {expunged:?} {queue:?}"))
 }
 
 /// The message that `content` says it is.
@@ -402,6 +418,15 @@ fn directory(step: &Step) -> Option<DirectoryChange> {
         Step::SetPassword { address, password } => Some(DirectoryChange::SetPassword { address, password }),
         Step::RemoveAccount { address } => Some(DirectoryChange::RemoveAccount { address }),
         Step::SetQuota { address, quota } => Some(DirectoryChange::SetQuota { address, quota }),
+        Step::SetAppPassword { address, name, hash: Some(hash) } => {
+            Some(DirectoryChange::Access(AccessChange::AddAppPassword { address, name, hash }))
+        }
+        Step::SetAppPassword { address, name, hash: None } => {
+            Some(DirectoryChange::Access(AccessChange::RemoveAppPassword { address, name }))
+        }
+        Step::Grant { address, addresses, grant } => {
+            Some(DirectoryChange::Access(AccessChange::Grant { address, addresses, grant }))
+        }
         Step::AddAlias { address, target } => {
             Some(DirectoryChange::AddAlias { address, targets: vec![target] })
         }

@@ -1,8 +1,10 @@
 //! What a store holds, as its users see it, and how that changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::app_passwords::Hash;
 use super::super::credentials::{NewPassword, ScramRecord};
+use super::super::grants::Grant;
 use crate::{Quota, ReturnAs};
 
 /// A message of the simulation, by the number that its content carries.
@@ -15,6 +17,8 @@ pub(super) struct AccountView {
     pub(super) password_hash: String,
     pub(super) scram: Option<ScramRecord>,
     pub(super) quota: Option<Quota>,
+    pub(super) app_passwords: BTreeMap<String, Hash>,
+    pub(super) grants: BTreeSet<String>,
 }
 
 /// A recipient that waits for relay.
@@ -52,6 +56,8 @@ pub(super) enum Step {
     SetPassword { address: String, password: NewPassword },
     RemoveAccount { address: String },
     SetQuota { address: String, quota: Option<Quota> },
+    SetAppPassword { address: String, name: String, hash: Option<Hash> },
+    Grant { address: String, addresses: String, grant: Grant },
     AddAlias { address: String, target: String },
     RemoveAlias { address: String },
     Queue { message: u64, recipient: u32, change: QueueChange },
@@ -91,8 +97,14 @@ impl View {
             }
             Step::AddAccount { address, password } => {
                 let NewPassword { hash: password_hash, scram } = password.clone();
-                let scram = Some(scram);
-                let account = AccountView { maildrop: sequence, password_hash, scram, quota: None };
+                let account = AccountView {
+                    maildrop: sequence,
+                    password_hash,
+                    scram: Some(scram),
+                    quota: None,
+                    app_passwords: BTreeMap::new(),
+                    grants: BTreeSet::new(),
+                };
                 self.accounts.insert(address.clone(), account);
                 self.maildrops.insert(address.clone(), Vec::new());
                 self.expunged.insert(address.clone(), Vec::new());
@@ -111,6 +123,22 @@ impl View {
             Step::SetQuota { address, quota } => {
                 if let Some(account) = self.accounts.get_mut(address) {
                     account.quota = *quota;
+                }
+            }
+            Step::SetAppPassword { address, name, hash } => {
+                if let Some(account) = self.accounts.get_mut(address) {
+                    match hash {
+                        Some(hash) => account.app_passwords.insert(name.clone(), *hash),
+                        None => account.app_passwords.remove(name),
+                    };
+                }
+            }
+            Step::Grant { address, addresses, grant } => {
+                if let Some(account) = self.accounts.get_mut(address) {
+                    match grant {
+                        Grant::Given => account.grants.insert(addresses.clone()),
+                        Grant::Taken => account.grants.remove(addresses),
+                    };
                 }
             }
             Step::AddAlias { address, target } => {

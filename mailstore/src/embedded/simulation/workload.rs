@@ -2,15 +2,21 @@
 
 use mailwire::sasl::ScramKeys;
 
+use super::super::app_passwords::Hash;
 use super::super::credentials::NewPassword;
+use super::super::grants::Grant;
 use super::random::Random;
 use super::view::{QueueChange, Relay, Step, View};
 use crate::{Quota, ReturnAs};
 
 /// Names of accounts; each may come and go.
 const ACCOUNTS: [&str; 4] = ["ann", "bob", "cleo", "dan"];
-/// Names of aliases.
-const ALIASES: [&str; 3] = ["all", "info", "sales"];
+/// Names of aliases; the one without a name is the catch-all of the domain.
+const ALIASES: [&str; 4] = ["all", "info", "sales", ""];
+/// Names of application passwords.
+const APP_PASSWORDS: [&str; 2] = ["phone", "laptop"];
+/// What may be granted: nobody's own address, so that every account can go.
+const GRANTED: [&str; 3] = ["press@example.test", "@example.org", "@example.test"];
 /// Most deliveries at one time.
 const DELIVERIES_MAX: usize = 5;
 /// A maildrop, or the queue, that has more than this is emptied before anything else.
@@ -136,6 +142,23 @@ impl Workload<'_> {
         NewPassword { hash: format!("hash {number}"), scram: scram.into() }
     }
 
+    /// Adds an application password, or removes it where it is there.
+    fn app_password(&mut self, view: &View, address: String) -> Option<Step> {
+        let name = self.random.pick(&APP_PASSWORDS).copied()?.to_owned();
+        let [octet, ..] = self.random.number().to_le_bytes();
+        let is_there = view.accounts.get(&address)?.app_passwords.contains_key(&name);
+        let hash = (!is_there).then_some(Hash([octet; 32]));
+        Some(Step::SetAppPassword { address, name, hash })
+    }
+
+    /// Grants something, or takes it back where it was granted.
+    fn grant(&mut self, view: &View, address: String) -> Option<Step> {
+        let addresses = self.random.pick(&GRANTED).copied()?.to_owned();
+        let is_there = view.accounts.get(&address)?.grants.contains(&addresses);
+        let grant = if is_there { Grant::Taken } else { Grant::Given };
+        Some(Step::Grant { address, addresses, grant })
+    }
+
     /// A change of accounts or aliases that is allowed.
     fn directory(&mut self, view: &View) -> Option<Step> {
         let password = self.password();
@@ -147,7 +170,15 @@ impl Workload<'_> {
         let aliases: Vec<_> = view.aliases.keys().cloned().collect();
         let new_alias = self.random.pick(&ALIASES).map(|name| address(name))?;
         let pick = |random: &mut Random, from: &[String]| random.pick(from).cloned();
-        match self.random.below(8) {
+        match self.random.below(11) {
+            8 => {
+                let address = pick(self.random, &present)?;
+                self.app_password(view, address)
+            }
+            9 => {
+                let address = pick(self.random, &present)?;
+                self.grant(view, address)
+            }
             0 => pick(self.random, &removable).map(|address| Step::RemoveAccount { address }),
             1 => pick(self.random, &present).map(|address| Step::SetPassword { address, password }),
             2 => {

@@ -137,7 +137,7 @@ pub(super) async fn fill(store: &Store) -> (MaildropId, MaildropId) {
     deliver_text(store, gone, "gone").await;
     store.administration.remove_account(&mailbox("gone")).await.unwrap();
     let targets = vec![mailbox("alice"), mailbox("bob")];
-    store.administration.add_alias(&Alias { address: mailbox("both"), targets }).await.unwrap();
+    store.administration.add_alias(&Alias { address: mailbox("both").into(), targets }).await.unwrap();
     for number in 0..6 {
         deliver_text(store, alice, &format!("number {number}")).await;
     }

@@ -101,7 +101,7 @@ async fn the_messages_of_one_account_are_read_without_restoring_all() {
     let expected = read_all(&store, alice).await;
     let entries = lease(&store, alice).await.entries().to_vec();
     house.back_up(&store).await;
-    store.administration.remove_alias(&mailbox("both")).await.unwrap();
+    store.administration.remove_alias(&mailbox("both").into()).await.unwrap();
     store.administration.remove_account(&mailbox("alice")).await.unwrap();
     store.close().await;
     let past = PastStore::open(&house.backup(), &Which::Newest).unwrap();
