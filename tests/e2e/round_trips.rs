@@ -139,6 +139,24 @@ fn submission_fills_in_from_date_and_message_id_and_reception_does_not() {
 }
 
 #[test]
+fn what_nobody_may_see_or_claim_is_taken_out() {
+    let server = Server::usual().unwrap();
+    let results = "Authentication-Results: MAIL.example.test (x); auth=pass\r\n";
+    let kept = "From: alice@example.test\r\nSubject: x\r\n\r\ny\r\n";
+    let content = format!("Bcc: carol@example.test,\r\n\tdave@example.org\r\n{results}{kept}");
+    for (mut smtp, expected) in [
+        (server.submission("alice").unwrap(), kept.to_owned()),
+        (server.reception().unwrap(), content.replace(results, "")),
+    ] {
+        smtp.envelope("alice@example.test", &["bob@example.test"]).unwrap();
+        send_by_data(&mut smtp, content.as_bytes());
+        let mut maildrop = server.maildrop("bob").unwrap();
+        let retrieved = maildrop.retrieve(maildrop.count().unwrap()).unwrap();
+        fields_before(&retrieved, expected.as_bytes(), &SUBMITTED).unwrap();
+    }
+}
+
+#[test]
 fn trace_fields_say_who_brought_the_message_and_how() {
     let server = Server::usual().unwrap();
     let mut smtp = server.submission("alice").unwrap();

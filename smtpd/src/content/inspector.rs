@@ -130,28 +130,16 @@ impl Inspector {
         self.problem = Some(self.problem.map_or(problem, |known| known.min(problem)));
     }
 
-    /// True while every CR is followed by an LF and every LF preceded by a CR.
+    /// True while every CR is followed by an LF and every LF preceded by a CR. Each octet is compared with the one before
+    /// it, without a branch, which compilers turn into comparisons of many octets at once.
     fn line_ends_are_sound(&mut self, content: &[u8]) -> bool {
-        let mut rest = content;
-        if self.ends_in_cr {
-            match rest.split_first() {
-                Some((b'\n', after)) => rest = after,
-                Some(_) => return false,
-                None => return true,
-            }
-            self.ends_in_cr = false;
-        }
-        while let Some(at) = memchr2(b'\r', b'\n', rest) {
-            match rest.get(at..) {
-                Some([b'\r', b'\n', after @ ..]) => rest = after,
-                Some([b'\r']) => {
-                    self.ends_in_cr = true;
-                    return true;
-                }
-                _ => return false,
-            }
-        }
-        true
+        let Some((&first, behind_first)) = content.split_first() else { return true };
+        let begins_sound = self.ends_in_cr == (first == b'\n');
+        self.ends_in_cr = content.last() == Some(&b'\r');
+        let bare = content.iter().zip(behind_first).fold(0_u8, |bare, (&before, &octet)| {
+            bare | (u8::from(before == b'\r') ^ u8::from(octet == b'\n'))
+        });
+        begins_sound && bare == 0
     }
 
     /// Makes a CRLF of each CR and LF that has not been one.
@@ -327,7 +315,18 @@ mod tests {
         assert!(inspected("y".repeat(1500).as_bytes()).begins_with_text());
     }
 
+    /// RFC 5321 §2.3.8, written naively.
+    fn has_bare_line_end(content: &str) -> bool {
+        content.replace("\r\n", "").contains(['\r', '\n'])
+    }
+
     proptest! {
+        #[test]
+        fn line_ends_are_judged_as_the_rule_says(content in "[\r\nax]{0,60}", chunk in 1_usize..20) {
+            let problem = chopped(content.as_bytes(), chunk).problem();
+            prop_assert_eq!(problem == Some(Problem::BareLineEnd), has_bare_line_end(&content));
+        }
+
         #[test]
         fn the_chunks_make_no_difference(
             content in "([Dd]ate|Received|Message-ID|x)? ?:?[a:\0 ]?(\r\n|\r|\n)?(Date: |\r\n|\0){0,3}",
