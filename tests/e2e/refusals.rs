@@ -6,6 +6,9 @@ use mailstack_tests::fetchers::Fetcher;
 use mailstack_tests::senders::{Mail, Sender, WAYS};
 use mailstack_tests::server::{Configuration, Server};
 
+/// What alice may send only where she was granted bob's address.
+const AS_BOB: &[u8] =
+    b"From: Bob <bob@example.test>\r\nSender: alice@example.test\r\nSubject: x\r\n\r\ntext\r\n";
 const CONTENT: &[u8] = b"From: alice@example.test\r\nSubject: x\r\n\r\ntext\r\n";
 
 /// Sends `mail` by every program in each way; each must fail, and say one of `words` of the server or `own` of its own.
@@ -109,4 +112,21 @@ fn a_busy_maildrop_is_named_by_who_fetches() {
     let own = [(Fetcher::Curl, "Login denied"), (Fetcher::Mpop, "authentication failed")];
     every_fetcher_shows(&server, "pw-bob", "Another program is reading this mailbox at the moment", &own);
     other.quit().unwrap();
+}
+
+#[test]
+fn a_granted_address_may_stand_in_from_until_the_grant_is_taken_back() {
+    let server = Server::usual().unwrap();
+    let mut smtp = server.submission("alice").unwrap();
+    let mut submitted = || {
+        smtp.envelope("alice@example.test", &["carol@example.test"]).unwrap();
+        smtp.data(AS_BOB).unwrap()
+    };
+    assert_eq!(submitted().code, 550);
+    let grant = ["account", "grant", "alice@example.test", "--as", "bob@example.test"];
+    server.mailstack(&grant, "").unwrap();
+    assert_eq!(submitted().code, 250);
+    let revoke = ["account", "revoke", "alice@example.test", "--as", "bob@example.test"];
+    server.mailstack(&revoke, "").unwrap();
+    assert_eq!(submitted().code, 550);
 }

@@ -151,8 +151,10 @@ fn what_nobody_may_see_or_claim_is_taken_out() {
         smtp.envelope("alice@example.test", &["bob@example.test"]).unwrap();
         send_by_data(&mut smtp, content.as_bytes());
         let mut maildrop = server.maildrop("bob").unwrap();
-        let retrieved = maildrop.retrieve(maildrop.count().unwrap()).unwrap();
+        let retrieved = maildrop.retrieve(1).unwrap();
         fields_before(&retrieved, expected.as_bytes(), &SUBMITTED).unwrap();
+        maildrop.delete(1).unwrap();
+        maildrop.quit().unwrap();
     }
 }
 
