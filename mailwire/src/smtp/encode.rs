@@ -28,9 +28,8 @@ impl Command {
             Self::Bdat { octets, last: false } => format!("BDAT {octets}"),
             Self::Bdat { octets, last: true } => format!("BDAT {octets} LAST"),
             Self::Rset => "RSET".to_owned(),
-            // RFC 6531 §3.7.4.2: a name beyond ASCII needs the parameter.
-            Self::Vrfy(name) => format!("VRFY {name}{}", if name.is_ascii() { "" } else { " SMTPUTF8" }),
-            Self::Expn(name) => format!("EXPN {name}{}", if name.is_ascii() { "" } else { " SMTPUTF8" }),
+            Self::Vrfy(name) => format!("VRFY {name}{}", name_parameter(name)),
+            Self::Expn(name) => format!("EXPN {name}{}", name_parameter(name)),
             Self::Help(None) => "HELP".to_owned(),
             Self::Help(Some(text)) => format!("HELP {text}"),
             Self::Noop => "NOOP".to_owned(),
@@ -49,6 +48,12 @@ fn hello_name(hello: &Hello) -> String {
         Hello::Domain(domain) => domain.to_string(),
         Hello::Other(word) => word.clone(),
     }
+}
+
+/// RFC 6531 §3.7.4.2: a name beyond ASCII needs the parameter, and so does one that ends as if it had it.
+fn name_parameter(name: &str) -> &'static str {
+    let last = name.rsplit_once(' ').map(|(_, last)| last).unwrap_or_default();
+    if name.is_ascii() && !last.eq_ignore_ascii_case("SMTPUTF8") { "" } else { " SMTPUTF8" }
 }
 
 /// Each with a blank before it.
@@ -259,6 +264,18 @@ mod tests {
             let octets = command.encode();
             let line = octets.strip_suffix(b"\r\n").unwrap();
             prop_assert_eq!(parse(line), Ok(command));
+        }
+
+        #[test]
+        fn every_line_that_is_a_command_reads_back(
+            verb in "(EHLO|HELO|LHLO|VRFY|EXPN|HELP|NOOP|AUTH|BDAT|MAIL FROM:<>|RCPT TO:<a@b>)",
+            arguments in "( {0,2}([a-z]{0,3}|[ -~é]{0,9})){0,2}( SMTPUTF8){0,2}",
+        ) {
+            let line = format!("{verb}{arguments}");
+            if let Ok(command) = parse(line.as_bytes()) {
+                let octets = command.encode();
+                prop_assert_eq!(parse(octets.strip_suffix(b"\r\n").unwrap()), Ok(command));
+            }
         }
 
         #[test]

@@ -126,10 +126,12 @@ fn optional_text(arguments: Option<&[u8]>, expected: &'static str) -> Result<Opt
 fn query(arguments: Option<&[u8]>, expected: &'static str) -> Result<String, CommandError> {
     let text = text(arguments).ok_or(wrong(expected))?;
     let name = match text.rsplit_once(' ') {
-        Some((name, keyword)) if keyword.eq_ignore_ascii_case("SMTPUTF8") => name,
+        Some((name, keyword)) if keyword.eq_ignore_ascii_case("SMTPUTF8") => {
+            name.trim_end_matches([' ', '\t'])
+        }
         Some(_) | None => text,
     };
-    Ok(name.to_owned())
+    if name.is_empty() { Err(wrong(expected)) } else { Ok(name.to_owned()) }
 }
 
 /// `SP ( Domain / address-literal )`, RFC 5321 §4.1.1.1, or another word.
@@ -470,6 +472,8 @@ mod tests {
     fn a_query_loses_its_smtputf8() {
         assert_eq!(parse("VRFY jörg SMTPUTF8".as_bytes()), Ok(Command::Vrfy("jörg".to_owned())));
         assert_eq!(parse(b"VRFY SMTPUTF8"), Ok(Command::Vrfy("SMTPUTF8".to_owned())));
+        assert_eq!(parse(b"VRFY a  SMTPUTF8"), Ok(Command::Vrfy("a".to_owned())));
+        assert_eq!(parse(b"VRFY  SMTPUTF8"), Err(wrong("VRFY name")));
     }
 
     #[test]
