@@ -45,13 +45,18 @@ fn swaks_sends_what_every_client_fetches() {
 }
 
 #[test]
+fn nodemailer_sends_what_every_client_fetches() {
+    sends_what_every_client_fetches(Sender::Nodemailer);
+}
+
+#[test]
 fn openssl_sends_what_every_client_fetches() {
     sends_what_every_client_fetches(Sender::OpenSsl);
 }
 
 /// Each way to send has an account of its own, which every program then looks at in each way to fetch.
 fn sends_what_every_client_fetches(sender: Sender) {
-    if !available(sender.program()).unwrap() {
+    if !sender.is_available().unwrap() {
         return;
     }
     let names = ["starttls", "tls"];

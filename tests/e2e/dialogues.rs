@@ -12,19 +12,39 @@ use mailstack_tests::stream::Stream;
 
 #[test]
 fn smtp_dialogues_go_as_written() {
-    play_over_processes(Protocol::Smtp);
+    play_over_processes(Protocol::Smtp, Chopping::Whole);
+}
+
+#[test]
+fn smtp_dialogues_go_the_same_when_nobody_waits_for_replies() {
+    play_over_processes(Protocol::Smtp, Chopping::Pipelined);
+}
+
+#[test]
+fn smtp_dialogues_go_the_same_in_pieces() {
+    play_over_processes(Protocol::Smtp, Chopping::Pieces);
 }
 
 #[test]
 fn pop3_dialogues_go_as_written() {
-    play_over_processes(Protocol::Pop3);
+    play_over_processes(Protocol::Pop3, Chopping::Whole);
+}
+
+#[test]
+fn pop3_dialogues_go_the_same_when_nobody_waits_for_replies() {
+    play_over_processes(Protocol::Pop3, Chopping::Pipelined);
+}
+
+#[test]
+fn pop3_dialogues_go_the_same_in_pieces() {
+    play_over_processes(Protocol::Pop3, Chopping::Pieces);
 }
 
 /// One server for each of the two configurations, all dialogues one after the other.
-fn play_over_processes(protocol: Protocol) {
+fn play_over_processes(protocol: Protocol, chopping: Chopping) {
     let allowed = Served::new(ClearLogin::Allowed);
     let never = Served::new(ClearLogin::Never);
-    play_all(protocol, Chopping::Whole, |setting, _| {
+    play_all(protocol, chopping, |setting, _| {
         let served = match setting.clear_login {
             ClearLogin::Allowed => &allowed,
             ClearLogin::Never => &never,

@@ -14,7 +14,7 @@ const CONTENT: &[u8] = b"From: alice@example.test\r\nSubject: x\r\n\r\ntext\r\n"
 /// Sends `mail` by every program in each way; each must fail, and say one of `words` of the server or `own` of its own.
 fn every_sender_shows(server: &Server, mail: &Mail, words: &str, own: &[(Sender, &str)]) {
     for sender in Sender::ALL {
-        if !available(sender.program()).unwrap() {
+        if !sender.is_available().unwrap() {
             continue;
         }
         let expected = own.iter().find(|(other, _)| *other == sender).map_or(words, |(_, words)| words);

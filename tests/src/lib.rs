@@ -25,3 +25,4 @@ pub mod server;
 pub mod smtp;
 pub mod stream;
 mod text;
+mod variations;

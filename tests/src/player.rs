@@ -25,6 +25,7 @@
 //! play_all(Protocol::Smtp, Chopping::Octets, |setting, _transport| Accounts::new(setting));
 //! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io;
@@ -32,6 +33,7 @@ use std::io;
 use crate::dialogue::{Begin, Dialogue, Port, Protocol, Setting, Step, Transport};
 use crate::pattern::{Captures, Pattern};
 use crate::text;
+use crate::variations::{cuts, pipelined};
 
 /// The server's end of one connection.
 pub trait Peer {
@@ -99,6 +101,38 @@ pub enum Chopping {
     Whole,
     /// One octet at a time.
     Octets,
+    /// In pieces of a few octets, now more and now fewer.
+    Pieces,
+    /// In two, behind so many octets of all that the script says.
+    At(usize),
+    /// As [`Self::Whole`], and without waiting for replies where a client need not (RFC 2920 §3.1).
+    Pipelined,
+}
+
+/// How many octets [`Chopping::Pieces`] sends at a time, in turn.
+const PIECES: [usize; 8] = [1, 2, 21, 3, 8, 5, 34, 13];
+
+impl Chopping {
+    /// The sizes of the pieces of a write of so many octets, in front of which the script had `before`.
+    fn sizes(self, before: usize, octets: usize) -> Vec<usize> {
+        match self {
+            Self::Whole | Self::Pipelined => vec![octets],
+            Self::Octets => vec![1; octets],
+            Self::Pieces => {
+                let mut left = octets;
+                let piece = |&size: &usize| {
+                    let piece = left.min(size);
+                    left -= piece;
+                    (piece > 0).then_some(piece)
+                };
+                PIECES.iter().cycle().map_while(piece).collect()
+            }
+            Self::At(at) => match at.checked_sub(before) {
+                Some(front) if front < octets => vec![front, octets - front],
+                Some(_) | None => vec![octets],
+            },
+        }
+    }
 }
 
 /// What went otherwise than the script says, with the dialogue up to there.
@@ -127,12 +161,39 @@ pub fn play_all<W: World>(
     chopping: Chopping,
     mut world: impl FnMut(&Setting, Transport) -> W,
 ) {
+    each(protocol, |dialogue, transport| {
+        play(dialogue, transport, chopping, &mut world(&dialogue.setting, transport)).map(drop)
+    });
+}
+
+/// Plays every script of a protocol cut in two at every place, and asks that the server says the same each time.
+///
+/// # Panics
+/// With all failures, where a script cannot be read or goes wrong.
+pub fn play_all_cut<W: World>(protocol: Protocol, mut world: impl FnMut(&Setting, Transport) -> W) {
+    each(protocol, |dialogue, transport| {
+        let mut played =
+            |chopping| play(dialogue, transport, chopping, &mut world(&dialogue.setting, transport));
+        let whole = played(Chopping::Whole)?;
+        for at in cuts(&dialogue.steps) {
+            let said = played(Chopping::At(at))?;
+            if said != whole {
+                let place = format!("{} over {transport:?}, cut at {at}", dialogue.file.display());
+                let problem = format!("the server says something else than to the whole:\n{whole}");
+                return Err(Failure { place, problem, transcript: said });
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Does something with every script of a protocol over every transport of its setting.
+fn each(protocol: Protocol, mut done: impl FnMut(&Dialogue, Transport) -> Result<(), Failure>) {
     let dialogues = Dialogue::all(protocol).unwrap_or_else(|error| fail(&error.to_string()));
     let mut failures = String::new();
     for dialogue in &dialogues {
         for &transport in &dialogue.setting.transports {
-            let mut world = world(&dialogue.setting, transport);
-            if let Err(failure) = play(dialogue, transport, chopping, &mut world) {
+            if let Err(failure) = done(dialogue, transport) {
                 let _ = writeln!(failures, "{failure}");
             }
         }
@@ -147,7 +208,7 @@ fn fail(problem: &str) -> ! {
     panic!("{problem}")
 }
 
-/// Plays one script over one transport.
+/// Plays one script over one transport, and gives all that the server said.
 ///
 /// # Errors
 /// With what went otherwise than the script says.
@@ -156,7 +217,7 @@ pub fn play<W: World>(
     transport: Transport,
     chopping: Chopping,
     world: &mut W,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let mut play = Play {
         setting: &dialogue.setting,
         transport,
@@ -164,21 +225,32 @@ pub fn play<W: World>(
         world,
         connections: BTreeMap::new(),
         captures: Captures::new(),
+        script_octets: 0,
         transcript: String::new(),
+        said: String::new(),
     };
     let mut line = 0;
     let mut played = play.connection(1).map(drop);
-    let mut steps = dialogue.steps.iter().peekable();
+    let steps = match chopping {
+        Chopping::Pipelined => Cow::Owned(pipelined(&dialogue.steps)),
+        Chopping::Whole | Chopping::Octets | Chopping::Pieces | Chopping::At(_) => {
+            Cow::Borrowed(&dialogue.steps)
+        }
+    };
+    let mut steps = steps.iter().peekable();
     while let (Ok(()), Some((at, step))) = (&played, steps.next()) {
         line = *at;
         played = play.step(step, steps.peek().map(|(_, next)| next));
     }
     let played = played.and_then(|()| play.finish());
-    played.map_err(|problem| Failure {
-        place: format!("{}:{line} over {transport:?}, {chopping:?}", dialogue.file.display()),
-        problem,
-        transcript: play.transcript,
-    })
+    match played {
+        Ok(()) => Ok(play.said),
+        Err(problem) => Err(Failure {
+            place: format!("{}:{line} over {transport:?}, {chopping:?}", dialogue.file.display()),
+            problem,
+            transcript: play.transcript,
+        }),
+    }
 }
 
 /// One dialogue being played.
@@ -189,7 +261,11 @@ struct Play<'a, W: World> {
     world: &'a mut W,
     connections: BTreeMap<u8, Open<W::Peer>>,
     captures: Captures,
+    /// Octets of the script that were sent.
+    script_octets: usize,
     transcript: String,
+    /// The server's part of the transcript.
+    said: String,
 }
 
 /// A connection, and a line that was read for the script already.
@@ -201,7 +277,7 @@ struct Open<P> {
 impl<W: World> Play<'_, W> {
     fn step(&mut self, step: &Step, next: Option<&Step>) -> Result<(), String> {
         match step {
-            Step::Send { connection, octets } => self.send(*connection, octets),
+            Step::Send { connection, octets } => self.script(*connection, octets),
             Step::Expect { connection, pattern, text, times } => {
                 (0..*times).try_for_each(|_| self.expect(*connection, pattern, text))
             }
@@ -242,17 +318,24 @@ impl<W: World> Play<'_, W> {
         Ok(())
     }
 
-    fn send(&mut self, connection: u8, octets: &[u8]) -> Result<(), String> {
+    /// Says what the script says, chopped.
+    fn script(&mut self, connection: u8, octets: &[u8]) -> Result<(), String> {
+        let sizes = self.chopping.sizes(self.script_octets, octets.len());
+        self.script_octets += octets.len();
+        self.send(connection, octets, &sizes)
+    }
+
+    /// Says octets in pieces of these sizes.
+    fn send(&mut self, connection: u8, octets: &[u8], sizes: &[usize]) -> Result<(), String> {
         for line in octets.split_inclusive(|&octet| octet == b'\n') {
             let _ = writeln!(self.transcript, "C{connection}: {}", excerpt(line));
         }
-        let chunk_octets = match self.chopping {
-            Chopping::Whole => octets.len().max(1),
-            Chopping::Octets => 1,
-        };
         let peer = &mut self.connection(connection)?.peer;
-        for chunk in octets.chunks(chunk_octets) {
-            peer.send(chunk).map_err(|error| format!("sending failed: {error}"))?;
+        let mut rest = octets;
+        for size in sizes {
+            let (piece, behind) = rest.split_at_checked(*size).unwrap_or((rest, b""));
+            peer.send(piece).map_err(|error| format!("sending failed: {error}"))?;
+            rest = behind;
         }
         Ok(())
     }
@@ -263,7 +346,9 @@ impl<W: World> Play<'_, W> {
             Some(greeting) => Received::Line(greeting),
             None => open.peer.receive_line().map_err(|error| format!("receiving failed: {error}"))?,
         };
-        let _ = writeln!(self.transcript, "S{connection}: {}", shown(&received));
+        let line = format!("S{connection}: {}", shown(&received));
+        let _ = writeln!(self.transcript, "{line}");
+        let _ = writeln!(self.said, "{line}");
         Ok(received)
     }
 
@@ -372,7 +457,8 @@ impl<W: World> Play<'_, W> {
 
     /// Says `command` and reads an answer that begins with `status`, up to its last line.
     fn ask(&mut self, number: u8, command: &str, status: &str) -> Result<(), String> {
-        self.send(number, format!("{command}\r\n").as_bytes())?;
+        let line = format!("{command}\r\n");
+        self.send(number, line.as_bytes(), &[line.len()])?;
         loop {
             let line = self.line(number, status)?;
             let Some(rest) = line.strip_prefix(status.as_bytes()) else {
@@ -473,7 +559,7 @@ mod tests {
         }
     }
 
-    fn played(transport: Transport, chopping: Chopping, script: &str) -> Result<(), Failure> {
+    fn played(transport: Transport, chopping: Chopping, script: &str) -> Result<String, Failure> {
         let text = format!("@ port: submission\n{script}");
         let dialogue = Dialogue::parse(Path::new("a-test.txt"), Protocol::Smtp, &text).unwrap();
         play(&dialogue, transport, chopping, &mut Echoes)
@@ -481,7 +567,9 @@ mod tests {
 
     #[test]
     fn a_dialogue_as_it_should_be_passes_whole_and_chopped() {
-        for chopping in [Chopping::Whole, Chopping::Octets] {
+        for chopping in
+            [Chopping::Whole, Chopping::Octets, Chopping::Pieces, Chopping::At(3), Chopping::Pipelined]
+        {
             let script = "S: 220 hello\nC: a\nC: b\nS: 250 a\nS*1: 250 {word}\nC: b\nS: 250 {word}\n\
                           C2: x\nS2: ... not y\nS2: 250 x\nC: QUIT\nS! closed\n";
             played(Transport::Plain, chopping, script).unwrap();
@@ -511,6 +599,15 @@ mod tests {
             let failure = played(Transport::Plain, Chopping::Whole, script).unwrap_err();
             assert!(failure.to_string().contains("S1: 220 hello"), "{failure}");
         }
+    }
+
+    #[test]
+    fn every_octet_is_in_one_piece() {
+        assert_eq!(Chopping::Pieces.sizes(0, 30), [1, 2, 21, 3, 3]);
+        assert_eq!(Chopping::At(7).sizes(5, 10), [2, 8]);
+        assert_eq!(Chopping::At(7).sizes(7, 10), [0, 10]);
+        assert_eq!(Chopping::At(7).sizes(0, 7), [7]);
+        assert_eq!(Chopping::At(7).sizes(8, 3), [3]);
     }
 
     struct Bare;

@@ -6,7 +6,7 @@ use std::io;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::clients::{Said, run};
+use crate::clients::{Said, available, run, skipped};
 use crate::server::Server;
 
 /// A program that submits mail.
@@ -20,6 +20,8 @@ pub enum Sender {
     Msmtp,
     /// swaks.
     Swaks,
+    /// Nodemailer, by node.
+    Nodemailer,
     /// `openssl s_client` and somebody who types the protocol.
     OpenSsl,
 }
@@ -31,6 +33,15 @@ pub enum Way {
     StartTls,
     /// From the first octet.
     Tls,
+}
+
+impl Way {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::StartTls => "starttls",
+            Self::Tls => "tls",
+        }
+    }
 }
 
 /// Both ways.
@@ -51,16 +62,37 @@ pub struct Mail<'a> {
 
 impl Sender {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Smtplib, Self::Curl, Self::Msmtp, Self::Swaks, Self::OpenSsl];
+    pub const ALL: [Self; 6] =
+        [Self::Smtplib, Self::Curl, Self::Msmtp, Self::Swaks, Self::Nodemailer, Self::OpenSsl];
+
+    /// True where it is installed; says loudly that something is skipped where it is not.
+    ///
+    /// # Errors
+    /// With `CI=true` in the environment, where nothing may be skipped.
+    pub fn is_available(self) -> io::Result<bool> {
+        if !available(self.program())? {
+            return Ok(false);
+        }
+        match self {
+            Self::Smtplib | Self::Curl | Self::Msmtp | Self::Swaks | Self::OpenSsl => Ok(true),
+            Self::Nodemailer => {
+                let found = run("node", &["-e", "require('nodemailer')"], b"")?.success;
+                if !found {
+                    skipped("node finds no nodemailer (NODE_PATH names the folder it lies in)")?;
+                }
+                Ok(found)
+            }
+        }
+    }
 
     /// What has to be installed.
-    #[must_use]
-    pub const fn program(self) -> &'static str {
+    const fn program(self) -> &'static str {
         match self {
             Self::Smtplib => "python3",
             Self::Curl => "curl",
             Self::Msmtp => "msmtp",
             Self::Swaks => "swaks",
+            Self::Nodemailer => "node",
             Self::OpenSsl => "openssl",
         }
     }
@@ -82,6 +114,7 @@ impl Sender {
             Self::Curl => call.curl(server),
             Self::Msmtp => call.msmtp(),
             Self::Swaks => call.swaks(server),
+            Self::Nodemailer => call.nodemailer(),
             Self::OpenSsl => call.openssl(),
         }
     }
@@ -111,16 +144,10 @@ smtp.login(login, password)
 smtp.sendmail(login, [recipient], content)
 smtp.quit()
 ";
-        let way = match self.way {
-            Way::StartTls => "starttls",
-            Way::Tls => "tls",
-        };
         let Mail { login, password, recipient, content } = self.mail;
-        run(
-            "python3",
-            &["-c", PROGRAM, &self.port, way, &self.authority, login, password, recipient],
-            content,
-        )
+        let way = self.way.name();
+        let arguments = ["-c", PROGRAM, &self.port, way, &self.authority, login, password, recipient];
+        run("python3", &arguments, content)
     }
 
     fn curl(&self, server: &Server) -> io::Result<Said> {
@@ -175,6 +202,26 @@ smtp.quit()
         let user = ["--auth", "PLAIN", "--auth-user", login, "--auth-password", password];
         let mail = ["--from", login, "--to", recipient, "--data", &file];
         run("swaks", &[connection.as_slice(), &trust, &user, &mail].concat(), b"")
+    }
+
+    fn nodemailer(&self) -> io::Result<Said> {
+        const PROGRAM: &str = "
+const [port, way, authority, user, pass, recipient] = process.argv.slice(1);
+const fs = require('fs');
+const transport = require('nodemailer').createTransport({
+  host: '127.0.0.1', port: Number(port), secure: way === 'tls', requireTLS: true,
+  tls: { ca: fs.readFileSync(authority) }, auth: { user, pass },
+});
+const mail = { envelope: { from: user, to: [recipient] }, raw: fs.readFileSync(0) };
+transport.sendMail(mail).then(
+  (info) => console.log(info.response),
+  (error) => { console.error(error.message); process.exitCode = 1; },
+);
+";
+        let Mail { login, password, recipient, content } = self.mail;
+        let way = self.way.name();
+        let arguments = ["-e", PROGRAM, &self.port, way, &self.authority, login, password, recipient];
+        run("node", &arguments, content)
     }
 
     /// All that somebody would type, sent at once: the server reads what it can use and keeps the rest.

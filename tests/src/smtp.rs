@@ -47,6 +47,12 @@ impl Smtp {
         Ok(smtp)
     }
 
+    /// A connection on which nothing has been read; the greeting is for [`Self::reply`].
+    #[must_use]
+    pub const fn before_greeting(stream: Stream) -> Self {
+        Self { stream }
+    }
+
     /// Connects without TLS.
     ///
     /// # Errors
@@ -148,6 +154,14 @@ impl Smtp {
             self.reply()?.positive()?;
         }
         self.ask("BDAT 0 LAST")
+    }
+
+    /// Ends the client's side; what the server has said can still be read.
+    ///
+    /// # Errors
+    /// Where the connection fails otherwise than by being closed already.
+    pub fn hang_up(&mut self) -> io::Result<()> {
+        self.stream.close()
     }
 
     /// Says QUIT.

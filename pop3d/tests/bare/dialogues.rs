@@ -3,7 +3,7 @@
 use std::io;
 
 use mailstack_tests::dialogue::{ClearLogin, Protocol, Setting};
-use mailstack_tests::player::{self, Chopping, Received, Security, World, play_all};
+use mailstack_tests::player::{self, Chopping, Received, Security, World, play_all, play_all_cut};
 use pop3d::session::{Login, Offer, Stls};
 
 use crate::memory::Memory;
@@ -72,4 +72,14 @@ fn every_dialogue_goes_as_its_script_says() {
 #[test]
 fn every_dialogue_goes_the_same_octet_by_octet() {
     play_all(Protocol::Pop3, Chopping::Octets, |setting, _| shared(setting));
+}
+
+#[test]
+fn every_dialogue_goes_the_same_cut_in_two_anywhere() {
+    play_all_cut(Protocol::Pop3, |setting, _| shared(setting));
+}
+
+#[test]
+fn every_dialogue_goes_the_same_when_nobody_waits_for_replies() {
+    play_all(Protocol::Pop3, Chopping::Pipelined, |setting, _| shared(setting));
 }

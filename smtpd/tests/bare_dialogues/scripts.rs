@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, Setting, Transport};
-use mailstack_tests::player::{Chopping, Security, World, play_all};
+use mailstack_tests::player::{Chopping, Security, World, play_all, play_all_cut};
 use smtpd::Config;
 use smtpd::session::{Kind, Policy};
 
@@ -49,4 +49,14 @@ fn every_dialogue_goes_as_written() {
 #[test]
 fn every_dialogue_goes_the_same_octet_by_octet() {
     play_all(Protocol::Smtp, Chopping::Octets, world);
+}
+
+#[test]
+fn every_dialogue_goes_the_same_cut_in_two_anywhere() {
+    play_all_cut(Protocol::Smtp, world);
+}
+
+#[test]
+fn every_dialogue_goes_the_same_when_nobody_waits_for_replies() {
+    play_all(Protocol::Smtp, Chopping::Pipelined, world);
 }
