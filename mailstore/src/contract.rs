@@ -4,6 +4,7 @@ mod access;
 mod logins;
 mod maildrop_administration;
 mod quotas;
+mod terms;
 
 use std::future::Future;
 use std::path::Path;
@@ -14,7 +15,8 @@ use mailwire::secret::Secret;
 
 use crate::{
     Account, AdministrationError, Alias, Delivery, HostedBy, IntakeError, Lease, MaildropError, MaildropId,
-    Options, QueueError, QueueState, Receipt, Recipient, RelayRecipient, Store, TraceRow,
+    Options, QueueError, QueueState, Receipt, Recipient, RecipientTerms, RelayRecipient, Store, Terms,
+    TraceRow,
 };
 
 /// More than fits into the journal itself.
@@ -71,6 +73,9 @@ fn delivery(maildrops: &[MaildropId]) -> Delivery {
         reverse_path: ReversePath::Mailbox(mailbox("a@example.test")),
         maildrops: maildrops.to_vec(),
         relay: Vec::new(),
+        terms: Terms::default(),
+        local: Vec::new(),
+        steps: Vec::new(),
         trace: TraceRow::default(),
         carried: None,
     }
@@ -325,7 +330,12 @@ async fn a_removed_account_takes_its_maildrop_with_it_and_mail_on_its_way_is_ref
 }
 
 fn relayed(to: &str, due: u64) -> Delivery {
-    let relay = vec![RelayRecipient { mailbox: mailbox(to), due, expires: due + 1000 }];
+    let relay = vec![RelayRecipient {
+        mailbox: mailbox(to),
+        due,
+        expires: due + 1000,
+        terms: RecipientTerms::default(),
+    }];
     Delivery { relay, ..delivery(&[]) }
 }
 

@@ -5,7 +5,7 @@ use mailwire::address::{Mailbox, ReversePath};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{MaildropId, MessageId, OverQuota, UniqueId};
+use crate::{LocalRecipient, MaildropId, MessageId, OverQuota, RecipientTerms, Terms, UniqueId};
 
 /// Why content was not taken. Nothing of it is kept.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub struct RelayRecipient {
     pub due: u64,
     /// Seconds since 1970 after which the sender gets a report instead of another attempt.
     pub expires: u64,
+    /// What the sender asks for this recipient.
+    pub terms: RecipientTerms,
 }
 
 /// One step in the life of a message. The first one is written with the message itself.
@@ -52,6 +54,28 @@ pub struct TraceRow {
     pub event: String,
     /// The peer's address, and what else tells of it.
     pub detail: String,
+}
+
+/// A step before that, in the same session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceStep {
+    /// Seconds since 1970.
+    pub at: u64,
+    /// What happened: `connected`, `login`, ...
+    pub event: String,
+    /// What else tells of it; only its beginning is kept where it is long.
+    pub detail: String,
+}
+
+/// How a message came here, and what is asked for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// From the connection to the commit.
+    pub rows: Vec<TraceRow>,
+    /// What is asked for all recipients alike.
+    pub terms: Terms,
+    /// The recipients here for whom something is asked.
+    pub local: Vec<LocalRecipient>,
 }
 
 /// What a message had before it came here from another store or a backup.
@@ -76,7 +100,13 @@ pub struct Delivery {
     pub maildrops: Vec<MaildropId>,
     /// Recipients elsewhere.
     pub relay: Vec<RelayRecipient>,
-    /// The first row of the message's trace.
+    /// What the sender asks for all recipients alike.
+    pub terms: Terms,
+    /// Recipients here for whom something is asked.
+    pub local: Vec<LocalRecipient>,
+    /// The steps that have led up to this, the first ones of which are kept.
+    pub steps: Vec<TraceStep>,
+    /// The row of the message's trace that stands for the commit.
     pub trace: TraceRow,
     /// For a message that is not new.
     pub carried: Option<Carried>,

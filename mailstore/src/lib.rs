@@ -23,6 +23,7 @@ mod queue;
 mod repair;
 mod shared;
 mod store;
+mod terms;
 
 pub use access::{
     APP_PASSWORD_NAME_OCTETS_MAX, APP_PASSWORDS_MAX, AccessAdministration, AppPassword, AppPasswordName,
@@ -42,9 +43,14 @@ pub use embedded::{
 pub use embedded::{Proof, ProofError, ProofPlan, Sabotage, prove};
 pub use finding::{Depth, Finding, Owner, Problem, Progress};
 pub use identity::{MaildropId, MessageId, NoUniqueId, QueueId, UniqueId};
-pub use intake::{Carried, Delivery, Draft, Intake, IntakeError, Receipt, RelayRecipient, TraceRow};
+pub use intake::{
+    Carried, Delivery, Draft, Intake, IntakeError, Life, Receipt, RelayRecipient, TraceRow, TraceStep,
+};
 pub use maildrops::{Entry, Kept, Lease, MaildropAdministration, MaildropError, Maildrops, ReturnAs};
 pub use maintenance::{HeldState, Hold, Maintenance};
 pub use queue::{Queue, QueueEntry, QueueError, QueueState};
 pub use repair::{Gain, Repair, Seen, Speed};
 pub use store::{HostedBy, OpenError, Options, Store, host, open};
+pub use terms::{
+    Body, ByMode, DeliverBy, LocalRecipient, Notify, OriginalRecipient, RecipientTerms, Returns, Terms,
+};

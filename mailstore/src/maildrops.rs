@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{MaildropId, MessageId, UniqueId};
+use crate::{Life, MaildropId, MessageId, UniqueId};
 
 /// Why a maildrop could not be leased, read or expunged.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub struct Entry {
     pub header_octets: u64,
     /// When it was committed, seconds since 1970.
     pub received_at: u64,
+    /// Seconds since 1970 before which no lease shows it; `None` where it was there at once.
+    pub release_at: Option<u64>,
 }
 
 /// Exclusive use of one maildrop; a snapshot taken when it began. Dropping it gives the maildrop back.
@@ -40,7 +42,7 @@ pub struct Entry {
 /// Delivery goes on meanwhile and is not seen. Indices are positions in [`Self::entries`].
 #[async_trait]
 pub trait Lease: Send {
-    /// The messages, in the order of their arrival.
+    /// The messages, in the order of their arrival; without those whose time has not come.
     fn entries(&self) -> &[Entry];
 
     /// At most `octets_max` octets of the message at `index`, from `offset` on; empty at its end. A message ends
@@ -113,6 +115,11 @@ pub trait MaildropAdministration: Send + Sync {
         offset: u64,
         octets_max: usize,
     ) -> Result<Vec<u8>, MaildropError>;
+    /// How a message, expunged or not, came here.
+    ///
+    /// # Errors
+    /// `Ended` where there is no such message, or its record is lost; otherwise where the store cannot read.
+    async fn life(&self, maildrop: MaildropId, message: MessageId) -> Result<Life, MaildropError>;
     /// Brings expunged messages back, durably, all or none, to where they were in the order of arrival. Those that are
     /// not expunged are left as they are.
     ///

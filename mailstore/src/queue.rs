@@ -5,7 +5,7 @@ use mailwire::address::{Mailbox, ReversePath};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::QueueId;
+use crate::{QueueId, RecipientTerms, Terms};
 
 /// Why the queue did not answer or change.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,10 @@ pub struct QueueEntry {
     pub state: QueueState,
     /// Octets that [`Queue::read`] gives.
     pub octets: u64,
+    /// What the sender asks for all recipients alike.
+    pub terms: Terms,
+    /// What the sender asks for this one.
+    pub recipient_terms: RecipientTerms,
 }
 
 /// Mail on its way out. Every change is one durable commit.

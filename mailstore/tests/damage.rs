@@ -8,8 +8,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use mailstore::{
-    Delivery, Depth, Finding, MaildropId, Options, Owner, Problem, Seen, Speed, Store, TraceRow, UniqueId,
-    open,
+    Delivery, Depth, Finding, MaildropId, Options, Owner, Problem, Seen, Speed, Store, Terms, TraceRow,
+    UniqueId, open,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::secret::Secret;
@@ -55,6 +55,9 @@ async fn filled(store: &Store) -> Vec<MaildropId> {
             reverse_path: ReversePath::Null,
             maildrops: drops.get(number % ACCOUNTS).copied().into_iter().collect(),
             relay: Vec::new(),
+            terms: Terms::default(),
+            local: Vec::new(),
+            steps: Vec::new(),
             trace: TraceRow::default(),
             carried: None,
         };

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mailstore::{
-    Alias, Carried, Delivery, MaildropId, MessageId, Options, QueueState, Quota, RelayRecipient, ReturnAs,
-    Store, TraceRow, UniqueId, open,
+    Alias, Carried, Delivery, MaildropId, MessageId, Notify, Options, QueueState, Quota, RecipientTerms,
+    RelayRecipient, ReturnAs, Store, Terms, TraceRow, TraceStep, UniqueId, open,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::sasl::ScramKeys;
@@ -38,6 +38,7 @@ fn delivery(maildrops: &[MaildropId], relay: &[&str]) -> Delivery {
         mailbox: Mailbox::parse(&format!("{name}@elsewhere.test")).unwrap(),
         due: 1_000_000,
         expires: 9_000_000_000,
+        terms: RecipientTerms::default(),
     });
     Delivery {
         delivery_prefix: b"Return-Path: <sender@example.test>\r\n".to_vec(),
@@ -45,6 +46,9 @@ fn delivery(maildrops: &[MaildropId], relay: &[&str]) -> Delivery {
         reverse_path: ReversePath::Mailbox(mailbox("sender")),
         maildrops: maildrops.to_vec(),
         relay: relay.collect(),
+        terms: Terms::default(),
+        local: Vec::new(),
+        steps: Vec::new(),
         trace: TraceRow {
             at: 1,
             session: "s".to_owned(),
@@ -53,6 +57,14 @@ fn delivery(maildrops: &[MaildropId], relay: &[&str]) -> Delivery {
         },
         carried: None,
     }
+}
+
+fn terms() -> Terms {
+    Terms { envelope_id: Some("an id".to_owned()), priority: Some(3), ..Terms::default() }
+}
+
+fn steps() -> Vec<TraceStep> {
+    vec![TraceStep { at: 1, event: "connected".to_owned(), detail: "from 192.0.2.1".to_owned() }]
 }
 
 async fn deliver(store: &Store, text: &str, lines: usize, maildrops: &[MaildropId], relay: &[&str]) {
@@ -116,6 +128,12 @@ async fn fill_since_format_2(store: &Store, [alice, bob, carol]: [MaildropId; 3]
     let unique_id = UniqueId::parse("000000045f3b2a1c").unwrap();
     let carried = Some(Carried { unique_id, received_at: 1_000_000_000 });
     deliver_as(store, "imported", 2, Delivery { carried, ..delivery(&[carol], &[]) }).await;
+    // What format 3 has brought: what senders ask, and how a message came here.
+    let held = Terms { release_at: Some(90_000_000_000), ..terms() };
+    deliver_as(store, "held", 2, Delivery { terms: held, steps: steps(), ..delivery(&[carol], &[]) }).await;
+    let mut asked = Delivery { terms: terms(), ..delivery(&[], &["asked", "plain"]) };
+    asked.relay.first_mut().unwrap().terms.notify = Some(Notify::Never);
+    deliver_as(store, "asked", 2, asked).await;
     // So much that is needed no more that the first segment is compacted.
     for _ in 0..60 {
         deliver(store, "in vain", 250, &[alice], &[]).await;
@@ -163,6 +181,11 @@ async fn describe(store: &Store) -> String {
                 (entry.unique_id, entry.octets, entry.header_octets, entry.received_at);
             let what = if kept.expunged_at.is_some() { "expunged" } else { "message" };
             lines.push(format!("{what} {name} {id} {octets} {header} {at} {checksum:08x}"));
+            let life = administration.life(account.maildrop, kept.message).await.unwrap();
+            if life.terms != Terms::default() {
+                lines.push(format!("life {id} {:?} {:?}", life.terms, life.rows));
+                assert_eq!(entry.release_at, life.terms.release_at);
+            }
         }
     }
     for alias in store.administration.aliases().await.unwrap() {
@@ -176,6 +199,9 @@ async fn describe(store: &Store) -> String {
             "queue {:?} {} due {} attempts {} {:?} {} {checksum:08x}",
             entry.id, entry.recipient, entry.due, entry.attempts, entry.last_result, entry.octets
         ));
+        if entry.terms != Terms::default() {
+            lines.push(format!("asked {:?} {:?} {:?}", entry.id, entry.terms, entry.recipient_terms));
+        }
     }
     lines.join("\n") + "\n"
 }
@@ -255,7 +281,8 @@ async fn what_this_release_writes_it_reads_again() {
     fill(&store).await;
     let holds = describe(&store).await;
     let count = |what| holds.lines().filter(|line| line.starts_with(what)).count();
-    assert_eq!((count("message "), count("expunged ")), (17, 3), "{holds}");
+    assert_eq!((count("message "), count("expunged ")), (18, 3), "{holds}");
+    assert_eq!((count("life "), count("asked ")), (1, 2), "{holds}");
     store.close().await;
     let store = open(options(&folder)).await.unwrap();
     assert_eq!(describe(&store).await, holds);

@@ -8,7 +8,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use mailstore::{Delivery, Options, Store, TraceRow};
+use mailstore::{Delivery, Options, Store, Terms, TraceRow};
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::daemon::config::Server;
 use mailwire::net::{Shutdown, ShutdownTrigger};
@@ -66,6 +66,9 @@ impl World {
                 reverse_path: ReversePath::Null,
                 maildrops: vec![account.maildrop],
                 relay: Vec::new(),
+                terms: Terms::default(),
+                local: Vec::new(),
+                steps: Vec::new(),
                 trace: TraceRow::default(),
                 carried: None,
             };

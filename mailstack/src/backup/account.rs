@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mailstore::{
     Backup, BackupError, Carried, Delivery, IntakeError, Kept, MaildropError, MaildropId, PastMessage,
-    PastStore, ReturnAs, Store, TraceRow, UniqueId, Which,
+    PastStore, ReturnAs, Store, Terms, TraceRow, UniqueId, Which,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::clock;
@@ -198,6 +198,9 @@ impl Restore<'_> {
             reverse_path: ReversePath::Null,
             maildrops: vec![self.maildrop],
             relay: Vec::new(),
+            terms: Terms { release_at: message.entry.release_at, ..Terms::default() },
+            local: Vec::new(),
+            steps: Vec::new(),
             trace: TraceRow {
                 at: clock::unix_seconds(),
                 session: String::new(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mailstore::{
-    Carried, Delivery, Draft, IntakeError, MaildropError, MaildropId, Store, TraceRow, UniqueId,
+    Carried, Delivery, Draft, IntakeError, MaildropError, MaildropId, Store, Terms, TraceRow, UniqueId,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::clock;
@@ -204,6 +204,9 @@ impl<'a> Import<'a> {
             reverse_path: ReversePath::Null,
             maildrops: vec![self.maildrop],
             relay: Vec::new(),
+            terms: Terms::default(),
+            local: Vec::new(),
+            steps: Vec::new(),
             trace: TraceRow {
                 at: now,
                 session: String::new(),

@@ -86,6 +86,7 @@ mod tests {
             octets: 2,
             header_octets: 2,
             received_at: message,
+            release_at: None,
         };
         Kept { message: MessageId(message), entry, expunged_at }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use mailstore::{Delivery, MaildropId, Options, Store, TraceRow};
+use mailstore::{Delivery, MaildropId, Options, Store, Terms, TraceRow};
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::clock;
 use mailwire::secret::Secret;
@@ -204,6 +204,9 @@ async fn deliver_one(store: &Store, maildrop: MaildropId, content: &[u8]) {
         reverse_path: ReversePath::Mailbox(Mailbox::parse("a@example.test").unwrap()),
         maildrops: vec![maildrop],
         relay: Vec::new(),
+        terms: Terms::default(),
+        local: Vec::new(),
+        steps: Vec::new(),
         trace: TraceRow {
             at: clock::unix_seconds(),
             session: "0123456789ab".to_owned(),

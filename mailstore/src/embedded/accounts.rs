@@ -90,7 +90,9 @@ impl Accounts {
             }
             Event::Message(_)
             | Event::Imported { .. }
+            | Event::Accepted(_)
             | Event::Moved(_)
+            | Event::MovedWith { .. }
             | Event::Expunge { .. }
             | Event::Returned { .. }
             | Event::Purged { .. }

@@ -3,6 +3,7 @@
 use sled::IVec;
 
 use super::app_passwords::AppPasswordRecord;
+use super::circumstances::Circumstances;
 use super::credentials::ScramRecord;
 use super::grants::Grant;
 use super::index::{Index, IndexError, get, put, take};
@@ -52,11 +53,11 @@ impl Index {
     /// applied once already, ends in the same state as long as all later ones follow again.
     pub(crate) fn apply(&self, committed: Committed<'_>) -> Result<(), IndexError> {
         match committed.event {
-            Event::Message(message) => {
-                self.apply_message(committed, message, &UniqueId::minted(message.unique_id))
+            Event::Message(message) | Event::Imported { message, .. } => {
+                self.apply_message(committed, message)
             }
-            Event::Imported { message, unique_id } => self.apply_message(committed, message, unique_id),
-            Event::Moved(moved) => self.apply_moved(committed, moved),
+            Event::Accepted(accepted) => self.apply_message(committed, &accepted.message),
+            Event::Moved(moved) | Event::MovedWith { moved, .. } => self.apply_moved(committed, moved),
             Event::Expunge { maildrop, messages, at } => {
                 messages.iter().try_for_each(|message| self.expunge(*maildrop, *message, *at))
             }
@@ -116,14 +117,16 @@ impl Index {
         }
     }
 
-    fn apply_message(
-        &self,
-        committed: Committed<'_>,
-        message: &Message,
-        unique_id: &UniqueId,
-    ) -> Result<(), IndexError> {
+    fn apply_message(&self, committed: Committed<'_>, message: &Message) -> Result<(), IndexError> {
+        let circumstances = committed.event.circumstances();
         let subject = committed.subject(message);
-        let entry = EntryValue { unique_id: unique_id.clone(), received_at: message.accepted_at, subject };
+        let carried = committed.event.carried_unique_id().cloned();
+        let entry = EntryValue {
+            unique_id: carried.unwrap_or_else(|| UniqueId::minted(message.unique_id)),
+            received_at: message.accepted_at,
+            subject,
+            release_at: release_at(circumstances),
+        };
         // One value for all maildrops: it is made once.
         let value = IVec::from(postcard::to_stdvec(&entry)?);
         for maildrop in &message.maildrops {
@@ -139,17 +142,23 @@ impl Index {
                 last_result: String::new(),
                 held: false,
             };
-            self.put_queue(committed.sequence, recipient, &queue_value(message, subject, &waiting))?;
+            let value = queue_value(message, circumstances, subject, &waiting);
+            self.put_queue(committed.sequence, recipient, &value)?;
         }
         Ok(())
     }
 
     fn apply_moved(&self, committed: Committed<'_>, moved: &Moved) -> Result<(), IndexError> {
         let Moved { sequence, message, entries, queue } = moved;
+        let circumstances = committed.event.circumstances();
         let subject = committed.subject(message);
         for held in entries {
-            let entry =
-                EntryValue { unique_id: held.unique_id.clone(), received_at: message.accepted_at, subject };
+            let entry = EntryValue {
+                unique_id: held.unique_id.clone(),
+                received_at: message.accepted_at,
+                subject,
+                release_at: release_at(circumstances),
+            };
             match held.expunged_at {
                 None => {
                     let value = postcard::to_stdvec(&entry)?;
@@ -163,7 +172,8 @@ impl Index {
             }
         }
         for waiting in queue {
-            self.put_queue(*sequence, waiting.recipient, &queue_value(message, subject, waiting))?;
+            let value = queue_value(message, circumstances, subject, waiting);
+            self.put_queue(*sequence, waiting.recipient, &value)?;
         }
         self.moved.insert(keys::moved(*sequence, committed.location.segment), &[])?;
         Ok(())
@@ -330,8 +340,20 @@ impl Index {
     }
 }
 
-fn queue_value(message: &Message, subject: Subject, waiting: &MovedRecipient) -> QueueValue {
+fn release_at(circumstances: Option<&Circumstances>) -> Option<u64> {
+    circumstances.and_then(|circumstances| circumstances.terms.release_at)
+}
+
+fn queue_value(
+    message: &Message,
+    circumstances: Option<&Circumstances>,
+    subject: Subject,
+    waiting: &MovedRecipient,
+) -> QueueValue {
+    let recipient_terms = circumstances.map(|circumstances| circumstances.recipient(waiting.recipient));
     QueueValue {
+        terms: circumstances.map(|circumstances| circumstances.terms.clone()).unwrap_or_default(),
+        recipient_terms: recipient_terms.unwrap_or_default(),
         reverse_path: message.reverse_path.clone(),
         mailbox: waiting.mailbox.clone(),
         accepted_at: message.accepted_at,

@@ -4,6 +4,7 @@
 //! how things are at this moment, whatever the record in the old segment said.
 
 use super::change::{Refused, State};
+use super::circumstances::Circumstances;
 use super::grants::Grant;
 use super::journal::Location;
 use super::record::{EntryState, Event, Message, Moved, MovedEntry, MovedRecipient, Restated};
@@ -45,6 +46,7 @@ pub(crate) struct CarriedMessage {
     pub(crate) sequence: u64,
     /// Without maildrops and recipients.
     pub(crate) message: Message,
+    pub(crate) circumstances: Option<Box<Circumstances>>,
     /// Who may still have it.
     pub(crate) maildrops: Vec<u64>,
     pub(crate) recipients: Vec<u32>,
@@ -108,7 +110,7 @@ impl State<'_> {
     }
 
     fn carry_message(&self, carried: CarriedMessage) -> Result<Event, Refused> {
-        let CarriedMessage { from, sequence, message, maildrops, recipients } = carried;
+        let CarriedMessage { from, sequence, message, circumstances, maildrops, recipients } = carried;
         let mut entries = Vec::new();
         for maildrop in maildrops {
             let live = self.index.ask(|index| index.entry(maildrop, sequence))?;
@@ -137,7 +139,11 @@ impl State<'_> {
         if entries.is_empty() && queue.is_empty() {
             return Err(Refused::Missing);
         }
-        Ok(Event::Moved(Box::new(Moved { sequence, message, entries, queue })))
+        let moved = Box::new(Moved { sequence, message, entries, queue });
+        Ok(match circumstances {
+            None => Event::Moved(moved),
+            Some(circumstances) => Event::MovedWith { moved, circumstances },
+        })
     }
 
     fn carry_entries(&self, carried: &[CarriedEntry]) -> Result<Event, Refused> {

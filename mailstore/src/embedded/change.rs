@@ -6,11 +6,12 @@ use mailwire::clock;
 use super::access::AccessChange;
 use super::accounts::Accounts;
 use super::carry::Carry;
+use super::circumstances::Circumstances;
 use super::credentials::{NewPassword, ScramRecord};
 use super::index::IndexError;
 use super::index_slot::IndexSlot;
 use super::quotas::Added;
-use super::record::{AccountRecord, Event, Message};
+use super::record::{Accepted, AccountRecord, Event, Message};
 use crate::{AdministrationError, OverQuota, Quota, UniqueId};
 
 /// Most octets that are kept of what the other side of an attempt said.
@@ -19,9 +20,9 @@ const RESULT_OCTETS_MAX: usize = 512;
 /// A wish.
 #[derive(Debug)]
 pub(crate) enum Change {
-    Message(Box<Message>),
+    Message(Box<Message>, Option<Box<Circumstances>>),
     /// A message from another store.
-    Import(Box<Message>, UniqueId),
+    Import(Box<Message>, UniqueId, Option<Box<Circumstances>>),
     Expunge {
         maildrop: u64,
         messages: Vec<u64>,
@@ -135,19 +136,34 @@ pub(crate) struct State<'a> {
     pub(crate) live: u64,
 }
 
+/// The shortest form that says it all.
+fn accepted(
+    message: Message,
+    unique_id: Option<UniqueId>,
+    circumstances: Option<Box<Circumstances>>,
+) -> Event {
+    match (unique_id, circumstances) {
+        (None, None) => Event::Message(message),
+        (Some(unique_id), None) => Event::Imported { message, unique_id },
+        (unique_id, Some(circumstances)) => {
+            Event::Accepted(Box::new(Accepted { message, unique_id, circumstances }))
+        }
+    }
+}
+
 impl State<'_> {
     /// The event, and how many maildrop and queue entries there are after it.
     pub(crate) fn event(&self, change: Change) -> Result<(Event, u64), Refused> {
         match change {
-            Change::Message(message) => {
+            Change::Message(message, circumstances) => {
                 let live = self.live_with(&message)?;
                 self.check_quotas(&message)?;
-                Ok((Event::Message(*message), live))
+                Ok((accepted(*message, None, circumstances), live))
             }
             // It was let in once before.
-            Change::Import(message, unique_id) => {
+            Change::Import(message, unique_id, circumstances) => {
                 let live = self.live_with(&message)?;
-                Ok((Event::Imported { message: *message, unique_id }, live))
+                Ok((accepted(*message, Some(unique_id), circumstances), live))
             }
             Change::Expunge { maildrop, messages } => self.expunge(maildrop, messages),
             Change::Return { maildrop, mut messages } => {

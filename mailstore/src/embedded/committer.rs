@@ -133,7 +133,7 @@ enum Company {
 const fn company(change: &Change) -> Company {
     match change {
         // What is carried has no company but its like, of which none concerns the same thing.
-        Change::Message(_) | Change::Import(..) | Change::Carry(_) => Company::Any,
+        Change::Message(..) | Change::Import(..) | Change::Carry(_) => Company::Any,
         Change::Expunge { maildrop, .. }
         | Change::Return { maildrop, .. }
         | Change::Purge { maildrop, .. } => Company::Others(Touched::Maildrop(*maildrop)),
@@ -278,7 +278,7 @@ impl Committer {
         if let Some(broken) = &self.broken {
             return Err(Refused::Unavailable(broken.clone()));
         }
-        if self.room == Room::None && matches!(change, Change::Message(_) | Change::Import(..)) {
+        if self.room == Room::None && matches!(change, Change::Message(..) | Change::Import(..)) {
             return Err(Refused::Full);
         }
         if self.index.has_failed() {

@@ -129,7 +129,9 @@ impl Mentions {
             // A message says itself who holds it; the rest is said anew, or only of this segment.
             Event::Message(_)
             | Event::Imported { .. }
+            | Event::Accepted(_)
             | Event::Moved(_)
+            | Event::MovedWith { .. }
             | Event::Torn { .. }
             | Event::Segments { .. }
             | Event::Closed => {}
@@ -242,7 +244,7 @@ impl Compaction<'_> {
         event: &Event,
     ) -> Result<(), CompactionError> {
         self.mentions.add(event);
-        if let Event::Moved(moved) = event {
+        if let Some(moved) = event.moved() {
             self.moved.push(moved.sequence);
         }
         let Some(holders) = Holders::of(frame, event) else { return Ok(()) };
@@ -251,11 +253,13 @@ impl Compaction<'_> {
         }
         let Some(message) = event.message() else { return Ok(()) };
         let message = Message { maildrops: Vec::new(), relay: Vec::new(), ..message.clone() };
+        let circumstances = event.circumstances().cloned().map(Box::new);
         let Holders { sequence, maildrops, recipients } = holders;
         let mut content = vec![0; usize::try_from(frame.content_octets).map_err(io::Error::other)?];
         let file = self.core.contents.journal.file(location.segment)?;
         file.read_at(&mut content, location.offset.saturating_add(frame.content_offset()))?;
-        let carried = CarriedMessage { from: location, sequence, message, maildrops, recipients };
+        let from = location;
+        let carried = CarriedMessage { from, sequence, message, circumstances, maildrops, recipients };
         self.add(Carry::Message(Box::new(carried)), content);
         Ok(())
     }
@@ -389,7 +393,7 @@ pub(crate) struct Holders {
 impl Holders {
     /// `None` where the record holds no message.
     pub(crate) fn of(frame: &Frame, event: &Event) -> Option<Self> {
-        if let Event::Moved(moved) = event {
+        if let Some(moved) = event.moved() {
             return Some(Self {
                 sequence: moved.sequence,
                 maildrops: moved.entries.iter().map(|entry| entry.maildrop).collect(),

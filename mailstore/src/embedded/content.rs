@@ -9,7 +9,7 @@ use tracing::error;
 use super::files::{File, Files, Mode};
 use super::journal::{Journal, Location};
 use super::keys::Subject;
-use super::record::{self, BLOCK_OCTETS, FileContent, Frame, Message, Side};
+use super::record::{self, BLOCK_OCTETS, Event, FileContent, Frame, Message, Side};
 
 /// Whether a read may wait for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +94,21 @@ impl Contents {
         self.whole(subject, segment, frame, (message, octets)).map(Opened::Content)
     }
 
+    /// The head of the record that holds a message; `None` where it is lost.
+    pub(crate) fn head(&self, subject: Subject) -> io::Result<Option<Event>> {
+        let segment = self.journal.file(subject.location.segment)?;
+        let mut octets = vec![0; usize::try_from(subject.front_octets).map_err(io::Error::other)?];
+        let read = segment.read_at(&mut octets, subject.location.offset)?;
+        octets.truncate(read);
+        let found = match record::decode(&octets, Side::Front, self.journal.seed()) {
+            Some(found) => Some(found),
+            None => self.copy(&*segment, subject)?,
+        };
+        Ok(found.map(|(_, event)| event))
+    }
+
     /// The second front of a record whose first one is damaged.
-    fn copy(&self, segment: &dyn File, subject: Subject) -> io::Result<Option<(Frame, record::Event)>> {
+    fn copy(&self, segment: &dyn File, subject: Subject) -> io::Result<Option<(Frame, Event)>> {
         let front_octets = u64::from(subject.front_octets);
         let skipped = front_octets.saturating_add(subject.inline_octets());
         let mut octets = vec![0; usize::try_from(front_octets).map_err(io::Error::other)?];

@@ -10,6 +10,7 @@ use mailwire::address::ReversePath;
 use mailwire::clock;
 
 use super::change::{Change, Refused};
+use super::circumstances::Circumstances;
 use super::content;
 use super::files::{File, Mode, is_full};
 use super::header_end::HeaderEnd;
@@ -221,6 +222,7 @@ impl Draft for EmbeddedDraft {
         let prefix = [delivery.delivery_prefix.as_slice(), &delivery.prefix].concat();
         let octets = self.octets.saturating_add(prefix.len() as u64);
         let mut message = message(&delivery, self.unique_id);
+        let circumstances = Circumstances::of(&delivery);
         message.header_octets = self.header_octets(&prefix).unwrap_or(octets);
         let mut checksums = BlockChecksums::default();
         checksums.update(&prefix);
@@ -241,8 +243,8 @@ impl Draft for EmbeddedDraft {
         let has_file = message.file.is_some();
         let message = Box::new(message);
         let change = match delivery.carried {
-            None => Change::Message(message),
-            Some(carried) => Change::Import(message, carried.unique_id),
+            None => Change::Message(message, circumstances),
+            Some(carried) => Change::Import(message, carried.unique_id, circumstances),
         };
         let committed = core.commit_content(change, parts, held.map(|held| Box::new(held) as _)).await;
         committed.map(|sequence| Receipt { message: MessageId(sequence), octets }).map_err(|refused| {
@@ -313,7 +315,7 @@ mod tests {
     use super::super::host;
     use super::*;
     use crate::contract::options;
-    use crate::{Administration, Maildrops, Options, TraceRow};
+    use crate::{Administration, Maildrops, Options, Terms, TraceRow};
 
     const MEMORY_OCTETS_MAX: u64 = 300 << 10;
 
@@ -333,6 +335,9 @@ mod tests {
             reverse_path: ReversePath::Null,
             maildrops: vec![maildrop],
             relay: Vec::new(),
+            terms: Terms::default(),
+            local: Vec::new(),
+            steps: Vec::new(),
             trace: TraceRow::default(),
             carried: None,
         }

@@ -257,7 +257,7 @@ mod tests {
     use super::super::files::{File, Mode, Space};
     use super::*;
     use crate::contract::options;
-    use crate::{Administration, Delivery, Intake, IntakeError, MaildropId, TraceRow};
+    use crate::{Administration, Delivery, Intake, IntakeError, MaildropId, Terms, TraceRow};
 
     const HEALTHY: u8 = 0;
     const FULL: u8 = 1;
@@ -352,6 +352,9 @@ mod tests {
             reverse_path: mailwire::address::ReversePath::Null,
             maildrops: vec![maildrop],
             relay: Vec::new(),
+            terms: Terms::default(),
+            local: Vec::new(),
+            steps: Vec::new(),
             trace: TraceRow::default(),
             carried: None,
         };

@@ -26,10 +26,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::journal::Location;
-use crate::UniqueId;
+use crate::{RecipientTerms, Terms, UniqueId};
 
 /// Version of this table; an index of another version is rebuilt.
-pub(crate) const SCHEMA: u32 = 4;
+pub(crate) const SCHEMA: u32 = 5;
 
 pub(crate) const CHECKPOINT: &[u8] = b"checkpoint";
 pub(crate) const CLOSED: &[u8] = b"closed";
@@ -42,6 +42,8 @@ pub(crate) struct EntryValue {
     pub(crate) unique_id: UniqueId,
     pub(crate) received_at: u64,
     pub(crate) subject: Subject,
+    /// Seconds since 1970 before which no lease shows it.
+    pub(crate) release_at: Option<u64>,
 }
 
 /// A message that was expunged from a maildrop.
@@ -123,6 +125,8 @@ pub(crate) struct QueueValue {
     /// Octets at its front that are not relayed.
     pub(crate) delivery_prefix_octets: u32,
     pub(crate) subject: Subject,
+    pub(crate) terms: Terms,
+    pub(crate) recipient_terms: RecipientTerms,
 }
 
 /// Up to where the index is complete.

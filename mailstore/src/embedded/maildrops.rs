@@ -13,15 +13,18 @@ use super::keys::{EntryValue, Subject};
 use super::leases::Taken;
 use super::reading::read_content;
 use super::undelete::maildrop_error;
+use crate::terms::is_released;
 use crate::{Entry, Lease, MaildropError, MaildropId, Maildrops};
 use mailwire::cause::chain;
+use mailwire::clock;
 
 impl Core {
     fn snapshot(&self, maildrop: u64) -> Result<Snapshot, MaildropError> {
         let entries = self.index.ask_patiently(|index| counted_entries(index, maildrop));
         let entries = entries.map_err(|error| MaildropError::Unavailable(chain(&error)))?;
         let mut snapshot = Snapshot::default();
-        for (message, value) in entries {
+        let now = clock::unix_seconds();
+        for (message, value) in entries.into_iter().filter(|(_, value)| is_released(value.release_at, now)) {
             snapshot.places.push((message, value.subject));
             snapshot.entries.push(entry(value));
         }
@@ -49,6 +52,7 @@ pub(crate) fn entry(value: EntryValue) -> Entry {
         octets: value.subject.octets,
         header_octets: value.subject.header_octets,
         received_at: value.received_at,
+        release_at: value.release_at,
     }
 }
 

@@ -29,6 +29,7 @@ mod carry;
 mod change;
 mod check;
 mod checkpoint;
+mod circumstances;
 mod committer;
 mod compaction;
 mod content;

@@ -76,6 +76,8 @@ fn entry(id: QueueId, value: QueueValue) -> Option<QueueEntry> {
         last_result: value.last_result,
         state: if value.held { QueueState::Held } else { QueueState::Waiting },
         octets: value.subject.octets.saturating_sub(value.delivery_prefix_octets.into()),
+        terms: value.terms,
+        recipient_terms: value.recipient_terms,
     })
 }
 

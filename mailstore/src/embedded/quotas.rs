@@ -58,12 +58,14 @@ impl State<'_> {
     /// What `event` adds to maildrops that have a quota.
     pub(crate) fn added(&self, event: &Event) -> Result<Vec<(u64, Usage)>, IndexError> {
         let has_quota = |maildrop: &u64| self.accounts.limits(*maildrop).is_some();
+        let arrived = |message: &Message| {
+            let usage = Usage { messages: 1, octets: self.octets(message) };
+            let maildrops = message.maildrops.iter().copied().filter(has_quota);
+            maildrops.map(|maildrop| (maildrop, usage)).collect()
+        };
         match event {
-            Event::Message(message) | Event::Imported { message, .. } => {
-                let usage = Usage { messages: 1, octets: self.octets(message) };
-                let maildrops = message.maildrops.iter().copied().filter(has_quota);
-                Ok(maildrops.map(|maildrop| (maildrop, usage)).collect())
-            }
+            Event::Message(message) | Event::Imported { message, .. } => Ok(arrived(message)),
+            Event::Accepted(accepted) => Ok(arrived(&accepted.message)),
             Event::Returned { maildrop, messages } => {
                 if !has_quota(maildrop) {
                     return Ok(Vec::new());
@@ -92,6 +94,7 @@ impl State<'_> {
             | Event::Torn { .. }
             | Event::Purged { .. }
             | Event::Moved(_)
+            | Event::MovedWith { .. }
             | Event::Restated { .. }
             | Event::Segments { .. }
             | Event::Quota { .. }
@@ -180,8 +183,8 @@ mod tests {
         core.set_quota(&alice, Some(Quota { octets: 0, messages: 3 })).await.unwrap();
         let message =
             |maildrops: &[u64]| Box::new(Message { maildrops: maildrops.to_vec(), ..Message::default() });
-        let new = || Change::Message(message(&[maildrop.0]));
-        let import = || Change::Import(message(&[maildrop.0]), UniqueId::minted([7; 16]));
+        let new = || Change::Message(message(&[maildrop.0]), None);
+        let import = || Change::Import(message(&[maildrop.0]), UniqueId::minted([7; 16]), None);
         let full = Some(OverQuota::Full);
 
         assert_eq!(

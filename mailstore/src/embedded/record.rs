@@ -29,6 +29,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::app_passwords::AppPasswordRecord;
+use super::circumstances::Circumstances;
 use super::credentials::ScramRecord;
 use super::grants::Grant;
 use crate::{Quota, TraceRow, UniqueId};
@@ -107,6 +108,19 @@ pub(crate) enum Event {
     AppPassword { maildrop: u64, name: String, password: Option<AppPasswordRecord> },
     /// The account with this maildrop may send as an address or as all of a domain, or may not any more.
     Grant { maildrop: u64, addresses: String, grant: Grant },
+    /// A message was accepted, of which more is known than [`Event::Message`] and [`Event::Imported`] can say.
+    Accepted(Box<Accepted>),
+    /// As [`Event::Moved`], for such a message.
+    MovedWith { moved: Box<Moved>, circumstances: Box<Circumstances> },
+}
+
+/// A message with what is kept beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Accepted {
+    pub(crate) message: Message,
+    /// The one that it had in another store, where it comes from there.
+    pub(crate) unique_id: Option<UniqueId>,
+    pub(crate) circumstances: Box<Circumstances>,
 }
 
 /// A message that was copied out of a segment that goes.
@@ -301,6 +315,8 @@ impl Event {
             Self::KeyedAccount { .. } => 18,
             Self::AppPassword { .. } => 19,
             Self::Grant { .. } => 20,
+            Self::Accepted(_) => 21,
+            Self::MovedWith { .. } => 22,
         }
     }
 
@@ -308,7 +324,8 @@ impl Event {
     pub(crate) fn message(&self) -> Option<&Message> {
         match self {
             Self::Message(message) | Self::Imported { message, .. } => Some(message),
-            Self::Moved(moved) => Some(&moved.message),
+            Self::Accepted(accepted) => Some(&accepted.message),
+            Self::Moved(moved) | Self::MovedWith { moved, .. } => Some(&moved.message),
             Self::Expunge { .. }
             | Self::Account(_)
             | Self::AccountRemoved { .. }
@@ -327,6 +344,47 @@ impl Event {
             | Self::Grant { .. }
             | Self::Closed => None,
         }
+    }
+
+    /// What is kept beside that message.
+    pub(crate) const fn circumstances(&self) -> Option<&Circumstances> {
+        match self {
+            Self::Accepted(accepted) => Some(&accepted.circumstances),
+            Self::MovedWith { circumstances, .. } => Some(circumstances),
+            Self::Message(_)
+            | Self::Imported { .. }
+            | Self::Moved(_)
+            | Self::Expunge { .. }
+            | Self::Account(_)
+            | Self::KeyedAccount { .. }
+            | Self::AppPassword { .. }
+            | Self::Grant { .. }
+            | Self::AccountRemoved { .. }
+            | Self::Alias { .. }
+            | Self::AliasRemoved { .. }
+            | Self::QueueChanged { .. }
+            | Self::QueueFinished { .. }
+            | Self::Torn { .. }
+            | Self::Returned { .. }
+            | Self::Purged { .. }
+            | Self::Restated { .. }
+            | Self::Segments { .. }
+            | Self::Quota { .. }
+            | Self::Closed => None,
+        }
+    }
+
+    /// The message that was copied here, where it was.
+    pub(crate) const fn moved(&self) -> Option<&Moved> {
+        if let Self::Moved(moved) | Self::MovedWith { moved, .. } = self { Some(moved) } else { None }
+    }
+
+    /// The unique-id that the message had in another store.
+    pub(crate) const fn carried_unique_id(&self) -> Option<&UniqueId> {
+        if let Self::Imported { unique_id, .. } = self {
+            return Some(unique_id);
+        }
+        if let Self::Accepted(accepted) = self { accepted.unique_id.as_ref() } else { None }
     }
 }
 

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use mailwire::cause::chain;
 
 use super::change::{Change, Refused};
+use super::circumstances::life;
 use super::host::Core;
 use super::index::{Holder, Index, IndexError};
 use super::maildrops::entry;
 use super::reading::read_content;
-use crate::{Kept, MaildropAdministration, MaildropError, MaildropId, MessageId, ReturnAs, UniqueId};
+use crate::{Kept, Life, MaildropAdministration, MaildropError, MaildropId, MessageId, ReturnAs, UniqueId};
 
 type Found = Result<(MessageId, Kept), IndexError>;
 
@@ -34,6 +35,29 @@ impl Core {
                 .map(|found| found.map(|(message, value)| kept(message, value.entry, Some(value.at))));
             merged(entries.peekable(), expunged.peekable()).take(messages_max).collect()
         })
+    }
+
+    /// Read anew once where the message was moved meanwhile.
+    fn life_of(&self, maildrop: u64, message: u64) -> Result<Life, MaildropError> {
+        let holder = Holder::Maildrop { maildrop, message };
+        let find = || self.index.ask(|index: &Index| index.subject(holder));
+        let mut subject = find().map_err(|error| unavailable(&error))?.ok_or(MaildropError::Ended)?;
+        loop {
+            match self.contents.head(subject) {
+                Ok(Some(event)) => {
+                    let message = event.message().ok_or(MaildropError::Ended)?;
+                    return Ok(life(message, event.circumstances()));
+                }
+                Ok(None) => return Err(MaildropError::Ended),
+                Err(error) => {
+                    let now = find().map_err(|error| unavailable(&error))?.ok_or(MaildropError::Ended)?;
+                    if now == subject {
+                        return Err(MaildropError::Unavailable(error.to_string()));
+                    }
+                    subject = now;
+                }
+            }
+        }
     }
 
     async fn change_maildrop(&self, change: Change) -> Result<(), MaildropError> {
@@ -101,6 +125,12 @@ impl MaildropAdministration for Arc<Core> {
         let subject = subject.map_err(|error| unavailable(&error))?.ok_or(MaildropError::Ended)?;
         let content = self.open_content(holder, subject).await.map_err(MaildropError::Unavailable)?;
         read_content(content, offset, octets_max).await.map_err(MaildropError::Unavailable)
+    }
+
+    async fn life(&self, maildrop: MaildropId, message: MessageId) -> Result<Life, MaildropError> {
+        let core = Self::clone(self);
+        let life = tokio::task::spawn_blocking(move || core.life_of(maildrop.0, message.0)).await;
+        life.map_err(|error| MaildropError::Unavailable(error.to_string()))?
     }
 
     async fn bring_back(

@@ -14,13 +14,14 @@ use tracing::{info, warn};
 use super::frame::Octets;
 use super::objects::{SharedDraft, SharedLease, lost};
 use super::pool::Connection;
-use super::request::{MaildropAdministrationRequest, QueueEntryText, QueueRequest, Request};
+use super::request::{LifeText, MaildropAdministrationRequest, QueueEntryText, QueueRequest, Request};
 use super::role::{self, Role};
 use super::server::Server;
 use crate::embedded::Core;
 use crate::{
-    Draft, Intake, IntakeError, Kept, Lease, MaildropAdministration, MaildropError, MaildropId, Maildrops,
-    MessageId, OpenError, Options, Queue, QueueEntry, QueueError, QueueId, QueueState, ReturnAs, Unavailable,
+    Draft, Intake, IntakeError, Kept, Lease, Life, MaildropAdministration, MaildropError, MaildropId,
+    Maildrops, MessageId, OpenError, Options, Queue, QueueEntry, QueueError, QueueId, QueueState, ReturnAs,
+    Unavailable,
 };
 
 /// How long a process that starts waits for a host, where it may not host itself.
@@ -220,6 +221,17 @@ impl MaildropAdministration for Member {
         let answer: Result<Octets, MaildropError> =
             ask(connection, Request::MaildropAdministration(request)).await?;
         answer.map(|octets| octets.0)
+    }
+
+    async fn life(&self, maildrop: MaildropId, message: MessageId) -> Result<Life, MaildropError> {
+        let connection = match self.way().await? {
+            Way::Here(core) => return core.life(maildrop, message).await,
+            Way::Host(connection) => connection,
+        };
+        let request = MaildropAdministrationRequest::Life { maildrop, message };
+        let life: Result<LifeText, MaildropError> =
+            ask(connection, Request::MaildropAdministration(request)).await?;
+        Ok(life?.life().ok_or_else(foreign)?)
     }
 
     async fn bring_back(

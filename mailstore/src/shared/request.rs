@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::access::AccessRequest;
 use super::frame::Octets;
 use crate::{
-    Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, MaildropId, MessageId, QueueEntry,
-    QueueId, QueueState, Quota, QuotaSource, RelayRecipient, ReturnAs, Seen, Speed, TraceRow, Unavailable,
+    Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, Life, LocalRecipient, MaildropId,
+    MessageId, QueueEntry, QueueId, QueueState, Quota, QuotaSource, RecipientTerms, RelayRecipient, ReturnAs,
+    Seen, Speed, Terms, TraceRow, TraceStep, Unavailable,
 };
 
 /// One question, by the trait it belongs to.
@@ -100,6 +101,7 @@ pub(crate) enum MaildropRequest {
 pub(crate) enum MaildropAdministrationRequest {
     Messages { maildrop: MaildropId, after: Option<MessageId>, messages_max: u64 },
     Read { maildrop: MaildropId, message: MessageId, offset: u64, octets_max: u64 },
+    Life { maildrop: MaildropId, message: MessageId },
     BringBack { maildrop: MaildropId, messages: Vec<MessageId>, how: ReturnAs },
     Purge { maildrop: MaildropId, messages: Vec<MessageId> },
 }
@@ -182,9 +184,29 @@ pub(crate) struct DeliveryText {
     prefix: Vec<u8>,
     reverse_path: String,
     maildrops: Vec<MaildropId>,
-    relay: Vec<(String, u64, u64)>,
+    relay: Vec<RelayText>,
+    terms: Terms,
+    local: Vec<(String, RecipientTerms)>,
+    steps: Vec<TraceStep>,
     trace: TraceRow,
     carried: Option<Carried>,
+}
+
+/// A [`RelayRecipient`].
+#[derive(Serialize, Deserialize)]
+struct RelayText {
+    mailbox: String,
+    due: u64,
+    expires: u64,
+    terms: RecipientTerms,
+}
+
+/// A [`Life`].
+#[derive(Serialize, Deserialize)]
+pub(crate) struct LifeText {
+    rows: Vec<TraceRow>,
+    terms: Terms,
+    local: Vec<(String, RecipientTerms)>,
 }
 
 /// A [`QueueEntry`].
@@ -200,6 +222,8 @@ pub(crate) struct QueueEntryText {
     last_result: String,
     held: bool,
     octets: u64,
+    terms: Terms,
+    recipient_terms: RecipientTerms,
 }
 
 impl From<&Account> for AccountText {
@@ -276,9 +300,17 @@ fn reverse_path(text: &str) -> Option<ReversePath> {
 
 impl From<Delivery> for DeliveryText {
     fn from(delivery: Delivery) -> Self {
-        let relay = delivery.relay.iter();
+        let relay = delivery.relay.into_iter().map(|to| RelayText {
+            mailbox: to.mailbox.to_string(),
+            due: to.due,
+            expires: to.expires,
+            terms: to.terms,
+        });
         Self {
-            relay: relay.map(|to| (to.mailbox.to_string(), to.due, to.expires)).collect(),
+            relay: relay.collect(),
+            terms: delivery.terms,
+            local: local_text(delivery.local),
+            steps: delivery.steps,
             reverse_path: reverse_path_text(&delivery.reverse_path),
             delivery_prefix: delivery.delivery_prefix,
             prefix: delivery.prefix,
@@ -292,10 +324,13 @@ impl From<Delivery> for DeliveryText {
 impl DeliveryText {
     /// As [`AccountText::account`].
     pub(crate) fn delivery(self) -> Option<Delivery> {
-        let relay = self.relay.into_iter().map(|(mailbox, due, expires)| {
-            Some(RelayRecipient { mailbox: Mailbox::parse(&mailbox).ok()?, due, expires })
+        let relay = self.relay.into_iter().map(|RelayText { mailbox, due, expires, terms }| {
+            Some(RelayRecipient { mailbox: Mailbox::parse(&mailbox).ok()?, due, expires, terms })
         });
         Some(Delivery {
+            terms: self.terms,
+            local: local(self.local)?,
+            steps: self.steps,
             relay: relay.collect::<Option<_>>()?,
             reverse_path: reverse_path(&self.reverse_path)?,
             delivery_prefix: self.delivery_prefix,
@@ -304,6 +339,31 @@ impl DeliveryText {
             trace: self.trace,
             carried: self.carried,
         })
+    }
+}
+
+fn local_text(local: Vec<LocalRecipient>) -> Vec<(String, RecipientTerms)> {
+    local.into_iter().map(|to| (to.mailbox.to_string(), to.terms)).collect()
+}
+
+fn local(text: Vec<(String, RecipientTerms)>) -> Option<Vec<LocalRecipient>> {
+    let local = text
+        .into_iter()
+        .map(|(mailbox, terms)| Some(LocalRecipient { mailbox: Mailbox::parse(&mailbox).ok()?, terms }));
+    local.collect()
+}
+
+impl From<Life> for LifeText {
+    fn from(Life { rows, terms, local }: Life) -> Self {
+        Self { rows, terms, local: local_text(local) }
+    }
+}
+
+impl LifeText {
+    /// As [`AccountText::account`].
+    pub(crate) fn life(self) -> Option<Life> {
+        let Self { rows, terms, local } = self;
+        Some(Life { rows, terms, local: self::local(local)? })
     }
 }
 
@@ -320,6 +380,8 @@ impl From<QueueEntry> for QueueEntryText {
             last_result: entry.last_result,
             held: entry.state == QueueState::Held,
             octets: entry.octets,
+            terms: entry.terms,
+            recipient_terms: entry.recipient_terms,
         }
     }
 }
@@ -338,6 +400,8 @@ impl QueueEntryText {
             last_result: self.last_result,
             state: if self.held { QueueState::Held } else { QueueState::Waiting },
             octets: self.octets,
+            terms: self.terms,
+            recipient_terms: self.recipient_terms,
         })
     }
 }

@@ -19,7 +19,7 @@ use super::frame::{self, GREETING, Octets};
 use super::pool::SocketPath;
 use super::repair;
 use super::request::{
-    AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest,
+    AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest, LifeText,
     MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, QueueEntryText, QueueRequest,
     Request, ScramKeysText, UsageText,
 };
@@ -36,6 +36,8 @@ const CONNECTIONS_MAX: usize = 8192;
 const SOCKET_MODE: u32 = 0o660;
 /// Entries of one page of a list.
 const PAGE_ENTRIES: usize = 10_000;
+/// Entries of the queue in one answer: with all that may be asked for each they take less than a frame.
+const QUEUE_PAGE_ENTRIES: usize = 500;
 /// Octets of one read, whatever was asked for.
 const READ_OCTETS_MAX: usize = 1 << 20;
 
@@ -313,6 +315,10 @@ impl Session {
                 let answer = MaildropAdministration::read(&core, maildrop, message, offset, octets_max).await;
                 return self.say(&answer.map(Octets)).await;
             }
+            MaildropAdministrationRequest::Life { maildrop, message } => {
+                let answer = core.life(maildrop, message).await;
+                return self.say(&answer.map(LifeText::from)).await;
+            }
             MaildropAdministrationRequest::BringBack { maildrop, messages, how } => {
                 core.bring_back(maildrop, &messages, how).await
             }
@@ -327,7 +333,7 @@ impl Session {
         let core = Arc::clone(&self.core);
         let done: Result<(), QueueError> = match request {
             QueueRequest::Due { now, entries_max } => {
-                let due = core.due(now, index(entries_max).min(PAGE_ENTRIES)).await;
+                let due = core.due(now, index(entries_max).min(QUEUE_PAGE_ENTRIES)).await;
                 let answer: Result<Vec<QueueEntryText>, QueueError> =
                     due.map(|due| due.into_iter().map(QueueEntryText::from).collect());
                 return self.say(&answer).await;

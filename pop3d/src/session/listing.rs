@@ -80,6 +80,7 @@ mod tests {
                 octets: u64::from(n) + 10,
                 header_octets: 5,
                 received_at: 0,
+                release_at: None,
             })
             .collect()
     }

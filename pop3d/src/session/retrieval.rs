@@ -168,6 +168,7 @@ mod tests {
             octets: to_u64(header.len() + body.len()),
             header_octets: to_u64(header.len()),
             received_at: 0,
+            release_at: None,
         }
     }
 

@@ -260,6 +260,7 @@ mod tests {
             octets: 100 * u64::from(n),
             header_octets: 10,
             received_at: 0,
+            release_at: None,
         };
         Transaction::new(Box::new(Entries(vec![entry(1), entry(2), entry(3)])), Errors::new(errors_max))
     }

@@ -158,7 +158,13 @@ fn entry(unique_id: UniqueId, content: &[u8]) -> Entry {
         Some(position) => position + 4,
         None => content.len(),
     };
-    Entry { unique_id, octets: content.len() as u64, header_octets: header_octets as u64, received_at: 0 }
+    Entry {
+        unique_id,
+        octets: content.len() as u64,
+        header_octets: header_octets as u64,
+        received_at: 0,
+        release_at: None,
+    }
 }
 
 struct MemoryLease {

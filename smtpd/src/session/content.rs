@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use mailstore::{Delivery, Draft, IntakeError, Receipt, TraceRow, Unavailable};
+use mailstore::{Delivery, Draft, IntakeError, Receipt, Terms, TraceRow, Unavailable};
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::smtp::Reply;
 
@@ -230,6 +230,9 @@ impl Session {
             reverse_path: envelope.reverse_path,
             maildrops: envelope.maildrops.into_iter().collect(),
             relay: Vec::new(),
+            terms: Terms::default(),
+            local: Vec::new(),
+            steps: Vec::new(),
             trace: TraceRow {
                 at: unix_seconds,
                 session: self.peer.session.clone(),

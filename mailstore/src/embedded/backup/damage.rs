@@ -15,7 +15,7 @@ pub(super) enum Holder {
 
 /// Everybody who has the message of a record.
 pub(super) fn holders(event: &Event) -> Vec<Holder> {
-    if let Event::Moved(moved) = event {
+    if let Some(moved) = event.moved() {
         let entries = moved
             .entries
             .iter()
@@ -24,7 +24,7 @@ pub(super) fn holders(event: &Event) -> Vec<Holder> {
         return entries.chain(queue).collect();
     }
     let Some(message) = event.message() else { return Vec::new() };
-    let carried = if let Event::Imported { unique_id, .. } = event { Some(unique_id.clone()) } else { None };
+    let carried = event.carried_unique_id().cloned();
     let own = carried.unwrap_or_else(|| UniqueId::minted(message.unique_id));
     let maildrop = |maildrop: &u64| Holder::Maildrop { maildrop: *maildrop, unique_id: own.clone() };
     let relay = message.relay.iter().map(|relay| Holder::Recipient(relay.mailbox.clone()));

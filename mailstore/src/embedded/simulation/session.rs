@@ -30,7 +30,8 @@ use super::model::{Asked, Found, Model, Sent};
 use super::view::{AccountView, QueueChange, QueueView, Relay, Step, Token};
 use crate::{
     Delivery, Draft, Intake, Kept, Lease, MaildropAdministration, MaildropId, Maildrops, Maintenance,
-    MessageId, Options, Queue, QueueId, QueueState, RelayRecipient, ReturnAs, Speed, TraceRow,
+    MessageId, Notify, Options, Queue, QueueId, QueueState, RecipientTerms, RelayRecipient, ReturnAs, Speed,
+    Terms, TraceRow, TraceStep,
 };
 
 /// The store's folder on the simulated disk.
@@ -119,8 +120,8 @@ impl Session {
                 for piece in sent.content.get(front..).unwrap_or_default().chunks(READ_OCTETS) {
                     draft.write(piece).await.map_err(text)?;
                 }
-                let relay = relay.iter().map(recipient).collect::<Result<_, _>>()?;
-                Ready::Deliver(draft, Box::new(delivery(prefix, maildrops, relay)))
+                let relay = relay.iter().map(|relay| recipient(relay, *token)).collect::<Result<_, _>>()?;
+                Ready::Deliver(draft, Box::new(delivery(*token, prefix, maildrops, relay)))
             }
             Step::Expunge { account: address, tokens } => {
                 let maildrop = account(address).ok_or("no such account")?.maildrop;
@@ -239,6 +240,13 @@ impl Session {
             if content != *sent.content {
                 return Err(format!("{what} is not what was sent"));
             }
+            let way = self.core().life(maildrop, message).await.map_err(text)?;
+            if way.terms != terms(token) || way.rows.len() != steps(token).len().saturating_add(1) {
+                return Err(format!("{what} came on other terms, or another way: {way:?}"));
+            }
+            if entry.release_at != way.terms.release_at {
+                return Err(format!("{what} is held until {:?}", entry.release_at));
+            }
             found.unique_ids.insert((account.address.clone(), token), entry.unique_id);
             let list = if expunged_at.is_some() { &mut expunged } else { &mut messages };
             list.push((message.0, token));
@@ -274,6 +282,9 @@ impl Session {
             let (token, sent) = sent(&content, model).ok_or_else(|| format!("{what} is damaged"))?;
             if sent.content.get(sent.delivery_prefix_octets..) != Some(content.as_slice()) {
                 return Err(format!("{what} is not what was sent"));
+            }
+            if value.terms != terms(token) || value.recipient_terms != recipient_terms(token) {
+                return Err(format!("{what} is asked for otherwise: {value:?}"));
             }
             let entry = QueueView {
                 token,
@@ -394,18 +405,48 @@ fn expunged(model: &Model, address: &str, tokens: &[Token]) -> Vec<MessageId> {
     chosen.map(|(message, _)| MessageId(*message)).collect()
 }
 
-fn recipient(relay: &Relay) -> Result<RelayRecipient, String> {
-    let mailbox = Mailbox::parse(&relay.mailbox).map_err(text)?;
-    Ok(RelayRecipient { mailbox, due: relay.due, expires: relay.due.saturating_add(1000) })
+/// What is asked for every third message, which is told by it.
+fn terms(token: Token) -> Terms {
+    if !token.is_multiple_of(3) {
+        return Terms::default();
+    }
+    let release_at = token.is_multiple_of(2).then_some(token);
+    Terms { envelope_id: Some(token.to_string()), release_at, ..Terms::default() }
 }
 
-fn delivery(prefix: String, maildrops: Vec<MaildropId>, relay: Vec<RelayRecipient>) -> Delivery {
+/// And for each of its recipients elsewhere.
+fn recipient_terms(token: Token) -> RecipientTerms {
+    let notify = token.is_multiple_of(3).then_some(Notify::Never);
+    RecipientTerms { notify, ..RecipientTerms::default() }
+}
+
+/// How every fifth message came here.
+fn steps(token: Token) -> Vec<TraceStep> {
+    let step = TraceStep { at: token, event: "connected".to_owned(), detail: token.to_string() };
+    if token.is_multiple_of(5) { vec![step] } else { Vec::new() }
+}
+
+fn recipient(relay: &Relay, token: Token) -> Result<RelayRecipient, String> {
+    let mailbox = Mailbox::parse(&relay.mailbox).map_err(text)?;
+    let expires = relay.due.saturating_add(1000);
+    Ok(RelayRecipient { mailbox, due: relay.due, expires, terms: recipient_terms(token) })
+}
+
+fn delivery(
+    token: Token,
+    prefix: String,
+    maildrops: Vec<MaildropId>,
+    relay: Vec<RelayRecipient>,
+) -> Delivery {
     Delivery {
         delivery_prefix: DELIVERY_PREFIX.as_bytes().to_vec(),
         prefix: prefix.into_bytes(),
         reverse_path: ReversePath::Null,
         maildrops,
         relay,
+        terms: terms(token),
+        local: Vec::new(),
+        steps: steps(token),
         trace: TraceRow::default(),
         carried: None,
     }

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use super::super::*;
 use crate::contract::{account, deliver_text, lease, options};
 use crate::{
-    Alias, Carried, Delivery, MaildropId, Options, Progress, QueueState, RelayRecipient, Store, TraceRow,
-    UniqueId,
+    Alias, Carried, Delivery, MaildropId, Options, Progress, QueueState, RecipientTerms, RelayRecipient,
+    Store, Terms, TraceRow, UniqueId,
 };
 
 /// More than fits into the journal itself, and into one piece.
@@ -109,6 +109,9 @@ pub(super) fn delivery(maildrops: &[MaildropId]) -> Delivery {
         reverse_path: ReversePath::Null,
         maildrops: maildrops.to_vec(),
         relay: Vec::new(),
+        terms: Terms::default(),
+        local: Vec::new(),
+        steps: Vec::new(),
         trace: TraceRow::default(),
         carried: None,
     }
@@ -144,7 +147,12 @@ pub(super) async fn fill(store: &Store) -> (MaildropId, MaildropId) {
     deliver(store, &large("large"), delivery(&[alice, bob])).await;
     let carried = Some(Carried { unique_id: UniqueId::parse("carried").unwrap(), received_at: 77 });
     deliver(store, b"A: b\r\n\r\n", Delivery { carried, ..delivery(&[bob]) }).await;
-    let relay = |name: &str| RelayRecipient { mailbox: mailbox(name), due: 1000, expires: 9_000_000_000 };
+    let relay = |name: &str| RelayRecipient {
+        mailbox: mailbox(name),
+        due: 1000,
+        expires: 9_000_000_000,
+        terms: RecipientTerms::default(),
+    };
     let relay = vec![relay("deferred"), relay("held"), relay("finished")];
     deliver(store, b"A: b\r\n\r\nrelayed\r\n", Delivery { relay, ..delivery(&[]) }).await;
     let due = store.queue.due(2000, 10).await.unwrap();
