@@ -48,6 +48,9 @@ pub struct DomainConfig {
     pub content_octets_max: u64,
 }
 
+/// Most seconds that parameters of nine digits can name.
+const NINE_DIGITS_LARGEST: u32 = 999_999_999;
+
 /// What the table `[smtp]` says.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -76,6 +79,16 @@ pub struct Config {
     /// Most recipients of a message, at least 100; as many may be refused in a session.
     #[serde(deserialize_with = "recipients_max")]
     pub recipients_max: usize,
+    /// Seconds for which a sender may have mail held back (FUTURERELEASE, RFC 4865); 0: not at all.
+    #[serde(deserialize_with = "nine_digits")]
+    pub future_release_seconds_max: u32,
+    /// Fewest seconds within which a sender may ask for delivery or return (DELIVERBY, RFC 2852); 0: any.
+    #[serde(deserialize_with = "nine_digits")]
+    pub deliver_by_seconds_min: u32,
+    /// Whether users who have logged in may ask who is behind an alias (EXPN, RFC 5321 §3.5.2).
+    pub expand_aliases: bool,
+    /// Whether Received fields of submitted mail say who has logged in.
+    pub received_names_login: bool,
     /// Errors that a session may make before it is ended.
     pub errors_max: u32,
     /// Failed logins of a session before it is ended; clients try up to four mechanisms in a row.
@@ -120,6 +133,10 @@ impl Default for Config {
             bare_line_ends: BareLineEnds::Refuse,
             domains: BTreeMap::new(),
             recipients_max: 1000,
+            future_release_seconds_max: 30 * 24 * 60 * 60,
+            deliver_by_seconds_min: 0,
+            expand_aliases: false,
+            received_names_login: false,
             errors_max: 20,
             login_failures_max: 5,
             connections_max: 8192,
@@ -178,6 +195,15 @@ fn received_max<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Er
         return Err(D::Error::custom("received_max must be at least 100 (RFC 5321, section 6.3)"));
     }
     Ok(fields)
+}
+
+/// What RFC 4865 §3 and RFC 2852 §4 have room for.
+fn nine_digits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let seconds = u32::deserialize(deserializer)?;
+    if seconds > NINE_DIGITS_LARGEST {
+        return Err(D::Error::custom("seconds must be at most 999999999 (RFC 4865, RFC 2852)"));
+    }
+    Ok(seconds)
 }
 
 fn content_octets_max<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
@@ -248,6 +274,10 @@ mod tests {
         assert!(read("received_max = 99").is_err());
         assert!(read("header_octets_max = 1").is_ok());
         assert!(read("header_octets_max = 0").is_err());
+        for key in ["future_release_seconds_max", "deliver_by_seconds_min"] {
+            assert!(read(&format!("{key} = 999999999")).is_ok());
+            assert!(read(&format!("{key} = 1000000000")).is_err());
+        }
         assert!(read("connections_max = 1\nidle_seconds = 1").is_ok());
         assert!(read("connections_max = 0").is_err());
         assert!(read("idle_seconds = 0").unwrap_err().message().contains("at least 1"));

@@ -15,7 +15,8 @@ use tracing::{Span, debug, info, warn};
 
 use crate::replies;
 use crate::session::{
-    Acceptance, ContentQuestion, Incoming, Kind, Peer, Policy, RecipientQuestion, Session, Step, Tls,
+    Acceptance, ContentQuestion, ExpansionQuestion, Incoming, Kind, Peer, Policy, RecipientQuestion, Session,
+    Step, Tls,
 };
 
 /// A session, its socket and the store.
@@ -63,6 +64,7 @@ impl Conversation {
 
     /// Serves the client until it or we have had enough.
     pub(crate) async fn run(mut self) {
+        self.session.at(clock::unix_seconds());
         let greeting = self.session.greeting();
         self.say(&greeting);
         let end = match self.converse().await {
@@ -80,6 +82,7 @@ impl Conversation {
     async fn converse(&mut self) -> Result<End, End> {
         loop {
             let line = self.connection.read_line(self.session.line_octets_max()).await?;
+            self.session.at(clock::unix_seconds());
             let mut step = self.session.line(&line);
             drop(line);
             loop {
@@ -119,6 +122,7 @@ impl Conversation {
                         self.session.originator_checked(question, &answer)
                     }
                     Step::Recipient(question) => self.recipient(question).await,
+                    Step::Expand(question) => self.expand(question).await,
                 };
             }
         }
@@ -158,6 +162,12 @@ impl Conversation {
             info!(mailbox, reason = chain(why), "recipient refused");
         }
         self.session.recipient_checked(question, answer)
+    }
+
+    async fn expand(&mut self, question: ExpansionQuestion) -> Step {
+        let answer = self.store.administration.aliases().await;
+        warn_if_failed(answer.as_ref().err());
+        self.session.expanded(&question, answer)
     }
 
     async fn draft(&mut self, question: ContentQuestion) -> Step {

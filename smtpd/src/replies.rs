@@ -4,6 +4,7 @@
 //! own data. A failure of ours is never a 5yz.
 
 use mailstore::{MessageId, OverQuota};
+use mailwire::address::Mailbox;
 use mailwire::smtp::{CommandError, Enhanced, Extension, Reply};
 
 use crate::content::Field;
@@ -103,9 +104,7 @@ pub(crate) fn not_a_command(error: &CommandError) -> Reply {
         CommandError::ForwardPath => {
             Reply::new(501, Enhanced(5, 1, 3), "The recipient's address is not valid, please check it")
         }
-        CommandError::ParameterValue { keyword } => {
-            Reply::new(501, Enhanced(5, 5, 4), format!("The value of {keyword} is not valid"))
-        }
+        CommandError::ParameterValue { keyword } => parameter_value(keyword),
         CommandError::ParameterTwice { keyword } => {
             Reply::new(501, Enhanced(5, 5, 4), format!("{keyword} is given twice"))
         }
@@ -127,9 +126,30 @@ pub(crate) fn login_line_too_long() -> Reply {
     Reply::new(500, Enhanced(5, 5, 6), "Line too long, the login is cancelled")
 }
 
-/// RFC 5321 §3.5.2, EXPN; RFC 3463 §3.6, X.5.1.
+/// EXPN, where it is not announced (RFC 5321 §3.5.2, §4.2.4); RFC 3463 §3.6, X.5.1.
 pub(crate) fn not_implemented() -> Reply {
     Reply::new(502, Enhanced(5, 5, 1), "Command not implemented")
+}
+
+/// RFC 5321 §3.5.1, EXPN: a mailbox on each line; RFC 3463 §3.2, X.1.5.
+pub(crate) fn expanded(targets: &[Mailbox]) -> Option<Reply> {
+    let mut lines = targets.iter().map(|target| format!("<{target}>"));
+    let first = Reply::new(250, Enhanced(2, 1, 5), lines.next()?);
+    Some(lines.fold(first, Reply::and))
+}
+
+/// RFC 5321 §3.5.1, EXPN of what is no list; RFC 3463 §3.2, X.1.1.
+pub(crate) fn no_such_alias() -> Reply {
+    Reply::new(550, Enhanced(5, 1, 1), "There is no such alias here")
+}
+
+/// RFC 5321 §3.5.1, EXPN; RFC 3463 §3.3, X.2.4.
+pub(crate) fn alias_too_long(targets_max: usize) -> Reply {
+    Reply::new(
+        550,
+        Enhanced(5, 2, 4),
+        format!("The alias has more than {targets_max} targets, too many to show"),
+    )
 }
 
 /// RFC 5321 §4.1.4; RFC 3463 §3.6, X.5.1.
@@ -170,6 +190,39 @@ pub(crate) fn parameter_not_announced(keyword: &'static str) -> Reply {
 /// RFC 5321 §4.1.1.11: a parameter that no standard names; RFC 3463 §3.6, X.5.4.
 pub(crate) fn parameter_not_known() -> Reply {
     Reply::new(555, Enhanced(5, 5, 4), "One of the parameters is not known here")
+}
+
+/// The value of a parameter (RFC 5321 §4.1.1.11); RFC 3463 §3.6, X.5.4.
+pub(crate) fn parameter_value(keyword: &'static str) -> Reply {
+    Reply::new(501, Enhanced(5, 5, 4), format!("The value of {keyword} is not valid"))
+}
+
+/// RFC 4865 §4, beyond what was announced; RFC 3463 §3.6, X.5.4.
+pub(crate) fn release_too_late(seconds_max: u32) -> Reply {
+    Reply::new(
+        501,
+        Enhanced(5, 5, 4),
+        format!("The message can be held for {seconds_max} seconds at most: choose an earlier time"),
+    )
+}
+
+/// RFC 4865 §4, HOLDUNTIL; RFC 3463 §3.6, X.5.4.
+pub(crate) fn release_has_passed() -> Reply {
+    Reply::new(501, Enhanced(5, 5, 4), "The time until which the message shall be held has passed already")
+}
+
+/// RFC 2852 §4, BY; RFC 3463 §3.6, X.5.4.
+pub(crate) fn deliver_by_too_soon(seconds_min: u32) -> Reply {
+    Reply::new(
+        501,
+        Enhanced(5, 5, 4),
+        format!("BY must leave at least {seconds_min} seconds for the delivery"),
+    )
+}
+
+/// RFC 2852 §4 with RFC 4865 §4: it would go back before it may be delivered; RFC 3463 §3.6, X.5.4.
+pub(crate) fn over_before_its_release() -> Reply {
+    Reply::new(501, Enhanced(5, 5, 4), "The message shall be held for longer than BY leaves for its delivery")
 }
 
 /// RFC 3207 §4: TLS runs already; RFC 3463 §3.6, X.5.1.
@@ -466,6 +519,13 @@ mod tests {
             chunks_begun(),
             parameter_not_announced("X"),
             parameter_not_known(),
+            parameter_value("MT-PRIORITY"),
+            release_too_late(u32::MAX),
+            release_has_passed(),
+            deliver_by_too_soon(u32::MAX),
+            over_before_its_release(),
+            no_such_alias(),
+            alias_too_long(100),
             tls_runs(),
             tls_unavailable(),
             login_first(),

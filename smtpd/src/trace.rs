@@ -29,6 +29,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) hostname: &'a str,
     pub(crate) tls: Option<&'a TlsDetails>,
     pub(crate) authenticated: bool,
+    /// Who has logged in, where that is to be told.
+    pub(crate) login: Option<&'a Mailbox>,
     pub(crate) smtputf8: bool,
     pub(crate) id: &'a str,
     pub(crate) recipients: &'a [Mailbox],
@@ -54,6 +56,11 @@ pub(crate) fn received(hop: &Hop<'_>) -> String {
         field.push_str(tls.version);
         field.push(' ');
         field.push_str(&tls.cipher);
+        field.push(')');
+    }
+    if let Some(login) = hop.login.map(ToString::to_string).filter(|login| is_comment(login)) {
+        field.push_str("\r\n\t(login ");
+        field.push_str(&login);
         field.push(')');
     }
     field.push_str("\r\n\tid ");
@@ -85,8 +92,22 @@ pub(crate) fn message_id(id: &str, hostname: &str, unix_seconds: u64) -> String 
     format!("Message-ID: <{unix_seconds}.{id}@{hostname}>\r\n")
 }
 
+/// `Internet-style-date-time-UC`, RFC 4865 §3: as RFC 3339 writes it, in upper case.
+pub(crate) fn internet_date_time(unix_seconds: u64) -> String {
+    at(unix_seconds).to_rfc3339()
+}
+
 fn date_time(unix_seconds: u64) -> String {
-    DateTime::from_timestamp(i64::try_from(unix_seconds).unwrap_or(i64::MAX)).to_rfc822()
+    at(unix_seconds).to_rfc822()
+}
+
+fn at(unix_seconds: u64) -> DateTime {
+    DateTime::from_timestamp(i64::try_from(unix_seconds).unwrap_or(i64::MAX))
+}
+
+/// True for what may stand in a comment as it is: `ctext`, RFC 5322 §3.2.2.
+fn is_comment(text: &str) -> bool {
+    text.bytes().all(|octet| octet.is_ascii_graphic() && !b"()\\".contains(&octet))
 }
 
 /// The registered `with` keyword (RFC 3848 §1; RFC 6531 §4.3 for SMTPUTF8).
@@ -130,6 +151,7 @@ mod tests {
             hostname: "mail.example.test",
             tls: None,
             authenticated: false,
+            login: None,
             smtputf8: false,
             id: "abc.1",
             recipients,
@@ -156,6 +178,16 @@ mod tests {
              \tfor <bob@example.test>;\r\n\
              \tFri, 21 Nov 2025 22:27:00 +0000\r\n"
         );
+    }
+
+    #[test]
+    fn a_login_is_told_where_that_is_wanted_and_it_can_stand_in_a_comment() {
+        let hello = other("x");
+        for (login, told) in [("alice@example.test", true), ("\"a)b\"@example.test", false)] {
+            let login = Mailbox::parse(login).unwrap();
+            let field = received(&Hop { login: Some(&login), ..hop(&hello, &[]) });
+            assert_eq!(field.contains(&format!("\r\n\t(login {login})\r\n\tid ")), told, "{field}");
+        }
     }
 
     #[test]
@@ -200,6 +232,7 @@ mod tests {
     fn return_path_from_date_and_message_id_are_whole_lines() {
         assert_eq!(from(&Mailbox::parse("a@example.test").unwrap()), "From: <a@example.test>\r\n");
         assert_eq!(return_path(&ReversePath::Null), "Return-Path: <>\r\n");
+        assert_eq!(internet_date_time(AT), "2025-11-21T22:27:00Z");
         assert_eq!(date(AT), "Date: Fri, 21 Nov 2025 22:27:00 +0000\r\n");
         assert_eq!(
             message_id("s.1", "mail.example.test", AT),

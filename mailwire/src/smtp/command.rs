@@ -48,6 +48,47 @@ pub enum Command {
     },
 }
 
+/// Octets of CRLF, which the RFCs count in and lines here do not have.
+const CRLF_OCTETS: usize = 2;
+
+/// Most octets of a command line without CRLF (RFC 5321 §4.5.3.1.4: 512 with it).
+const LINE_OCTETS_MAX: usize = 512 - CRLF_OCTETS;
+
+/// Most octets of MAIL: each extension adds what its parameters take (RFC 1870 §3: 26; RFC 6152 §2: 17, in which
+/// `BODY=BINARYMIME` has room; RFC 6531 §3.1: 10; RFC 4954 §3: 500; RFC 3461 §4.3 and §4.4: `RET=` 9 and `ENVID=` with
+/// 100 octets 107; RFC 4865 §3: 34; RFC 2852 §4: 17; RFC 6710 §3: 15; RFC 8689 §2: 11).
+pub(super) const MAIL_LINE_OCTETS_MAX: usize =
+    LINE_OCTETS_MAX + 26 + 17 + 10 + 500 + 9 + 107 + 34 + 17 + 15 + 11;
+
+/// Most octets of RCPT: `NOTIFY=SUCCESS,FAILURE,DELAY` takes 29 (RFC 3461 §4.1), `ORCPT=` with 500 octets 507 (§4.2).
+const RCPT_LINE_OCTETS_MAX: usize = LINE_OCTETS_MAX + 29 + 507;
+
+/// Most octets of VRFY and EXPN, which may end in ` SMTPUTF8` (RFC 6531 §3.7.4.2).
+const QUERY_LINE_OCTETS_MAX: usize = LINE_OCTETS_MAX + 9;
+
+impl Command {
+    /// Most octets of the line that says it, without CRLF.
+    #[must_use]
+    pub const fn line_octets_max(&self) -> usize {
+        match self {
+            Self::Mail(..) => MAIL_LINE_OCTETS_MAX,
+            Self::Rcpt(..) => RCPT_LINE_OCTETS_MAX,
+            Self::Vrfy(_) | Self::Expn(_) => QUERY_LINE_OCTETS_MAX,
+            Self::Auth { .. } => super::AUTH_LINE_OCTETS_MAX,
+            Self::Ehlo(_)
+            | Self::Helo(_)
+            | Self::Lhlo(_)
+            | Self::Data
+            | Self::Bdat { .. }
+            | Self::Rset
+            | Self::Help(_)
+            | Self::Noop
+            | Self::Quit
+            | Self::StartTls => LINE_OCTETS_MAX,
+        }
+    }
+}
+
 /// What a client calls itself in EHLO, HELO or LHLO.
 ///
 /// A wrong name alone is no reason to refuse (RFC 5321 §4.1.4), so any printable word is taken.

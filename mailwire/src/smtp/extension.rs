@@ -19,6 +19,21 @@ pub enum Extension {
     EnhancedStatusCodes,
     /// `DSN` (RFC 3461).
     Dsn,
+    /// `LIMITS` (RFC 9422).
+    Limits(Limits),
+    /// `FUTURERELEASE` with the longest interval and the latest moment (RFC 4865).
+    FutureRelease {
+        /// Seconds that a message may be held, at most 999,999,999.
+        seconds_max: u32,
+        /// The moment up to which it may be held, as RFC 3339 writes it.
+        until_max: String,
+    },
+    /// `DELIVERBY`, with the fewest seconds that `BY=` may ask for in mode `R`, where there are any (RFC 2852).
+    DeliverBy(Option<u32>),
+    /// `MT-PRIORITY`, with the name of a profile where there is one (RFC 6710).
+    MtPriority(Option<String>),
+    /// `REQUIRETLS` (RFC 8689).
+    RequireTls,
     /// `STARTTLS` (RFC 3207).
     StartTls,
     /// `AUTH` and the mechanisms' names (RFC 4954).
@@ -27,8 +42,21 @@ pub enum Extension {
     Help,
     /// `VRFY` (RFC 5321 §4.1.1.6).
     Vrfy,
+    /// `EXPN` (RFC 5321 §4.1.1.7).
+    Expn,
     /// Anything else, as it came.
     Other(String),
+}
+
+/// What a server takes at most in this session (RFC 9422 §4); `None` where it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `MAILMAX`: transactions.
+    pub mail_max: Option<u32>,
+    /// `RCPTMAX`: recipients of one transaction.
+    pub rcpt_max: Option<u32>,
+    /// `RCPTDOMAINMAX`: domains of these recipients.
+    pub rcpt_domain_max: Option<u32>,
 }
 
 impl Extension {
@@ -47,12 +75,51 @@ impl Extension {
             "BINARYMIME" => Self::BinaryMime,
             "ENHANCEDSTATUSCODES" => Self::EnhancedStatusCodes,
             "DSN" => Self::Dsn,
+            "LIMITS" => Self::Limits(Limits::parse(words)),
+            "FUTURERELEASE" => Self::future_release(words).unwrap_or_else(|| Self::Other(line.to_owned())),
+            "DELIVERBY" => Self::DeliverBy(words.next().and_then(|seconds| seconds.parse().ok())),
+            "MT-PRIORITY" => Self::MtPriority(words.next().map(str::to_owned)),
+            "REQUIRETLS" => Self::RequireTls,
             "STARTTLS" => Self::StartTls,
             "AUTH" => Self::Auth(words.map(str::to_ascii_uppercase).collect()),
             "HELP" => Self::Help,
             "VRFY" => Self::Vrfy,
+            "EXPN" => Self::Expn,
             _ => Self::Other(line.to_owned()),
         }
+    }
+
+    /// `FUTURERELEASE SP max-future-release-interval SP max-future-release-date-time`, RFC 4865 §3.
+    fn future_release<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let (seconds_max, until_max) = (words.next()?.parse().ok()?, words.next()?.to_owned());
+        Some(Self::FutureRelease { seconds_max, until_max })
+    }
+}
+
+impl Limits {
+    /// `limits-params`, RFC 9422 §3. What is not known, or no number, is passed over.
+    fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Self {
+        let mut limits = Self::default();
+        for (name, value) in words.filter_map(|word| word.split_once('=')) {
+            let value = value.parse().ok();
+            match name.to_ascii_uppercase().as_str() {
+                "MAILMAX" => limits.mail_max = value,
+                "RCPTMAX" => limits.rcpt_max = value,
+                "RCPTDOMAINMAX" => limits.rcpt_domain_max = value,
+                _ => {}
+            }
+        }
+        limits
+    }
+}
+
+impl std::fmt::Display for Limits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LIMITS")?;
+        let named =
+            [("MAILMAX", self.mail_max), ("RCPTMAX", self.rcpt_max), ("RCPTDOMAINMAX", self.rcpt_domain_max)];
+        let mut said = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        said.try_for_each(|(name, value)| write!(f, " {name}={value}"))
     }
 }
 
@@ -67,6 +134,15 @@ impl std::fmt::Display for Extension {
             Self::BinaryMime => f.write_str("BINARYMIME"),
             Self::EnhancedStatusCodes => f.write_str("ENHANCEDSTATUSCODES"),
             Self::Dsn => f.write_str("DSN"),
+            Self::Limits(limits) => limits.fmt(f),
+            Self::FutureRelease { seconds_max, until_max } => {
+                write!(f, "FUTURERELEASE {seconds_max} {until_max}")
+            }
+            Self::DeliverBy(None) => f.write_str("DELIVERBY"),
+            Self::DeliverBy(Some(seconds_min)) => write!(f, "DELIVERBY {seconds_min}"),
+            Self::MtPriority(None) => f.write_str("MT-PRIORITY"),
+            Self::MtPriority(Some(profile)) => write!(f, "MT-PRIORITY {profile}"),
+            Self::RequireTls => f.write_str("REQUIRETLS"),
             Self::StartTls => f.write_str("STARTTLS"),
             Self::Auth(mechanisms) => {
                 f.write_str("AUTH")?;
@@ -74,6 +150,7 @@ impl std::fmt::Display for Extension {
             }
             Self::Help => f.write_str("HELP"),
             Self::Vrfy => f.write_str("VRFY"),
+            Self::Expn => f.write_str("EXPN"),
             Self::Other(line) => f.write_str(line),
         }
     }
@@ -98,8 +175,17 @@ mod tests {
             Extension::StartTls,
             Extension::Auth(vec!["PLAIN".to_owned(), "LOGIN".to_owned()]),
             Extension::Help,
+            Extension::Limits(Limits { rcpt_max: Some(20), ..Limits::default() }),
+            Extension::Limits(Limits { mail_max: Some(1), rcpt_max: Some(2), rcpt_domain_max: Some(3) }),
+            Extension::FutureRelease { seconds_max: 86_400, until_max: "2026-12-31T00:00:00Z".to_owned() },
+            Extension::DeliverBy(None),
+            Extension::DeliverBy(Some(60)),
+            Extension::MtPriority(None),
+            Extension::MtPriority(Some("MIXER".to_owned())),
+            Extension::RequireTls,
             Extension::Vrfy,
-            Extension::Other("LIMITS RCPTMAX=20".to_owned()),
+            Extension::Expn,
+            Extension::Other("XCLIENT ADDR".to_owned()),
         ] {
             assert_eq!(Extension::parse(&extension.to_string()), extension);
         }
@@ -110,5 +196,18 @@ mod tests {
         assert_eq!(Extension::parse("starttls"), Extension::StartTls);
         assert_eq!(Extension::parse("auth plain"), Extension::Auth(vec!["PLAIN".to_owned()]));
         assert_eq!(Extension::parse("SIZE"), Extension::Size(0));
+    }
+
+    #[test]
+    fn limits_that_are_not_known_are_passed_over() {
+        let limits = Limits { rcpt_max: Some(5), ..Limits::default() };
+        assert_eq!(Extension::parse("limits NEWMAX=1 rcptmax=5 MAILMAX=x Y"), Extension::Limits(limits));
+    }
+
+    #[test]
+    fn a_future_release_without_its_limits_is_not_known() {
+        for line in ["FUTURERELEASE", "FUTURERELEASE 5", "FUTURERELEASE x 2026-12-31T00:00:00Z"] {
+            assert_eq!(Extension::parse(line), Extension::Other(line.to_owned()));
+        }
     }
 }

@@ -15,12 +15,11 @@ pub use command::{
     Return,
 };
 pub use enhanced::Enhanced;
-pub use extension::Extension;
+pub use extension::{Extension, Limits};
 pub use parse::{CommandError, parse};
 pub use reply::{REPLY_LINE_OCTETS_MAX, REPLY_OCTETS_MAX, Reply, ReplyError, ReplyReader};
 
-/// Most octets of a command line without CRLF (RFC 5321 §4.5.3.1.4, widened by the parameters of the
-/// extensions: RFC 1870, 3461, 4954, 6531 and others add up to less than this).
-pub const COMMAND_LINE_OCTETS_MAX: usize = 2048 - 2;
+/// Most octets of any command line but AUTH's, without CRLF: those of MAIL, which may be the longest one.
+pub const COMMAND_LINE_OCTETS_MAX: usize = command::MAIL_LINE_OCTETS_MAX;
 /// Most octets of a line within AUTH, without CRLF (RFC 4954 §4).
 pub const AUTH_LINE_OCTETS_MAX: usize = 12288 - 2;

@@ -16,6 +16,8 @@ use crate::grammar::whole;
 
 /// Most octets of `ENVID=`'s value as it is written (RFC 3461 §4.4).
 const ENVID_OCTETS_MAX: usize = 100;
+/// Most octets of a Message-ID that stands in its place.
+const MESSAGE_ID_OCTETS_MAX: usize = 250;
 /// Most octets of `ORCPT=`'s value (RFC 3461 §4.2) and `AUTH=`'s (RFC 4954 §3) as they are written.
 const ADDRESS_OCTETS_MAX: usize = 500;
 
@@ -136,10 +138,16 @@ fn ret_value(input: &str) -> IResult<&str, Return> {
     alt((value(Return::Full, tag_no_case("FULL")), value(Return::Headers, tag_no_case("HDRS")))).parse(input)
 }
 
-/// `envid-parameter = "ENVID=" xtext`, RFC 3461 §4.4: printable ASCII. Thunderbird sends its whole Message-ID.
+/// `envid-parameter = "ENVID=" xtext`, RFC 3461 §4.4: printable ASCII.
 fn envid_value(value: &str) -> Option<String> {
-    let envid = (value.len() <= ENVID_OCTETS_MAX).then(|| xtext::decode(value))??;
-    envid.is_ascii().then_some(envid)
+    let envid = if value.len() <= ENVID_OCTETS_MAX { xtext::decode(value) } else { None };
+    envid.or_else(|| message_id_as_envid(value)).filter(|envid| envid.is_ascii())
+}
+
+/// Thunderbird sends its Message-ID as it is: a `+` in it begins no hexchar, and it may be longer than an ENVID.
+fn message_id_as_envid(value: &str) -> Option<String> {
+    let envid = xtext::decode(value).unwrap_or_else(|| value.to_owned());
+    (envid.contains('@') && envid.len() <= MESSAGE_ID_OCTETS_MAX).then_some(envid)
 }
 
 /// `future-release-interval = 1*9DIGIT`, RFC 4865 §4.

@@ -87,6 +87,7 @@ impl Session {
     pub fn authenticated(&mut self, answer: Result<Option<Account>, Unavailable>) -> Step {
         match answer {
             Ok(Some(account)) => {
+                self.note("login", account.address.to_string());
                 self.account = Some(account);
                 Step::Reply(replies::login_accepted())
             }

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use mailstore::{Delivery, Draft, IntakeError, Receipt, Terms, TraceRow, Unavailable};
+use mailstore::{Delivery, Draft, IntakeError, Receipt, TraceRow, Unavailable};
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::smtp::Reply;
 
@@ -22,13 +22,14 @@ impl Session {
             return Step::Close(replies::too_big(self.policy.content_octets_max));
         }
         match mem::replace(&mut self.phase, Phase::Ready) {
-            Phase::Transaction(envelope) if !envelope.recipients.is_empty() => {
+            Phase::Transaction(mut envelope) if !envelope.recipients.is_empty() => {
+                envelope.begun.content = self.now;
                 let octets_expected = envelope.octets_declared;
                 self.phase = Phase::Transaction(envelope);
                 Step::Draft(ContentQuestion { octets_expected, framing })
             }
             Phase::Transaction(envelope) => {
-                let reply = if envelope.has_refused {
+                let reply = if envelope.refused > 0 {
                     replies::no_valid_recipients()
                 } else {
                     replies::recipient_first()
@@ -208,7 +209,12 @@ impl Session {
             hostname: &self.policy.hostname,
             tls: self.peer.tls_details(),
             authenticated: self.account.is_some(),
-            smtputf8: envelope.smtputf8,
+            login: self
+                .account
+                .as_ref()
+                .filter(|_| self.policy.received_names_login)
+                .map(|account| &account.address),
+            smtputf8: envelope.terms.is_utf8,
             id: &id,
             recipients: &envelope.recipients,
             unix_seconds,
@@ -225,14 +231,14 @@ impl Session {
         }
         let detail = format!("from {} with {} octets", self.peer.address, inspector.octets());
         Delivery {
+            steps: self.steps(&envelope),
             delivery_prefix: trace::return_path(&envelope.reverse_path).into_bytes(),
             prefix: prefix.into_bytes(),
             reverse_path: envelope.reverse_path,
             maildrops: envelope.maildrops.into_iter().collect(),
             relay: Vec::new(),
-            terms: Terms::default(),
-            local: Vec::new(),
-            steps: Vec::new(),
+            terms: envelope.terms,
+            local: envelope.local,
             trace: TraceRow {
                 at: unix_seconds,
                 session: self.peer.session.clone(),

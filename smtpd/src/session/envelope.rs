@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use mailstore::{Account, MaildropId, Recipient, Unavailable};
+use mailstore::{Account, LocalRecipient, MaildropId, Recipient, RecipientTerms, Terms, Unavailable};
 use mailwire::address::{Domain, ForwardPath, Mailbox, ReversePath};
-use mailwire::smtp::{Body, MailParameters, RcptParameters, Reply};
+use mailwire::smtp::{MailParameters, RcptParameters, Reply};
 
 use super::machine::{Client, Phase};
+use super::terms::rcpt_terms;
 use super::{Kind, RecipientQuestion, SenderQuestion, Session, Step};
 use crate::replies;
 
@@ -15,30 +16,42 @@ use crate::replies;
 pub(super) struct Envelope {
     pub(super) client: Client,
     pub(super) reverse_path: ReversePath,
-    pub(super) smtputf8: bool,
+    /// What is asked for all recipients.
+    pub(super) terms: Terms,
     /// SIZE as declared; 0 is unknown (RFC 1870 §6.1).
     pub(super) octets_declared: u64,
     /// Each accepted RCPT, as the client wrote it.
     pub(super) recipients: Vec<Mailbox>,
     /// Where their mail goes, each once however many recipients lead there.
     pub(super) maildrops: BTreeSet<MaildropId>,
-    /// True once a recipient was refused.
-    pub(super) has_refused: bool,
+    /// Accepted recipients for whom something is asked.
+    pub(super) local: Vec<LocalRecipient>,
+    /// How many recipients were refused.
+    pub(super) refused: usize,
+    pub(super) begun: Begun,
+}
+
+/// When the parts of a transaction were begun, seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    pub(super) mail: u64,
+    /// The last of them.
+    pub(super) recipients: u64,
+    pub(super) content: u64,
 }
 
 impl Envelope {
-    const fn new(client: Client, reverse_path: ReversePath, parameters: &MailParameters) -> Self {
+    const fn new(client: Client, reverse_path: ReversePath, terms: Terms, now: u64) -> Self {
         Self {
             client,
             reverse_path,
-            smtputf8: parameters.smtputf8,
-            octets_declared: match parameters.size_octets {
-                Some(octets) => octets,
-                None => 0,
-            },
+            terms,
+            octets_declared: 0,
             recipients: Vec::new(),
             maildrops: BTreeSet::new(),
-            has_refused: false,
+            local: Vec::new(),
+            refused: 0,
+            begun: Begun { mail: now, recipients: now, content: now },
         }
     }
 }
@@ -47,8 +60,9 @@ impl Session {
     pub(super) fn mail(&mut self, reverse_path: ReversePath, parameters: &MailParameters) -> Step {
         match self.may_begin(&reverse_path, parameters) {
             Err(reply) => self.refuse(reply),
-            Ok((client, account)) => {
-                let envelope = Envelope::new(client, reverse_path, parameters);
+            Ok((client, account, terms)) => {
+                let mut envelope = Envelope::new(client, reverse_path, terms, self.now);
+                envelope.octets_declared = parameters.size_octets.unwrap_or(0);
                 match (account, &envelope.reverse_path) {
                     // RFC 6409 §6.1: users send as themselves.
                     (Some(account), ReversePath::Mailbox(mailbox)) => {
@@ -64,20 +78,18 @@ impl Session {
         }
     }
 
-    /// The client that may begin a transaction now, and its account where it needs one.
+    /// The client that may begin a transaction now, its account where it needs one, and what it asks.
     fn may_begin(
         &self,
         reverse_path: &ReversePath,
         parameters: &MailParameters,
-    ) -> Result<(Client, Option<Account>), Reply> {
+    ) -> Result<(Client, Option<Account>, Terms), Reply> {
         let client = self.client.as_ref().ok_or_else(replies::hello_first)?;
         let account = self.sender_account()?;
         if !matches!(self.phase, Phase::Ready) {
             return Err(replies::transaction_open());
         }
-        if let Some(reply) = self.mail_parameter_refused(parameters) {
-            return Err(reply);
-        }
+        let terms = self.mail_terms(parameters)?;
         let octets_max = self.policy.content_octets_max;
         if parameters.size_octets.is_some_and(|octets| octets > octets_max) {
             return Err(replies::too_big(octets_max));
@@ -86,7 +98,7 @@ impl Session {
             ReversePath::Mailbox(mailbox) if mailbox.needs_smtputf8() && !parameters.smtputf8 => {
                 Err(replies::sender_needs_smtputf8())
             }
-            ReversePath::Mailbox(_) | ReversePath::Null => Ok((client.clone(), account.cloned())),
+            ReversePath::Mailbox(_) | ReversePath::Null => Ok((client.clone(), account.cloned(), terms)),
         }
     }
 
@@ -104,25 +116,6 @@ impl Session {
     /// What is to be done before there can be a transaction.
     pub(super) fn why_no_transaction(&self) -> Reply {
         self.sender_account().err().unwrap_or_else(replies::sender_first)
-    }
-
-    /// What is said of the first parameter that was not announced (RFC 5321 §4.1.1.11).
-    fn mail_parameter_refused(&self, parameters: &MailParameters) -> Option<Reply> {
-        let MailParameters {
-            size_octets: _, body, smtputf8: _, auth, ret, envid, hold, by, mt_priority, ..
-        } = parameters;
-        let names = [
-            (*body == Some(Body::BinaryMime), "BODY=BINARYMIME"),
-            // RFC 4954 §5: taken and not trusted where AUTH is offered.
-            (auth.is_some() && self.kind == Kind::Reception, "AUTH"),
-            (ret.is_some(), "RET"),
-            (envid.is_some(), "ENVID"),
-            (hold.is_some(), "HOLDFOR and HOLDUNTIL"),
-            (by.is_some(), "BY"),
-            (mt_priority.is_some(), "MT-PRIORITY"),
-            (parameters.requiretls, "REQUIRETLS"),
-        ];
-        parameter_refused(&names, &parameters.unknown)
     }
 
     /// What the directory says of the sender.
@@ -145,8 +138,8 @@ impl Session {
         Step::Reply(replies::sender_accepted())
     }
 
-    pub(super) fn rcpt(&mut self, forward_path: ForwardPath, parameters: &RcptParameters) -> Step {
-        let envelope = match &self.phase {
+    pub(super) fn rcpt(&mut self, forward_path: ForwardPath, parameters: RcptParameters) -> Step {
+        let envelope = match &mut self.phase {
             Phase::Transaction(envelope) => envelope,
             Phase::Chunks(_) => return self.refuse(replies::chunks_begun()),
             Phase::Ready | Phase::Authenticating(_) => {
@@ -154,22 +147,24 @@ impl Session {
                 return self.refuse(reply);
             }
         };
-        if let Some(reply) = rcpt_parameter_refused(parameters) {
-            return self.refuse(reply);
-        }
+        envelope.begun.recipients = self.now;
+        let terms = match rcpt_terms(parameters) {
+            Ok(terms) => terms,
+            Err(reply) => return self.refuse(reply),
+        };
         if envelope.recipients.len() >= self.policy.recipients_max {
             return self.refuse_recipient(replies::too_many_recipients(self.policy.recipients_max));
         }
-        let Envelope { smtputf8, octets_declared, .. } = **envelope;
+        let (is_utf8, octets_declared) = (envelope.terms.is_utf8, envelope.octets_declared);
         match self.local_mailbox(forward_path) {
-            Ok(mailbox) if mailbox.needs_smtputf8() && !smtputf8 => {
+            Ok(mailbox) if mailbox.needs_smtputf8() && !is_utf8 => {
                 self.no_recipient(replies::recipient_needs_smtputf8())
             }
             Ok(mailbox) if octets_declared > self.policy.octets_max_for(std::slice::from_ref(&mailbox)) => {
                 let octets_max = self.policy.octets_max_for(&[mailbox]);
                 self.no_recipient(replies::too_big_for_recipient(octets_max))
             }
-            Ok(mailbox) => Step::Recipient(RecipientQuestion { mailbox, octets_declared }),
+            Ok(mailbox) => Step::Recipient(RecipientQuestion { mailbox, octets_declared, terms }),
             Err(reply) => self.no_recipient(reply),
         }
     }
@@ -205,7 +200,11 @@ impl Session {
             (Err(_), _) => Step::Reply(replies::store_unavailable()),
             (Ok(Recipient::OverQuota(why)), _) => self.no_recipient(replies::over_quota(why)),
             (Ok(Recipient::Maildrops(maildrops)), Phase::Transaction(envelope)) if !maildrops.is_empty() => {
-                envelope.recipients.push(question.mailbox);
+                let RecipientQuestion { mailbox, terms, .. } = question;
+                if terms != RecipientTerms::default() {
+                    envelope.local.push(LocalRecipient { mailbox: mailbox.clone(), terms });
+                }
+                envelope.recipients.push(mailbox);
                 envelope.maildrops.extend(maildrops);
                 Step::Reply(replies::recipient_accepted())
             }
@@ -217,23 +216,8 @@ impl Session {
 
     fn no_recipient(&mut self, reply: Reply) -> Step {
         if let Phase::Transaction(envelope) = &mut self.phase {
-            envelope.has_refused = true;
+            envelope.refused = envelope.refused.saturating_add(1);
         }
         self.refuse_recipient(reply)
     }
-}
-
-/// What is said of the first parameter that was not announced (RFC 5321 §4.1.1.11).
-fn rcpt_parameter_refused(parameters: &RcptParameters) -> Option<Reply> {
-    let RcptParameters { notify, original_recipient, unknown } = parameters;
-    let names = [(notify.is_some(), "NOTIFY"), (original_recipient.is_some(), "ORCPT")];
-    parameter_refused(&names, unknown)
-}
-
-/// What is said of the first of `names` that is given, or else of a keyword that no standard names.
-fn parameter_refused(names: &[(bool, &'static str)], unknown: &[String]) -> Option<Reply> {
-    let not_announced = names.iter().find_map(|&(is_given, name)| is_given.then_some(name));
-    not_announced
-        .map(replies::parameter_not_announced)
-        .or_else(|| (!unknown.is_empty()).then(replies::parameter_not_known))
 }

@@ -2,12 +2,12 @@
 
 use mailwire::net::TlsDetails;
 use mailwire::sasl::Mechanism;
-use mailwire::smtp::{Extension, Hello, Reply};
+use mailwire::smtp::{Extension, Hello, Limits, Reply};
 
 use super::machine::{Client, Phase};
 use super::{Kind, Session, Step, Tls};
 use crate::replies;
-use crate::trace::Dialect;
+use crate::trace::{self, Dialect};
 
 /// Offered in this order; Thunderbird and K-9 take PLAIN first, Outlook needs LOGIN.
 const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
@@ -15,7 +15,8 @@ const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
 impl Session {
     /// The first thing said.
     #[must_use]
-    pub fn greeting(&self) -> Reply {
+    pub fn greeting(&mut self) -> Reply {
+        self.note_connection();
         replies::greeting(&self.policy.hostname)
     }
 
@@ -44,7 +45,22 @@ impl Session {
             Extension::SmtpUtf8,
             Extension::Chunking,
             Extension::EnhancedStatusCodes,
+            Extension::Dsn,
+            Extension::Limits(self.limits()),
         ];
+        if self.offers_future_release() {
+            let until_max = trace::internet_date_time(self.latest_release());
+            let seconds_max = self.policy.future_release_seconds_max;
+            extensions.push(Extension::FutureRelease { seconds_max, until_max });
+        }
+        let seconds_min = self.policy.deliver_by_seconds_min;
+        extensions.push(Extension::DeliverBy((seconds_min > 0).then_some(seconds_min)));
+        if self.offers_priorities() {
+            extensions.push(Extension::MtPriority(None));
+        }
+        if self.offers_requiretls() {
+            extensions.push(Extension::RequireTls);
+        }
         if self.peer.tls == Tls::Available {
             extensions.push(Extension::StartTls);
         }
@@ -52,8 +68,17 @@ impl Session {
             let names = MECHANISMS.iter().map(|mechanism| mechanism.name().to_owned());
             extensions.push(Extension::Auth(names.collect()));
         }
+        extensions.push(Extension::Vrfy);
+        if self.offers_expansion() {
+            extensions.push(Extension::Expn);
+        }
         extensions.push(Extension::Help);
         extensions
+    }
+
+    /// RFC 9422 §4: only what is enforced. Transactions and domains are not counted.
+    fn limits(&self) -> Limits {
+        Limits { rcpt_max: u32::try_from(self.policy.recipients_max).ok(), ..Limits::default() }
     }
 
     /// True where a password may be sent: under TLS, or between programs of this machine if the owner says so.
@@ -72,6 +97,7 @@ impl Session {
     /// TLS runs: everything learnt in clear is forgotten (RFC 3207 §4.2).
     pub fn tls_started(&mut self, details: TlsDetails) {
         self.peer.tls = Tls::Running(details);
+        self.note_tls();
         self.client = None;
         self.account = None;
         self.phase = Phase::Ready;

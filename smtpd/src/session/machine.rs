@@ -10,7 +10,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use mailstore::Account;
+use mailstore::{Account, TraceStep};
 use mailwire::line::Line;
 use mailwire::sasl;
 use mailwire::smtp::{
@@ -38,6 +38,10 @@ pub struct Session {
     pub(super) login_failures: u32,
     pub(super) refused_recipients: usize,
     errors: u32,
+    /// Seconds since 1970, as the session was told last.
+    pub(super) now: u64,
+    /// What has led up to the messages of the session.
+    pub(super) steps: Vec<TraceStep>,
 }
 
 /// What the client said of itself.
@@ -75,6 +79,8 @@ impl Session {
             login_failures: 0,
             refused_recipients: 0,
             errors: 0,
+            now: 0,
+            steps: Vec::new(),
         }
     }
 
@@ -113,11 +119,8 @@ impl Session {
 
     fn command_line(&mut self, octets: &[u8]) -> Step {
         match parse(octets) {
-            Ok(command)
-                if octets.len() > COMMAND_LINE_OCTETS_MAX && !matches!(command, Command::Auth { .. }) =>
-            {
-                self.refuse(replies::line_too_long())
-            }
+            // RFC 5321 §4.5.3.1.4: each command has its own limit, since extensions make some of them longer.
+            Ok(command) if octets.len() > command.line_octets_max() => self.refuse(replies::line_too_long()),
             Ok(command) => {
                 debug!(?command, "command");
                 self.command(command)
@@ -139,14 +142,14 @@ impl Session {
             // RFC 2033 §4.1: LHLO belongs to LMTP, which is not spoken on these ports.
             Command::Lhlo(_) => self.refuse(replies::unrecognised()),
             Command::Mail(reverse_path, parameters) => self.mail(reverse_path, &parameters),
-            Command::Rcpt(forward_path, parameters) => self.rcpt(forward_path, &parameters),
+            Command::Rcpt(forward_path, parameters) => self.rcpt(forward_path, *parameters),
             Command::Data => self.content(Framing::dots()),
             Command::Bdat { octets, last } => {
                 self.content(Framing::Chunk { octets, octets_left: octets, is_last: last })
             }
             Command::Rset => self.rset(),
             Command::Vrfy(_) => Step::Reply(replies::cannot_verify()),
-            Command::Expn(_) => self.refuse(replies::not_implemented()),
+            Command::Expn(name) => self.expn(&name),
             Command::Help(_) => Step::Reply(replies::help()),
             Command::Noop => Step::Reply(replies::done()),
             Command::Quit => Step::Close(replies::closing()),

@@ -8,21 +8,30 @@
 //! | `hello.rs` | greeting, EHLO, HELO, STARTTLS |
 //! | `auth.rs` | AUTH |
 //! | `envelope.rs` | MAIL and RCPT |
+//! | `terms.rs` | what MAIL and RCPT ask by their parameters |
+//! | `expansion.rs` | EXPN |
 //! | `content.rs` | DATA and BDAT, and the commit at their end |
 //! | `incoming.rs` | [`Incoming`], the content that passes through meanwhile |
+//! | `life.rs` | the steps that are kept of a message's way here |
 //!
 //! Invariant: no clock, socket, file or random source in here.
 
 mod auth;
 mod content;
 mod envelope;
+mod expansion;
 mod hello;
 mod incoming;
+mod life;
 mod machine;
 mod policy;
 mod step;
+mod terms;
 
 pub use incoming::{Incoming, Progress};
 pub use machine::Session;
 pub use policy::{Kind, Peer, Policy, PolicyError, Tls};
-pub use step::{Acceptance, ContentQuestion, OriginatorQuestion, RecipientQuestion, SenderQuestion, Step};
+pub use step::{
+    Acceptance, ContentQuestion, ExpansionQuestion, OriginatorQuestion, RecipientQuestion, SenderQuestion,
+    Step,
+};

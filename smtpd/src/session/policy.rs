@@ -38,6 +38,10 @@ pub struct Policy {
     pub(super) recipients_max: usize,
     pub(super) errors_max: u32,
     pub(super) login_failures_max: u32,
+    pub(super) future_release_seconds_max: u32,
+    pub(super) deliver_by_seconds_min: u32,
+    pub(super) expand_aliases: bool,
+    pub(super) received_names_login: bool,
 }
 
 /// Who is at the other end, and how.
@@ -111,6 +115,10 @@ impl Policy {
             recipients_max: config.recipients_max,
             errors_max: config.errors_max,
             login_failures_max: config.login_failures_max,
+            future_release_seconds_max: config.future_release_seconds_max,
+            deliver_by_seconds_min: config.deliver_by_seconds_min,
+            expand_aliases: config.expand_aliases,
+            received_names_login: config.received_names_login,
         })
     }
 

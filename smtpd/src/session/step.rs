@@ -1,7 +1,7 @@
 //! What a session wants done next. A question travels with what it is about and comes back with its answer, so that
 //! nothing waits half-made in the session meanwhile.
 
-use mailstore::{Account, Delivery, Draft};
+use mailstore::{Account, Delivery, Draft, RecipientTerms};
 use mailwire::address::Mailbox;
 use mailwire::sasl::Credentials;
 use mailwire::smtp::Reply;
@@ -27,6 +27,8 @@ pub enum Step {
     Sender(Box<SenderQuestion>),
     /// Ask where mail for the mailbox goes, then [`super::Session::recipient_checked`].
     Recipient(RecipientQuestion),
+    /// Ask for all aliases, then [`super::Session::expanded`].
+    Expand(ExpansionQuestion),
     /// Ask for a draft, then [`super::Session::drafted`].
     Draft(ContentQuestion),
     /// Send the reply if there is one, let everything up to the end of the content pass through
@@ -66,6 +68,13 @@ pub struct OriginatorQuestion {
 pub struct RecipientQuestion {
     pub(super) mailbox: Mailbox,
     pub(super) octets_declared: u64,
+    pub(super) terms: RecipientTerms,
+}
+
+/// Who is behind an alias.
+#[derive(Debug)]
+pub struct ExpansionQuestion {
+    pub(super) mailbox: Mailbox,
 }
 
 /// Whether there is room for content.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mailstore::{Account, MaildropId, Recipient, Unavailable};
+use mailstore::{Account, AdministrationError, Alias, MaildropId, Recipient, Unavailable};
 use mailwire::address::Mailbox;
 
 use crate::quotas::Quotas;
@@ -59,6 +59,12 @@ impl Accounts {
             return Err(Unavailable("the disk is on fire".to_owned()));
         }
         self.answer(self.account(mailbox) == Some(account))
+    }
+
+    pub(crate) fn aliases(&self) -> Result<Vec<Alias>, AdministrationError> {
+        let mailbox = |name: &str| Mailbox::parse(&format!("{name}@{DOMAIN}")).unwrap();
+        let postmaster = Alias { address: mailbox("postmaster").into(), targets: vec![mailbox("alice")] };
+        self.answer(vec![postmaster]).map_err(AdministrationError::from)
     }
 
     fn answer<T>(&self, answer: T) -> Result<T, Unavailable> {

@@ -104,8 +104,8 @@ fn chunks_count_together() {
 #[test]
 fn a_command_line_is_limited_and_the_line_of_a_login_is_longer() {
     let mut session = greeted(Kind::Submission, &small(), Accounts::new());
-    assert_eq!(session.codes(format!("NOOP {}\r\n", "x".repeat(2046 - 5))), [250]);
-    assert_eq!(session.codes(format!("NOOP {}\r\n", "x".repeat(2047 - 5))), [500]);
+    assert_eq!(session.codes(format!("NOOP {}\r\n", "x".repeat(510 - 5))), [250]);
+    assert_eq!(session.codes(format!("NOOP {}\r\n", "x".repeat(511 - 5))), [500]);
     assert_eq!(session.codes(format!("AUTH PLAIN {}\r\n", "A".repeat(12286 - 12))), [501]);
     assert_eq!(session.codes(format!("AUTH PLAIN {}\r\n", "A".repeat(20000))), [500]);
     assert!(!session.is_closed());

@@ -17,3 +17,4 @@ mod quotas;
 mod scripts;
 mod session;
 mod stored;
+mod terms;

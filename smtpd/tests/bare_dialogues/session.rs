@@ -16,8 +16,8 @@ use smtpd::session::{self, Incoming, Kind, Policy, Session, Step, Tls};
 use crate::accounts::Accounts;
 use crate::messages::{Messages, now};
 
-/// When every message is accepted: 2025-11-21 22:27:00 UTC.
-const UNIX_SECONDS: u64 = 1_763_764_020;
+/// When everything happens: 2025-11-21 22:27:00 UTC.
+pub(crate) const UNIX_SECONDS: u64 = 1_763_764_020;
 /// Where client and server are, unless said otherwise.
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -55,7 +55,8 @@ impl BareSession {
         Self::begun(session, accounts)
     }
 
-    fn begun(session: Session, accounts: Arc<Accounts>) -> Self {
+    fn begun(mut session: Session, accounts: Arc<Accounts>) -> Self {
+        session.at(UNIX_SECONDS);
         let greeting = session.greeting();
         let mut bare = Self {
             session,
@@ -189,6 +190,10 @@ impl BareSession {
                 Step::Recipient(question) => {
                     let answer = self.accounts.recipient(question.mailbox(), question.octets_declared());
                     self.session.recipient_checked(question, answer)
+                }
+                Step::Expand(question) => {
+                    let aliases = self.accounts.aliases();
+                    self.session.expanded(&question, aliases)
                 }
                 Step::Draft(question) => {
                     let draft = self.messages.draft();
