@@ -66,6 +66,10 @@ impl Served {
         let server = Server::start(&configuration).unwrap();
         let quota = ["account", "quota", "dora@example.test", "--octets", "10000", "--messages", "2"];
         server.mailstack(&quota, "").unwrap();
+        server.mailstack(&["alias", "add", "@caught.test", "bob@example.test"], "").unwrap();
+        for granted in ["press@example.test", "@second.test"] {
+            server.mailstack(&["account", "grant", "carol@example.test", "--as", granted], "").unwrap();
+        }
         Self { server, filled: RefCell::default() }
     }
 

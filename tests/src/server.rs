@@ -290,7 +290,7 @@ impl Server {
 
 [server]
 hostname = "mail.example.test"
-domains = ["example.test"]
+domains = ["example.test", "second.test", "caught.test"]
 
 [tls]
 certificate = "{folder}/certificate.pem"

@@ -1,4 +1,4 @@
-//! Accounts in memory: alice, bob, carol and dora, and the aliases that the dialogues know.
+//! Accounts in memory: alice, bob, carol and dora, with the aliases and grants that the dialogues know.
 
 use std::sync::Arc;
 
@@ -7,8 +7,12 @@ use mailwire::address::Mailbox;
 
 use crate::quotas::Quotas;
 
-/// The domain that is local.
+/// The primary domain.
 const DOMAIN: &str = "example.test";
+/// A domain without a mailbox of its own.
+const SECOND: &str = "second.test";
+/// A domain whose catch-all is bob's.
+const CAUGHT: &str = "caught.test";
 
 /// Who is who.
 pub(crate) struct Accounts {
@@ -48,7 +52,7 @@ impl Accounts {
     }
 
     pub(crate) fn recipient(&self, mailbox: &Mailbox, octets: u64) -> Result<Recipient, Unavailable> {
-        let Some(account) = self.account(mailbox) else { return self.answer(Recipient::Missing) };
+        let Some(account) = self.receiver(mailbox) else { return self.answer(Recipient::Missing) };
         let checked = self.quotas.check(account.maildrop, octets.max(1));
         let fits = || Recipient::Maildrops(vec![account.maildrop]);
         self.answer(checked.map_or_else(Recipient::OverQuota, |()| fits()))
@@ -58,7 +62,7 @@ impl Accounts {
         if self.silent_about == Some(mailbox.key().as_str()) {
             return Err(Unavailable("the disk is on fire".to_owned()));
         }
-        self.answer(self.account(mailbox) == Some(account))
+        self.answer(self.account(mailbox) == Some(account) || is_granted(account, mailbox))
     }
 
     pub(crate) fn aliases(&self) -> Result<Vec<Alias>, AdministrationError> {
@@ -71,6 +75,19 @@ impl Accounts {
         self.failure.clone().map_or(Ok(answer), Err)
     }
 
+    /// Who gets the mail, be it in somebody's place.
+    fn receiver(&self, mailbox: &Mailbox) -> Option<&Account> {
+        let key = mailbox.key();
+        let stands_in = match key.rsplit_once('@')? {
+            (_, CAUGHT) => Some("bob"),
+            ("postmaster", SECOND) => Some("alice"),
+            _ => None,
+        };
+        let named =
+            |name: &str| self.all.iter().find(|account| account.address.local_part().as_str() == name);
+        self.account(mailbox).or_else(|| stands_in.and_then(named))
+    }
+
     fn account(&self, mailbox: &Mailbox) -> Option<&Account> {
         let key = mailbox.key();
         let (local_part, domain) = key.rsplit_once('@')?;
@@ -80,4 +97,12 @@ impl Accounts {
         };
         self.all.iter().find(|account| account.address.key() == format!("{name}@{domain}"))
     }
+}
+
+/// carol may send as the press, and as anybody in the second domain.
+fn is_granted(account: &Account, mailbox: &Mailbox) -> bool {
+    let key = mailbox.key();
+    let Some((local_part, domain)) = key.rsplit_once('@') else { return false };
+    let is_press = domain == DOMAIN && local_part.split('+').next() == Some("press");
+    account.address.local_part().as_str() == "carol" && (is_press || domain == SECOND)
 }

@@ -214,8 +214,8 @@ fn peer(address: IpAddr, tls: Tls) -> session::Peer {
 
 /// What `mail.example.test` allows.
 pub(crate) fn policy(config: &Config) -> Arc<Policy> {
-    let server =
-        Server { hostname: "mail.example.test".to_owned(), domains: vec!["example.test".to_owned()] };
+    let domains = ["example.test", "second.test", "caught.test"].map(str::to_owned).to_vec();
+    let server = Server { hostname: "mail.example.test".to_owned(), domains };
     Arc::new(Policy::new(config, &server).unwrap())
 }
 
