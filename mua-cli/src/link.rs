@@ -7,6 +7,7 @@ use std::time::Duration;
 use mailwire::escape::escaped;
 use mailwire::line::Line;
 use mailwire::net::{Connection, ConnectionLimits, ReadError, TlsError, client_name};
+use mailwire::sasl::ScramMeans;
 use mailwire::secret::Secret;
 use mailwire::tls_policy::TlsPolicy;
 use mailwire::{daemon, pop3, smtp};
@@ -15,6 +16,7 @@ use tracing::debug;
 
 use crate::failure::{Exit, Failure};
 use crate::options::Connect;
+use crate::random;
 use crate::server::{Protocol, Server, ServerError, Start};
 use crate::trust;
 
@@ -97,6 +99,12 @@ impl Link {
                 ),
             }
         })
+    }
+
+    /// What SCRAM needs on this connection; `None` where the system has no randomness, and other mechanisms are left.
+    pub(crate) fn scram_means(&self) -> Option<ScramMeans> {
+        let nonce = random::nonce().ok()?;
+        Some(ScramMeans { nonce, bindings: self.connection.channel_bindings() })
     }
 
     /// Queues commands; they leave before the next read.

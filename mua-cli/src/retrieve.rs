@@ -47,9 +47,17 @@ impl Retrieval {
         let tls = link::tls_policy(connect, &server);
         let link = Link::open(connect, server).await?;
         let mut retrieval = Self { link, session: Session::new(Settings { tls, credentials }) };
+        retrieval.use_scram();
         match retrieval.pause(Step::Wait).await? {
             Pause::Ready => Ok(retrieval),
             Pause::Content(_) | Pause::Done | Pause::Refused(..) | Pause::Closed => Err(out_of_step()),
+        }
+    }
+
+    /// Lets the login go by SCRAM, bound to TLS where it runs.
+    fn use_scram(&mut self) {
+        if let Some(means) = self.link.scram_means() {
+            self.session.use_scram(means);
         }
     }
 
@@ -104,6 +112,7 @@ impl Retrieval {
                 Step::Wait => self.session.line(&self.link.line().await?),
                 Step::StartTls => {
                     self.link.start_tls().await?;
+                    self.use_scram();
                     self.session.tls_started()
                 }
                 Step::Ready => return Ok(Pause::Ready),
@@ -164,6 +173,9 @@ fn session_failure(failure: &SessionFailure) -> Failure {
         SessionFailure::PasswordInClear => Failure::new(Exit::Unavailable, text),
         SessionFailure::Unsendable(_) => Failure::new(Exit::Usage, text),
         SessionFailure::Unexpected(_) | SessionFailure::TooMany(..) => Failure::new(Exit::Protocol, text),
+        SessionFailure::Impostor => {
+            Failure::new(Exit::Protocol, text).advise("Somebody may be tampering with the connection.")
+        }
     }
 }
 

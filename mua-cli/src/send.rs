@@ -172,6 +172,7 @@ impl Submission {
         // RFC 5321 §4.1.3: a client without a name of its own says its address.
         let hello = Hello::Domain(Domain::Address(self.link.connection().local().ip()));
         let mut session = Session::new(settings(hello));
+        use_scram(&self.link, &mut session);
         let mut envelope = Some(envelope);
         let mut step = Step::Wait;
         loop {
@@ -183,6 +184,7 @@ impl Submission {
                 Step::Wait => session.reply(self.reply().await?),
                 Step::StartTls => {
                     self.link.start_tls().await?;
+                    use_scram(&self.link, &mut session);
                     session.tls_started()
                 }
                 Step::Ready => match envelope.take() {
@@ -267,6 +269,9 @@ fn session_failure(failure: &SessionFailure) -> Failure {
         SessionFailure::NoMechanism => Failure::new(Exit::Unavailable, text)
             .advise("Without a login in the URL, mua sends without one, which servers take on port 25 only."),
         SessionFailure::Unexpected { .. } => Failure::new(Exit::Protocol, text),
+        SessionFailure::Impostor => {
+            Failure::new(Exit::Protocol, text).advise("Somebody may be tampering with the connection.")
+        }
     }
 }
 
@@ -303,6 +308,13 @@ fn refusal(reason: &Reason) -> Exit {
         Reason::Reply { .. } => Exit::Unavailable,
         Reason::NoSmtpUtf8 | Reason::NoEightBitMime | Reason::TooLarge { .. } => Exit::Data,
         Reason::NotReady => Exit::TryAgain,
+    }
+}
+
+/// Lets the login go by SCRAM, bound to TLS where it runs.
+fn use_scram(link: &Link, session: &mut Session) {
+    if let Some(means) = link.scram_means() {
+        session.use_scram(means);
     }
 }
 

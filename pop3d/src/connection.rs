@@ -7,15 +7,14 @@ use std::time::Duration;
 use mailstore::{Account, Directory, Lease, MaildropError, Maildrops, Unavailable};
 use mailwire::cause::chain;
 use mailwire::clock;
-use mailwire::daemon::login;
-use mailwire::escape::escaped;
 use mailwire::line::Line;
 use mailwire::net::{Connection, ReadError, TlsError};
 use mailwire::pop3::Reply;
-use mailwire::sasl::Credentials;
+use mailwire::sasl::{Credentials, TokensUnavailable};
 use thiserror::Error;
-use tracing::{Instrument, Span, debug, field, info, info_span, warn};
+use tracing::{Instrument, debug, field, info, info_span, warn};
 
+use crate::login::{login_refused, note};
 use crate::session::{
     Answer, Authorization, AuthorizationStep, Listing, Login, Offer, Progress, Range, Retrieval, Stls, Terms,
     Transaction, TransactionStep,
@@ -24,7 +23,7 @@ use crate::{ClearLogin, Config, Shared};
 
 /// What all connections of a service share.
 pub(crate) struct Context {
-    directory: Arc<dyn Directory>,
+    pub(crate) directory: Arc<dyn Directory>,
     maildrops: Arc<dyn Maildrops>,
     hostname: String,
     clear_login: ClearLogin,
@@ -141,9 +140,9 @@ const fn may_say_goodbye(end: &Result<(), Interrupted>) -> bool {
 }
 
 /// One connection being served.
-struct Session {
-    connection: Connection,
-    context: Arc<Context>,
+pub(crate) struct Session {
+    pub(crate) connection: Connection,
+    pub(crate) context: Arc<Context>,
     tally: Tally,
 }
 
@@ -169,6 +168,7 @@ impl Session {
     async fn authorize(&mut self) -> Result<Option<Transaction>, Interrupted> {
         let offer = self.context.offer(&self.connection);
         let mut authorization = Authorization::new(offer, &self.context.terms);
+        authorization.surrounded_by(self.surroundings());
         loop {
             let line = self.read_line(authorization.line_octets_max()).await?;
             let mut next = Some(authorization.line(&line));
@@ -181,6 +181,22 @@ impl Session {
                     AuthorizationStep::Verify(credentials) => {
                         Some(authorization.verified(self.verify(&credentials).await))
                     }
+                    AuthorizationStep::ScramKeys(login) => {
+                        let (keys, nonce) = self.scram_keys(&login).await;
+                        Some(authorization.scram_keys_found(&keys, &nonce))
+                    }
+                    // Nobody checks tokens yet, so none is asked for.
+                    AuthorizationStep::Token(_) => {
+                        let nobody = TokensUnavailable("nobody could".to_owned());
+                        Some(authorization.token_checked(Err(nobody)))
+                    }
+                    AuthorizationStep::Account(login) => {
+                        Some(authorization.verified(self.account(&login).await))
+                    }
+                    AuthorizationStep::LoginRefused(refused) => {
+                        login_refused(&refused);
+                        Some(authorization.wrong_credentials())
+                    }
                     AuthorizationStep::Lease(account) => {
                         Some(authorization.leased(self.lease(&account).await))
                     }
@@ -188,6 +204,7 @@ impl Session {
                         self.reply(&reply);
                         self.connection.accept_tls().await?;
                         authorization.tls_begun();
+                        authorization.surrounded_by(self.surroundings());
                         None
                     }
                     AuthorizationStep::Begin(reply, transaction) => {
@@ -235,15 +252,7 @@ impl Session {
     async fn verify(&self, credentials: &Credentials) -> Result<Option<Account>, Unavailable> {
         let Credentials { login, password } = credentials;
         let answer = self.context.directory.authenticate(login, password).await;
-        match &answer {
-            Ok(Some(account)) => {
-                Span::current().record("account", escaped(account.address.to_string().as_bytes()));
-            }
-            Ok(None) => {
-                info!(login = login::shown(login), "login failed");
-            }
-            Err(error) => warn!(reason = chain(error), "login deferred"),
-        }
+        note(login, &answer);
         answer
     }
 

@@ -8,6 +8,7 @@
 
 mod config;
 mod connection;
+mod login;
 #[cfg(test)]
 #[path = "../tests/bare/memory.rs"]
 mod memory;

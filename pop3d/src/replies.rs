@@ -8,12 +8,9 @@ use std::io::Write;
 
 use mailstore::UniqueId;
 use mailwire::pop3::{CommandError, MessageNumber, Reply, ResponseCode};
-use mailwire::sasl::{self, Mechanism};
+use mailwire::sasl::{self, Mechanism, Surroundings};
 
 use crate::session::{Login, Offer, Stls};
-
-/// The mechanisms of AUTH, in the order in which they are announced.
-const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
 
 /// What answers one line, where that is short. LIST, UIDL, RETR and TOP are streamed instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +20,7 @@ pub enum Answer {
     /// A status line and some more, ended by a dot (RFC 1939 §3).
     Lines(Reply, Vec<Cow<'static, str>>),
     /// A challenge of AUTH, to be sent in base64 (RFC 5034 §4).
-    Challenge(&'static [u8]),
+    Challenge(Cow<'static, [u8]>),
 }
 
 impl Answer {
@@ -289,13 +286,13 @@ fn messages(count: usize) -> String {
 }
 
 /// What AUTH alone shows: a form older than RFC 5034 that Outlook and old K-9 use.
-pub(crate) fn mechanisms() -> Answer {
-    let names = MECHANISMS.into_iter().map(|mechanism| Cow::Borrowed(mechanism.name())).collect();
+pub(crate) fn mechanisms(surroundings: &Surroundings) -> Answer {
+    let names = surroundings.mechanisms().map(|mechanism| Cow::Borrowed(mechanism.name())).collect();
     Answer::Lines(Reply::ok("The mechanisms follow"), names)
 }
 
 /// RFC 2449 §5: what is true at this moment of the session.
-pub(crate) fn capabilities(offer: Offer) -> Answer {
+pub(crate) fn capabilities(offer: Offer, surroundings: &Surroundings) -> Answer {
     let mut lines = vec![
         Cow::Borrowed("TOP"),
         Cow::Borrowed("UIDL"),
@@ -307,7 +304,8 @@ pub(crate) fn capabilities(offer: Offer) -> Answer {
     match offer.login {
         Login::Allowed => {
             lines.push(Cow::Borrowed("USER"));
-            lines.push(Cow::Owned(format!("SASL {}", MECHANISMS.map(Mechanism::name).join(" "))));
+            let names: Vec<_> = surroundings.mechanisms().map(Mechanism::name).collect();
+            lines.push(Cow::Owned(format!("SASL {}", names.join(" "))));
         }
         Login::NeedsTls => {}
     }
@@ -322,6 +320,8 @@ pub(crate) fn capabilities(offer: Offer) -> Answer {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
+
+    use mailwire::sasl::{ChannelBindings, Tokens};
 
     use super::*;
 
@@ -382,8 +382,15 @@ mod tests {
     /// Everything that the server can say, as it goes over the wire.
     fn everything() -> Vec<u8> {
         let mut output = TOO_MANY_CONNECTIONS.to_vec();
+        let full = Surroundings {
+            bindings: ChannelBindings::new(Some([0; 32]), None),
+            certificate_logins: vec![String::new()],
+            tokens: Tokens::Checked,
+        };
         let answers = every_line().into_iter().map(Answer::Line);
-        for answer in answers.chain(EVERY_OFFER.map(capabilities)).chain([mechanisms()]) {
+        for answer in
+            answers.chain(EVERY_OFFER.map(|offer| capabilities(offer, &full))).chain([mechanisms(&full)])
+        {
             answer.encode(&mut output);
         }
         scan_listing_line(usize::MAX, u64::MAX, &mut output);
@@ -430,18 +437,21 @@ mod tests {
     #[test]
     fn an_empty_challenge_keeps_its_blank() {
         let mut output = Vec::new();
-        Answer::Challenge(b"").encode(&mut output);
+        Answer::Challenge(Cow::Borrowed(b"")).encode(&mut output);
         assert_eq!(output, b"+ \r\n");
     }
 
     #[test]
     fn capabilities_are_lines_of_their_own_behind_a_status_and_before_a_dot() {
         let mut output = Vec::new();
-        capabilities(Offer { login: Login::Allowed, stls: Stls::Offered }).encode(&mut output);
+        let offer = Offer { login: Login::Allowed, stls: Stls::Offered };
+        capabilities(offer, &Surroundings::default()).encode(&mut output);
         let text = String::from_utf8(output).unwrap();
         let lines: Vec<&str> = text.split_terminator("\r\n").collect();
         assert!(lines[0].starts_with("+OK ") && *lines.last().unwrap() == ".", "{text}");
-        for capability in ["TOP", "UIDL", "USER", "SASL PLAIN LOGIN", "STLS", "PIPELINING", "EXPIRE NEVER"] {
+        for capability in
+            ["TOP", "UIDL", "USER", "SASL PLAIN LOGIN SCRAM-SHA-256", "STLS", "PIPELINING", "EXPIRE NEVER"]
+        {
             assert!(lines.contains(&capability), "{capability} in {text}");
         }
     }

@@ -68,7 +68,8 @@ impl Service {
     /// # Errors
     /// See [`BindError`].
     pub fn bind(config: &Config, shared: &Shared) -> Result<Self, BindError> {
-        let clear = shared.tls.clone().map_or(Security::Plain, Security::Upgrade);
+        let asking = shared.tls.as_ref().map(ServerTls::asking_clients);
+        let clear = asking.clone().map_or(Security::Plain, Security::Upgrade);
         let mut listeners: Vec<(Listener, Security)> = Vec::new();
         let mut addresses = Addresses::default();
         for address in &config.pop3 {
@@ -77,7 +78,7 @@ impl Service {
             listeners.push((listener, clear.clone()));
         }
         for address in &config.pop3s {
-            let tls = shared.tls.clone().ok_or(BindError::NoCertificate)?;
+            let tls = asking.clone().ok_or(BindError::NoCertificate)?;
             let listener = listen("pop3s", *address, &listeners, config)?;
             addresses.pop3s.push(listener.address());
             listeners.push((listener, Security::Implicit(tls)));

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use mailstore::{IntakeError, Recipient, Store};
 use mailwire::cause::chain;
 use mailwire::clock;
-use mailwire::daemon::login;
 use mailwire::escape::escaped;
 use mailwire::net::{Connection, ReadError, TlsDetails, TlsError};
-use mailwire::sasl::Credentials;
+use mailwire::sasl::{Credentials, TokensUnavailable};
 use mailwire::smtp::Reply;
-use tracing::{Span, debug, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::replies;
 use crate::session::{
@@ -21,9 +20,9 @@ use crate::session::{
 
 /// A session, its socket and the store.
 pub(crate) struct Conversation {
-    session: Session,
-    connection: Connection,
-    store: Store,
+    pub(crate) session: Session,
+    pub(crate) connection: Connection,
+    pub(crate) store: Store,
     accepted: u32,
 }
 
@@ -59,7 +58,10 @@ impl Conversation {
             (None, false) => Tls::Unavailable,
         };
         let peer = Peer { address: connection.peer().ip(), local: connection.local().ip(), session, tls };
-        Self { session: Session::new(kind, policy, peer), connection, store, accepted: 0 }
+        let session = Session::new(kind, policy, peer);
+        let mut conversation = Self { session, connection, store, accepted: 0 };
+        conversation.surround();
+        conversation
     }
 
     /// Serves the client until it or we have had enough.
@@ -99,6 +101,7 @@ impl Conversation {
                         self.say(&reply);
                         let details = self.start_tls().await?;
                         self.session.tls_started(details);
+                        self.surround();
                         break;
                     }
                     Step::Discard(octets, reply) => {
@@ -107,6 +110,13 @@ impl Conversation {
                     }
                     Step::Receive(reply, incoming) => self.receive(reply, incoming).await?,
                     Step::Authenticate(credentials) => self.authenticate(credentials).await,
+                    Step::ScramKeys(login) => self.scram_keys(&login).await,
+                    // Nobody checks tokens yet, so none is asked for.
+                    Step::Token(_) => {
+                        self.session.token_checked(Err(TokensUnavailable("nobody could".to_owned())))
+                    }
+                    Step::Account(login) => self.account(&login).await,
+                    Step::LoginRefused(refused) => self.login_refused(&refused),
                     Step::Draft(question) => self.draft(question).await,
                     Step::Commit(acceptance) => self.commit(*acceptance).await,
                     Step::Sender(question) => {
@@ -142,16 +152,7 @@ impl Conversation {
     async fn authenticate(&mut self, credentials: Credentials) -> Step {
         let answer = self.store.directory.authenticate(&credentials.login, &credentials.password).await;
         warn_if_failed(answer.as_ref().err());
-        match &answer {
-            Ok(Some(account)) => {
-                Span::current().record("account", escaped(account.address.to_string().as_bytes()));
-            }
-            Ok(None) => {
-                info!(login = login::shown(&credentials.login), "login failed");
-            }
-            Err(_) => {}
-        }
-        self.session.authenticated(answer)
+        self.authenticated(&credentials.login, answer)
     }
 
     async fn recipient(&mut self, question: RecipientQuestion) -> Step {
@@ -251,7 +252,7 @@ impl Conversation {
 }
 
 /// The store's trouble is told to the operator here; the client only hears that it is temporary.
-fn warn_if_failed<E: Error>(error: Option<&E>) {
+pub(crate) fn warn_if_failed<E: Error>(error: Option<&E>) {
     if let Some(error) = error {
         warn!(reason = chain(error), "store failed");
     }

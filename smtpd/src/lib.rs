@@ -9,6 +9,7 @@
 mod config;
 mod connection;
 mod content;
+mod login;
 mod replies;
 mod service;
 pub mod session;

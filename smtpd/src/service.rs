@@ -89,6 +89,8 @@ impl Service {
     /// See [`BindError`].
     pub fn bind(config: &Config, shared: &Shared) -> Result<Self, BindError> {
         let clear = shared.tls.clone().map_or(Security::Plain, Security::Upgrade);
+        // Only where somebody logs in is a client asked for its certificate.
+        let asking = shared.tls.as_ref().map(ServerTls::asking_clients);
         let limits = config.listener_limits();
         let mut listeners = Vec::new();
         let mut addresses = Addresses::default();
@@ -98,11 +100,15 @@ impl Service {
         }
         for listener in listen("submission", &config.submission, limits)? {
             addresses.submission.push(listener.address());
-            listeners.push(Bound { listener, kind: Kind::Submission, security: clear.clone() });
+            listeners.push(Bound {
+                listener,
+                kind: Kind::Submission,
+                security: asking.clone().map_or(Security::Plain, Security::Upgrade),
+            });
         }
         for listener in listen("submissions", &config.submissions, limits)? {
             addresses.submissions.push(listener.address());
-            let security = Security::Implicit(shared.tls.clone().ok_or(BindError::NoTls)?);
+            let security = Security::Implicit(asking.clone().ok_or(BindError::NoTls)?);
             listeners.push(Bound { listener, kind: Kind::Submission, security });
         }
         Ok(Self {

@@ -10,7 +10,8 @@ use thiserror::Error;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tracing::{error, info};
 
@@ -41,6 +42,15 @@ pub enum CertificateError {
         /// `certificate` or `private key`.
         what: &'static str,
     },
+    /// rustls refuses whom client certificates shall be signed by.
+    #[error("the authorities in {path} cannot be used for client certificates")]
+    Authorities {
+        /// Which file.
+        path: PathBuf,
+        /// What rustls says.
+        #[source]
+        source: rustls::server::VerifierBuilderError,
+    },
     /// rustls refuses the pair.
     #[error("the certificate in {certificate} and the key in {key} do not fit together or are damaged")]
     Unusable {
@@ -52,6 +62,38 @@ pub enum CertificateError {
         #[source]
         source: rustls::Error,
     },
+}
+
+/// Who must have signed a client's certificate.
+#[derive(Clone, Debug)]
+pub struct ClientAuthorities(Arc<dyn ClientCertVerifier>);
+
+impl ClientAuthorities {
+    /// Reads the authorities' certificates. Clients may show a certificate; who shows none is served as well.
+    ///
+    /// # Errors
+    /// See [`CertificateError`].
+    pub fn load(path: &Path) -> Result<Self, CertificateError> {
+        let missing = || CertificateError::Missing { path: path.to_owned(), what: "certificate" };
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&read(path)?) {
+            certificate.ok().and_then(|certificate| roots.add(certificate).ok()).ok_or_else(missing)?;
+        }
+        if roots.is_empty() {
+            return Err(missing());
+        }
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .allow_unauthenticated()
+            .build()
+            .map_err(|source| CertificateError::Authorities { path: path.to_owned(), source })?;
+        Ok(Self(verifier))
+    }
+
+    /// What rustls takes.
+    pub(super) fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
+        Arc::clone(&self.0)
+    }
 }
 
 /// The certificate in use. A broken file never replaces it.
@@ -144,7 +186,7 @@ impl Certificates {
         Stamps::of(&self.certificate, &self.key)
     }
 
-    fn in_use(&self) -> Arc<CertifiedKey> {
+    pub(super) fn in_use(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.in_use.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -11,14 +11,17 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, pki_types::ServerName};
 
 use super::channel::Channel;
 use super::deadline::{Alarm, ContentClock};
 use super::failure::{ReadError, TlsError, read_error};
+use super::login::{self, LoginMeans};
 use super::{ConnectionLimits, ServerTls, Shutdown};
 use crate::clock;
 use crate::line::{Line, LineBuffer};
+use crate::sasl::ChannelBindings;
 
 /// So many octets queued are sent before more is read or written.
 const QUEUE_OCTETS: usize = 64 << 10;
@@ -51,6 +54,8 @@ struct State {
     drain: Option<Drain>,
     /// When a wait heard of the drain.
     drains_since: Option<Instant>,
+    /// The certificate of the server's handshake, until [`Connection::take_login_means`] asks for it.
+    shown: Option<Arc<CertifiedKey>>,
     limits: ConnectionLimits,
     alarm: Alarm,
     received: LineBuffer,
@@ -119,6 +124,7 @@ impl Connection {
             shutdown: None,
             drain: None,
             drains_since: None,
+            shown: None,
             limits,
             alarm: Alarm::default(),
             received: LineBuffer::new(),
@@ -151,6 +157,19 @@ impl Connection {
         let suite = format!("{:?}", session.negotiated_cipher_suite()?.suite());
         // rustls names the suites of TLS 1.3 apart, the registry does not (RFC 8446 §B.4).
         Some(TlsDetails { version, cipher: suite.replacen("TLS13_", "TLS_", 1) })
+    }
+
+    /// What TLS gives to a login on the server's side, to be asked once when TLS has begun; nothing in clear.
+    #[must_use]
+    pub fn take_login_means(&mut self) -> LoginMeans {
+        let shown = self.state.shown.take();
+        self.state.channel.tls().map(|session| login::of_server(session, shown.as_ref())).unwrap_or_default()
+    }
+
+    /// What a client can bind its login to; nothing in clear.
+    #[must_use]
+    pub fn channel_bindings(&self) -> ChannelBindings {
+        self.state.channel.tls().map(login::of_client).unwrap_or_default()
     }
 
     /// True where [`Self::accept_tls`] can succeed.
@@ -272,7 +291,11 @@ impl Connection {
     pub async fn accept_tls(&mut self) -> Result<(), TlsError> {
         let Some(tls) = self.state.upgrade.take() else { return Err(TlsError::Unavailable) };
         // Boxed: a handshake takes kilobytes that a session's future need not hold for ever.
-        Box::pin(self.switch(Side::Server(tls.config()))).await
+        let before = tls.in_use();
+        Box::pin(self.switch(Side::Server(tls.config()))).await?;
+        // Where the certificate was changed meanwhile, nobody knows which one the handshake showed.
+        self.state.shown = Some(before).filter(|before| Arc::ptr_eq(before, &tls.in_use()));
+        Ok(())
     }
 
     /// Switches to TLS as the client, refusing anything the server sent in clear behind its reply.

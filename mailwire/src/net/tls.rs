@@ -4,34 +4,67 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, pki_types::ServerName};
 
-use super::Certificates;
+use super::tickets::Tickets;
+use super::{Certificates, ClientAuthorities};
 
 /// The server's side of TLS, shared by all connections.
 #[derive(Clone, Debug)]
-pub struct ServerTls(Arc<rustls::ServerConfig>);
+pub struct ServerTls {
+    config: Arc<rustls::ServerConfig>,
+    /// For connections whose clients may show a certificate.
+    asking: Option<Arc<rustls::ServerConfig>>,
+    certificates: Arc<Certificates>,
+}
 
 impl ServerTls {
     /// TLS with the certificate that is in use at each handshake.
     #[must_use]
     pub fn new(certificates: Arc<Certificates>) -> Self {
         use_ring();
-        let mut config =
-            rustls::ServerConfig::builder().with_no_client_auth().with_cert_resolver(certificates);
-        // Sessions resume by tickets, so the server keeps nothing per client (RFC 8446 §2.2). Without randomness
-        // for the ticket keys there are no tickets, and every handshake is a full one.
-        if let Ok(ticketer) = ring::Ticketer::new() {
-            config.ticketer = ticketer;
-        }
-        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-        Self(Arc::new(config))
+        let config = rustls::ServerConfig::builder().with_no_client_auth();
+        Self { config: finished(config, &certificates), asking: None, certificates }
+    }
+
+    /// The same, and where it is [asked](Self::asking_clients) for, clients may show a certificate signed by one of these.
+    #[must_use]
+    pub fn with_client_authorities(mut self, authorities: &ClientAuthorities) -> Self {
+        let config = rustls::ServerConfig::builder().with_client_cert_verifier(authorities.verifier());
+        self.asking = Some(finished(config, &self.certificates));
+        self
+    }
+
+    /// For connections on which somebody logs in: clients are asked for a certificate, where authorities are known.
+    #[must_use]
+    pub fn asking_clients(&self) -> Self {
+        let config = self.asking.as_ref().unwrap_or(&self.config);
+        Self { config: Arc::clone(config), asking: None, certificates: Arc::clone(&self.certificates) }
     }
 
     /// What rustls takes.
     pub(super) fn config(&self) -> Arc<rustls::ServerConfig> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.config)
     }
+
+    /// The certificate that a handshake shows now.
+    pub(super) fn in_use(&self) -> Arc<CertifiedKey> {
+        self.certificates.in_use()
+    }
+}
+
+/// What all of the server's configurations have alike.
+fn finished(
+    config: rustls::ConfigBuilder<rustls::ServerConfig, rustls::server::WantsServerCert>,
+    certificates: &Arc<Certificates>,
+) -> Arc<rustls::ServerConfig> {
+    let resolver: Arc<dyn rustls::server::ResolvesServerCert> = Arc::<Certificates>::clone(certificates);
+    let mut config = config.with_cert_resolver(resolver);
+    // Sessions resume by tickets, so the server keeps nothing per client (RFC 8446 §2.2).
+    config.ticketer = Arc::new(Tickets::new(Arc::clone(certificates)));
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    Arc::new(config)
 }
 
 /// A client's configuration that trusts `roots`.

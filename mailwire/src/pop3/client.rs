@@ -14,7 +14,7 @@ pub use listing::Message;
 use listing::{Kind, Listing};
 
 use super::{COMMAND_LINE_OCTETS_MAX, Command, MessageNumber, Reply, Status};
-use crate::sasl::{self, Credentials, Mechanism};
+use crate::sasl::{self, Credentials, Mechanism, ScramMeans};
 use crate::secret::Secret;
 use crate::tls_policy::{Channel, TlsPolicy};
 
@@ -86,6 +86,9 @@ pub enum Failure {
     /// A password would go over a connection in clear.
     #[error("the connection is not protected by TLS, so the password was not sent")]
     PasswordInClear,
+    /// The server accepted the login without having shown that it knows the password (RFC 5802 §5).
+    #[error("the server did not prove that it knows the password: it may be another than it says")]
+    Impostor,
     /// A login name or password cannot be sent as this server wants it.
     #[error("login name and password cannot be sent to this server: {0}")]
     Unsendable(&'static str),
@@ -104,6 +107,8 @@ pub struct Session {
     channel: Channel,
     /// What CAPA answered last (RFC 2595 §4: what came before TLS is forgotten).
     capabilities: Vec<String>,
+    /// What SCRAM needs, where the connection has given it.
+    scram: Option<ScramMeans>,
     listing: Listing,
     state: State,
 }
@@ -114,7 +119,7 @@ enum State {
     Capa,
     CapaLines,
     Stls,
-    Authenticating(Box<sasl::Client>),
+    Authenticating(Box<Authentication>),
     Cancelling,
     User,
     Pass,
@@ -123,6 +128,14 @@ enum State {
     Ready,
     Quit,
     Closed,
+}
+
+/// One mechanism being tried.
+#[derive(Debug)]
+struct Authentication {
+    mechanism: Mechanism,
+    exchange: sasl::Client,
+    untried: VecDeque<Mechanism>,
 }
 
 /// A command in the TRANSACTION state.
@@ -138,7 +151,20 @@ impl Session {
     #[must_use]
     pub const fn new(settings: Settings) -> Self {
         let channel = settings.tls.first_channel();
-        Self { settings, channel, capabilities: Vec::new(), listing: Listing::new(), state: State::Greeting }
+        Self {
+            settings,
+            channel,
+            capabilities: Vec::new(),
+            scram: None,
+            listing: Listing::new(),
+            state: State::Greeting,
+        }
+    }
+
+    /// Lets the login go by SCRAM where the server offers it; to be said before the greeting, and again with the
+    /// channel's bindings before [`Self::tls_started`].
+    pub fn use_scram(&mut self, means: ScramMeans) {
+        self.scram = Some(means);
     }
 
     /// What the maildrop holds, by message number; complete at the first [`Step::Ready`].
@@ -151,8 +177,8 @@ impl Session {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::CapaLines => self.capability(line),
             State::Lines { kind, unsent, in_flight } => self.listed(line, kind, unsent, in_flight),
-            State::Authenticating(exchange) if line.starts_with(b"+ ") || line == b"+" => {
-                self.challenged(*exchange, line.get(2..).unwrap_or_default())
+            State::Authenticating(authentication) if line.starts_with(b"+ ") || line == b"+" => {
+                self.challenged(authentication, line.get(2..).unwrap_or_default())
             }
             state @ (State::Greeting
             | State::Capa
@@ -212,7 +238,18 @@ impl Session {
                 self.state = State::Pass;
                 send(&Command::Pass(self.settings.credentials.password.clone()))
             }
+            (State::Authenticating(authentication), Status::Ok)
+                if authentication.exchange.accepted().is_err() =>
+            {
+                self.failed(Failure::Impostor)
+            }
             (State::Authenticating(_) | State::Pass, Status::Ok) => self.list(),
+            // A server may keep no keys for SCRAM of an old password.
+            (State::Authenticating(authentication), Status::Err)
+                if !authentication.mechanism.sends_password() && !authentication.untried.is_empty() =>
+            {
+                self.auth(authentication.untried)
+            }
             (State::Cancelling, _) | (State::Authenticating(_) | State::User | State::Pass, Status::Err) => {
                 self.failed(Failure::Login(reply))
             }
@@ -268,18 +305,31 @@ impl Session {
         if !self.settings.tls.allows_password(self.channel) {
             return self.failed(Failure::PasswordInClear);
         }
-        let credentials = self.settings.credentials.clone();
         let offered = self.capability_arguments("SASL").unwrap_or_default();
-        let Some(mechanism) = Mechanism::offered(&offered).pop_front() else { return self.user(credentials) };
-        let mut exchange = sasl::Client::new(mechanism, credentials.clone());
+        self.auth(Mechanism::offered(&offered, self.scram.as_ref()))
+    }
+
+    /// Tries the next mechanism.
+    fn auth(&mut self, mut untried: VecDeque<Mechanism>) -> Step {
+        let Some((mechanism, mut exchange)) = untried.pop_front().and_then(|next| self.exchange(next)) else {
+            return self.user(self.settings.credentials.clone());
+        };
         let mut octets = auth_line(mechanism, exchange.initial());
-        if octets.expose().len() > COMMAND_LINE_OCTETS_MAX + "\r\n".len() {
+        if octets.expose().len() > COMMAND_LINE_OCTETS_MAX + "\r\n".len()
+            && let Some((_, again)) = self.exchange(mechanism)
+        {
             // RFC 5034 §4: what does not fit a command line comes after a challenge.
-            exchange = sasl::Client::new(mechanism, credentials);
+            exchange = again;
             octets = auth_line(mechanism, None);
         }
-        self.state = State::Authenticating(Box::new(exchange));
+        self.state = State::Authenticating(Box::new(Authentication { mechanism, exchange, untried }));
         Step::Send(octets)
+    }
+
+    fn exchange(&self, mechanism: Mechanism) -> Option<(Mechanism, sasl::Client)> {
+        let credentials = self.settings.credentials.clone();
+        let exchange = sasl::Client::with_password(mechanism, credentials, self.scram.as_ref())?;
+        Some((mechanism, exchange))
     }
 
     /// `USER` and `PASS`, where there is no SASL.
@@ -296,12 +346,12 @@ impl Session {
         send(&Command::User(credentials.login))
     }
 
-    fn challenged(&mut self, mut exchange: sasl::Client, challenge: &[u8]) -> Step {
-        let Ok(response) = exchange.respond(challenge) else {
+    fn challenged(&mut self, mut authentication: Box<Authentication>, challenge: &[u8]) -> Step {
+        let Ok(response) = authentication.exchange.respond(challenge) else {
             self.state = State::Cancelling;
             return Step::Send(Secret::new(b"*\r\n".to_vec()));
         };
-        self.state = State::Authenticating(Box::new(exchange));
+        self.state = State::Authenticating(authentication);
         Step::Send(Secret::new(format!("{}\r\n", response.expose()).into_bytes()))
     }
 

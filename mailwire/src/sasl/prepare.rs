@@ -8,7 +8,7 @@ use crate::secret::Secret;
 ///
 /// A password that `SASLprep` forbids (control characters, unassigned code points, mixed directions) stays as it
 /// is rather than being refused, on both sides alike: whoever could log in by PLAIN can so by SCRAM. Clients of
-/// PostgreSQL do the same.
+/// `PostgreSQL` do the same.
 #[must_use]
 pub fn prepared(password: &Secret<String>) -> Secret<String> {
     Secret::new(text(password.expose()).into_owned())

@@ -15,7 +15,7 @@ pub use transaction::{Content, Envelope, Reason, Verdict};
 use transaction::{Progress, Transaction};
 
 use super::{Command, Extension, Hello, Reply};
-use crate::sasl::{self, Credentials, Mechanism};
+use crate::sasl::{self, Credentials, Mechanism, ScramMeans};
 use crate::secret::Secret;
 use crate::tls_policy::{Channel, TlsPolicy};
 
@@ -77,6 +77,9 @@ pub enum Failure {
     /// The server offers no mechanism that the client has.
     #[error("the server offers neither AUTH PLAIN nor AUTH LOGIN")]
     NoMechanism,
+    /// The server accepted the login without having shown that it knows the password (RFC 5802 §5).
+    #[error("the server did not prove that it knows the password: it may be another than it says")]
+    Impostor,
     /// The server answered something that is no answer to the command.
     #[error("the server answered {command} with: {reply}")]
     Unexpected {
@@ -94,6 +97,8 @@ pub struct Session {
     channel: Channel,
     /// What EHLO announced last (RFC 3207 §4.2: what came before TLS is forgotten).
     extensions: Vec<Extension>,
+    /// What SCRAM needs, where the connection has given it.
+    scram: Option<ScramMeans>,
     state: State,
     /// A transaction that did not reach its end is still open at the server.
     leftover: Leftover,
@@ -105,12 +110,20 @@ enum State {
     Ehlo,
     Helo,
     StartTls,
-    Authenticating { exchange: Box<sasl::Client>, untried: VecDeque<Mechanism> },
+    Authenticating(Box<Authentication>),
     Cancelling,
     Ready,
     Transaction(Box<Transaction>),
     Quit,
     Closed,
+}
+
+/// One mechanism being tried.
+#[derive(Debug)]
+struct Authentication {
+    mechanism: Mechanism,
+    exchange: sasl::Client,
+    untried: VecDeque<Mechanism>,
 }
 
 /// Whether RSET must come before the next MAIL.
@@ -125,7 +138,20 @@ impl Session {
     #[must_use]
     pub const fn new(settings: Settings) -> Self {
         let channel = settings.tls.first_channel();
-        Self { settings, channel, extensions: Vec::new(), state: State::Greeting, leftover: Leftover::None }
+        Self {
+            settings,
+            channel,
+            extensions: Vec::new(),
+            scram: None,
+            state: State::Greeting,
+            leftover: Leftover::None,
+        }
+    }
+
+    /// Lets the login go by SCRAM where the server offers it; to be said before the greeting, and again with the
+    /// channel's bindings before [`Self::tls_started`].
+    pub fn use_scram(&mut self, means: ScramMeans) {
+        self.scram = Some(means);
     }
 
     /// What EHLO announced.
@@ -143,7 +169,7 @@ impl Session {
             State::Helo if reply.is_positive() => self.introduced(),
             State::Helo => self.refused("HELO", reply),
             State::StartTls => self.start_tls_answered(reply),
-            State::Authenticating { exchange, untried } => self.auth_answered(*exchange, untried, reply),
+            State::Authenticating(authentication) => self.auth_answered(authentication, reply),
             State::Cancelling => self.failed(Failure::Login(reply)),
             State::Transaction(transaction) => self.transaction_answered(transaction, reply),
             State::Quit => Step::Closed,
@@ -168,7 +194,7 @@ impl Session {
             | State::Ehlo
             | State::Helo
             | State::StartTls
-            | State::Authenticating { .. }
+            | State::Authenticating(_)
             | State::Cancelling
             | State::Transaction(_)
             | State::Quit => return Step::Ended(Reason::NotReady.for_all(&envelope)),
@@ -240,45 +266,52 @@ impl Session {
         let offered = self.extensions.iter().find_map(|extension| {
             if let Extension::Auth(mechanisms) = extension { Some(mechanisms.as_slice()) } else { None }
         });
-        let untried = Mechanism::offered(offered.unwrap_or_default());
+        let untried = Mechanism::offered(offered.unwrap_or_default(), self.scram.as_ref());
         self.auth(untried)
     }
 
     /// Tries the next mechanism.
     fn auth(&mut self, mut untried: VecDeque<Mechanism>) -> Step {
-        let (Some(mechanism), Some(credentials)) = (untried.pop_front(), self.settings.credentials.clone())
-        else {
+        let Some((mechanism, mut exchange)) = untried.pop_front().and_then(|next| self.exchange(next)) else {
             return self.failed(Failure::NoMechanism);
         };
-        let mut exchange = sasl::Client::new(mechanism, credentials.clone());
         let mut octets = auth_line(mechanism, exchange.initial());
-        if octets.expose().len() > AUTH_COMMAND_OCTETS_MAX {
-            exchange = sasl::Client::new(mechanism, credentials);
+        if octets.expose().len() > AUTH_COMMAND_OCTETS_MAX
+            && let Some((_, again)) = self.exchange(mechanism)
+        {
+            exchange = again;
             octets = auth_line(mechanism, None);
         }
-        self.state = State::Authenticating { exchange: Box::new(exchange), untried };
+        self.state = State::Authenticating(Box::new(Authentication { mechanism, exchange, untried }));
         Step::Send(octets)
     }
 
-    fn auth_answered(
-        &mut self,
-        mut exchange: sasl::Client,
-        untried: VecDeque<Mechanism>,
-        reply: Reply,
-    ) -> Step {
+    fn exchange(&self, mechanism: Mechanism) -> Option<(Mechanism, sasl::Client)> {
+        let credentials = self.settings.credentials.clone()?;
+        let exchange = sasl::Client::with_password(mechanism, credentials, self.scram.as_ref())?;
+        Some((mechanism, exchange))
+    }
+
+    fn auth_answered(&mut self, mut authentication: Box<Authentication>, reply: Reply) -> Step {
+        let has_another = !authentication.untried.is_empty();
         match reply.code() {
+            235 if authentication.exchange.accepted().is_err() => self.failed(Failure::Impostor),
             235 => self.ready(),
             334 => {
                 let challenge = reply.lines().next().unwrap_or_default();
-                let Ok(response) = exchange.respond(challenge.as_bytes()) else {
+                let Ok(response) = authentication.exchange.respond(challenge.as_bytes()) else {
                     self.state = State::Cancelling;
                     return Step::Send(Secret::new(b"*\r\n".to_vec()));
                 };
-                self.state = State::Authenticating { exchange: Box::new(exchange), untried };
+                self.state = State::Authenticating(authentication);
                 Step::Send(Secret::new(format!("{}\r\n", response.expose()).into_bytes()))
             }
             // Announced and not known after all: the other one may be.
-            500..=504 if !untried.is_empty() => self.auth(untried),
+            500..=504 if has_another => self.auth(authentication.untried),
+            // A server may keep no keys for SCRAM of an old password.
+            535 if has_another && !authentication.mechanism.sends_password() => {
+                self.auth(authentication.untried)
+            }
             _ => self.failed(Failure::Login(reply)),
         }
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use mailstore::{Account, Lease, MaildropError, Unavailable};
 use mailwire::line::Line;
 use mailwire::pop3::{self, AUTH_LINE_OCTETS_MAX, COMMAND_LINE_OCTETS_MAX, Command, Reply};
-use mailwire::sasl::{self, Credentials, Exchange, Mechanism, SaslError};
+use mailwire::sasl::{self, BearerToken, Credentials, SaslError, Surroundings};
 use mailwire::secret::Secret;
 use tracing::debug;
 
@@ -29,6 +29,14 @@ pub enum AuthorizationStep {
     Answer(Answer),
     /// Ask the directory, and say what came of it to [`Authorization::verified`].
     Verify(Credentials),
+    /// Find what is kept of this login for SCRAM, and say it to [`Authorization::scram_keys_found`].
+    ScramKeys(String),
+    /// Have the token checked, and say what came of it to [`Authorization::token_checked`].
+    Token(BearerToken),
+    /// This login has been proven: find its account, and say it to [`Authorization::verified`].
+    Account(String),
+    /// Note that this login was refused, and go on with [`Authorization::wrong_credentials`].
+    LoginRefused(RefusedLogin),
     /// Lease the account's maildrop, and say what came of it to [`Authorization::leased`].
     Lease(Account),
     /// The login is complete: send this, and go on with the transaction.
@@ -39,15 +47,24 @@ pub enum AuthorizationStep {
     Close(Reply),
 }
 
+/// A login that failed before the directory was asked for its account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedLogin {
+    /// Who wanted to log in, where that is known.
+    pub login: Option<String>,
+    /// What was wrong, for the log.
+    pub reason: SaslError,
+}
+
 /// How far a login has come.
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     /// Nothing has been said that counts.
     Fresh,
     /// USER named a login; only PASS may follow (RFC 1939 §7).
     Named(String),
     /// AUTH is going on: the next line is a response and no command (RFC 5034 §4).
-    Exchange(sasl::Server),
+    Exchange(Box<sasl::Server>),
 }
 
 /// What all sessions of a service go by.
@@ -64,9 +81,10 @@ pub struct Terms {
 /// A session before login.
 #[derive(Debug)]
 pub struct Authorization {
-    state: State,
-    offer: Offer,
-    primary_domain: Arc<str>,
+    pub(super) state: State,
+    pub(super) offer: Offer,
+    pub(super) surroundings: Surroundings,
+    pub(super) primary_domain: Arc<str>,
     errors: Errors,
     login_failures: Errors,
 }
@@ -78,6 +96,7 @@ impl Authorization {
         Self {
             state: State::Fresh,
             offer,
+            surroundings: Surroundings::default(),
             primary_domain: Arc::clone(&terms.primary_domain),
             errors: Errors::new(terms.errors_max),
             login_failures: Errors::new(terms.login_failures_max),
@@ -138,6 +157,13 @@ impl Authorization {
     pub fn tls_begun(&mut self) {
         self.state = State::Fresh;
         self.offer = Offer::TLS;
+        self.surroundings = Surroundings::default();
+    }
+
+    /// What the connection gives to a login, to be told at its beginning and again after [`Self::tls_begun`]. Without it
+    /// nothing is offered that needs it.
+    pub fn surrounded_by(&mut self, surroundings: Surroundings) {
+        self.surroundings = surroundings;
     }
 
     /// A command line; `named` is what USER said just before.
@@ -152,7 +178,7 @@ impl Authorization {
             Command::Pass(password) => self.pass(named, password),
             Command::AuthList => self.auth_list(),
             Command::Auth { mechanism, initial } => self.auth(&mechanism, initial.as_ref()),
-            Command::Capa => AuthorizationStep::Answer(replies::capabilities(self.offer)),
+            Command::Capa => AuthorizationStep::Answer(replies::capabilities(self.offer, &self.surroundings)),
             Command::Stls => self.stls(),
             Command::Quit => AuthorizationStep::Close(replies::goodbye()),
             Command::Apop(..) => self.error(replies::apop_not_supported()),
@@ -186,58 +212,14 @@ impl Authorization {
         }
     }
 
-    fn verify(&self, credentials: Credentials) -> AuthorizationStep {
+    pub(super) fn verify(&self, credentials: Credentials) -> AuthorizationStep {
         AuthorizationStep::Verify(credentials.within(&self.primary_domain))
     }
 
     fn auth_list(&mut self) -> AuthorizationStep {
         match self.offer.login {
             Login::NeedsTls => self.error(replies::login_needs_tls()),
-            Login::Allowed => AuthorizationStep::Answer(replies::mechanisms()),
-        }
-    }
-
-    fn auth(&mut self, mechanism: &str, initial: Option<&Secret<String>>) -> AuthorizationStep {
-        match (self.offer.login, Mechanism::named(mechanism)) {
-            (Login::NeedsTls, _) => self.error(replies::login_needs_tls()),
-            (Login::Allowed, None) => self.error(replies::unknown_mechanism()),
-            (Login::Allowed, Some(mechanism)) => {
-                let initial = initial.map(|initial| initial.expose().as_str());
-                match sasl::Server::start(mechanism, initial) {
-                    Ok((server, exchange)) => self.exchange(server, exchange),
-                    Err(error) => self.sasl_error(error),
-                }
-            }
-        }
-    }
-
-    /// A line within AUTH.
-    fn response(&mut self, octets: &[u8], mut server: sasl::Server) -> AuthorizationStep {
-        if octets == b"*" {
-            return self.error(replies::login_cancelled());
-        }
-        match server.response(octets) {
-            Ok(exchange) => self.exchange(server, exchange),
-            Err(error) => self.sasl_error(error),
-        }
-    }
-
-    fn exchange(&mut self, server: sasl::Server, exchange: Exchange) -> AuthorizationStep {
-        match exchange {
-            Exchange::Challenge(challenge) => {
-                self.state = State::Exchange(server);
-                AuthorizationStep::Answer(Answer::Challenge(challenge))
-            }
-            Exchange::Finished(credentials) => self.verify(credentials),
-        }
-    }
-
-    fn sasl_error(&mut self, error: SaslError) -> AuthorizationStep {
-        match error {
-            SaslError::Base64 => self.error(replies::not_base64()),
-            SaslError::Malformed => self.error(replies::malformed_response()),
-            // RFC 4616 §2: answered as a wrong password, so that nobody learns which names exist.
-            SaslError::AuthorizationIdentity => self.wrong_credentials(),
+            Login::Allowed => AuthorizationStep::Answer(replies::mechanisms(&self.surroundings)),
         }
     }
 
@@ -249,14 +231,16 @@ impl Authorization {
         }
     }
 
-    fn wrong_credentials(&mut self) -> AuthorizationStep {
+    /// RFC 4616 §2, RFC 5802 §9: whatever was wrong is answered as a wrong password, so that nobody learns which names
+    /// exist.
+    pub fn wrong_credentials(&mut self) -> AuthorizationStep {
         match self.login_failures.count() {
             Patience::Left => answer_with(replies::wrong_credentials()),
             Patience::Exhausted => AuthorizationStep::Close(replies::too_many_wrong_credentials()),
         }
     }
 
-    fn error(&mut self, reply: Reply) -> AuthorizationStep {
+    pub(super) fn error(&mut self, reply: Reply) -> AuthorizationStep {
         match self.errors.count() {
             Patience::Left => answer_with(reply),
             Patience::Exhausted => AuthorizationStep::Close(replies::too_many_errors()),
@@ -265,7 +249,7 @@ impl Authorization {
 }
 
 /// One line, and the session goes on.
-const fn answer_with(reply: Reply) -> AuthorizationStep {
+pub(super) const fn answer_with(reply: Reply) -> AuthorizationStep {
     AuthorizationStep::Answer(Answer::Line(reply))
 }
 
@@ -310,6 +294,10 @@ mod tests {
             }
             AuthorizationStep::Verify(credentials) => return format!("verify {}", credentials.login),
             AuthorizationStep::Lease(account) => return format!("lease {}", account.maildrop.0),
+            AuthorizationStep::ScramKeys(login) => return format!("keys {login}"),
+            AuthorizationStep::Token(token) => return format!("token {:?}", token.login),
+            AuthorizationStep::Account(login) => return format!("account {login}"),
+            AuthorizationStep::LoginRefused(refused) => return format!("refused {}", refused.reason),
         };
         String::from_utf8(output).unwrap() + end
     }
@@ -387,7 +375,10 @@ mod tests {
         assert!(is_refused(&say(&mut session, "PASS x")));
         assert!(is_refused(&say(&mut session, "STLS")));
         let capabilities = told(&say(&mut session, "CAPA"));
-        assert!(capabilities.contains("\r\nUSER\r\n") && capabilities.contains("\r\nSASL PLAIN LOGIN\r\n"));
+        assert!(
+            capabilities.contains("\r\nUSER\r\n")
+                && capabilities.contains("\r\nSASL PLAIN LOGIN SCRAM-SHA-256\r\n")
+        );
         assert!(!capabilities.contains("STLS"));
         assert!(told(&say(&mut session, "USER alice")).starts_with("+OK "));
     }
@@ -439,13 +430,17 @@ mod tests {
         let mut session = session(CLEAR);
         let token = sasl::encode(b"bob@example.test\0alice@example.test\0pw-alice");
         let refused = told(&say(&mut session, &format!("AUTH PLAIN {token}")));
-        assert_eq!(refused, told(&session.verified(Ok(None))));
+        assert_eq!(refused, "refused logging in for somebody else is not allowed");
+        assert_eq!(told(&session.wrong_credentials()), told(&session.verified(Ok(None))));
     }
 
     #[test]
     fn auth_alone_lists_the_mechanisms() {
         let list = told(&say(&mut session(CLEAR), "AUTH"));
-        assert!(list.starts_with("+OK ") && list.ends_with("\r\nPLAIN\r\nLOGIN\r\n.\r\n"), "{list}");
+        assert!(
+            list.starts_with("+OK ") && list.ends_with("\r\nPLAIN\r\nLOGIN\r\nSCRAM-SHA-256\r\n.\r\n"),
+            "{list}"
+        );
     }
 
     #[test]

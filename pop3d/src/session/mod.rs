@@ -19,12 +19,13 @@
 mod authorization;
 mod deletions;
 mod errors;
+mod exchange;
 mod listing;
 mod offer;
 mod retrieval;
 mod transaction;
 
-pub use authorization::{Authorization, AuthorizationStep, Terms};
+pub use authorization::{Authorization, AuthorizationStep, RefusedLogin, Terms};
 pub use listing::{Listing, Progress};
 pub use offer::{Login, Offer, Stls};
 pub use retrieval::{Range, Retrieval};

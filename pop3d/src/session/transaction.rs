@@ -5,6 +5,7 @@ use std::fmt;
 use mailstore::{Entry, Lease, MaildropError};
 use mailwire::line::Line;
 use mailwire::pop3::{self, COMMAND_LINE_OCTETS_MAX, Command, MessageNumber, Reply};
+use mailwire::sasl::Surroundings;
 use tracing::debug;
 
 use super::deletions::Deletions;
@@ -128,7 +129,9 @@ impl Transaction {
                 TransactionStep::List(Listing::new(Column::UniqueId, replies::unique_ids_follow()))
             }
             Command::Uidl(Some(number)) => self.uidl_one(number),
-            Command::Capa => TransactionStep::Answer(replies::capabilities(Offer::LOGGED_IN)),
+            Command::Capa => {
+                TransactionStep::Answer(replies::capabilities(Offer::LOGGED_IN, &Surroundings::default()))
+            }
             Command::Quit => self.quit(),
             Command::User(_)
             | Command::Pass(_)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mailstore::{Directory, Maildrops};
 use mailwire::line::LineBuffer;
 use mailwire::pop3::Reply;
+use mailwire::sasl::{ChannelBindings, Nonce, Surroundings, TokenVerdict};
 use pop3d::Config;
 use pop3d::session::{
     Authorization, AuthorizationStep, Offer, Progress, Range, Retrieval, Terms, Transaction, TransactionStep,
@@ -39,7 +40,10 @@ impl Peer {
             errors_max: config.errors_max,
             login_failures_max: config.login_failures_max,
         };
-        let authorization = Authorization::new(offer, &terms);
+        let mut authorization = Authorization::new(offer, &terms);
+        if offer == Offer::TLS {
+            authorization.surrounded_by(under_tls());
+        }
         let mut peer = Self {
             memory: memory.clone(),
             received: LineBuffer::new(),
@@ -86,6 +90,7 @@ impl Peer {
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
             State::Handshake(mut authorization) => {
                 authorization.tls_begun();
+                authorization.surrounded_by(under_tls());
                 State::Authorization(authorization)
             }
             State::Authorization(_) | State::Transaction(_) | State::Closed => State::Closed,
@@ -130,6 +135,23 @@ impl Peer {
             AuthorizationStep::Verify(credentials) => {
                 let answer = at_once(self.memory.authenticate(&credentials.login, &credentials.password));
                 let step = authorization.verified(answer);
+                self.authorization_step(authorization, step)
+            }
+            AuthorizationStep::ScramKeys(login) => {
+                let keys = at_once(self.memory.scram_keys(&login));
+                let step = authorization.scram_keys_found(&keys, &Nonce::new([0; Nonce::OCTETS]));
+                self.authorization_step(authorization, step)
+            }
+            AuthorizationStep::Token(_) => {
+                let step = authorization.token_checked(Ok(TokenVerdict::Refused));
+                self.authorization_step(authorization, step)
+            }
+            AuthorizationStep::Account(login) => {
+                let step = authorization.verified(at_once(self.memory.account(&login)));
+                self.authorization_step(authorization, step)
+            }
+            AuthorizationStep::LoginRefused(_) => {
+                let step = authorization.wrong_credentials();
                 self.authorization_step(authorization, step)
             }
             AuthorizationStep::Lease(account) => {
@@ -188,6 +210,12 @@ impl Peer {
         retrieval.finish(&mut self.said);
         State::Transaction(transaction)
     }
+}
+
+/// What a connection under TLS gives to a login; no client has a certificate, and nobody checks tokens.
+fn under_tls() -> Surroundings {
+    let bindings = ChannelBindings::new(Some([7; 32]), Some(vec![8; 32]));
+    Surroundings { bindings, ..Surroundings::default() }
 }
 
 /// The result of a future that does not wait.

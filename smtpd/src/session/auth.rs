@@ -1,13 +1,14 @@
 //! AUTH (RFC 4954): who may try it when, the exchange, and its outcome.
 
+use std::mem;
+
 use mailstore::{Account, Unavailable};
-use mailwire::sasl::{self, Exchange, Mechanism, SaslError};
+use mailwire::sasl::{self, Exchange, Failing, Nonce, SaslError, ScramKeys, TokenVerdict, TokensUnavailable};
 use mailwire::secret::Secret;
 use mailwire::smtp::Reply;
-use tracing::info;
 
 use super::machine::Phase;
-use super::{Kind, Session, Step};
+use super::{Kind, RefusedLogin, Session, Step};
 use crate::replies;
 use crate::trace::Dialect;
 
@@ -19,13 +20,12 @@ impl Session {
         if self.login_failures >= self.policy.login_failures_max {
             return Step::Close(replies::too_many_login_failures());
         }
-        let Some(mechanism) = Mechanism::named(mechanism) else {
+        let Some(mechanism) = self.surroundings.named(mechanism) else {
             return self.refuse(replies::mechanism_not_known());
         };
-        match sasl::Server::start(mechanism, initial.map(|initial| initial.expose().as_str())) {
-            Ok((server, exchange)) => self.exchange(Box::new(server), exchange),
-            Err(error) => self.exchange_failed(error),
-        }
+        let mut server = Box::new(sasl::Server::new(mechanism, &self.surroundings));
+        let exchange = server.begin(initial.map(|initial| initial.expose().as_str()));
+        self.exchange(server, exchange)
     }
 
     fn auth_out_of_place(&self) -> Option<Reply> {
@@ -52,37 +52,80 @@ impl Session {
         if line == b"*" {
             return self.refuse(replies::login_cancelled());
         }
-        match server.response(line) {
-            Ok(exchange) => self.exchange(server, exchange),
-            Err(error) => self.exchange_failed(error),
-        }
+        let exchange = server.response(line);
+        self.exchange(server, exchange)
     }
 
-    fn exchange(&mut self, server: Box<sasl::Server>, exchange: Exchange) -> Step {
+    fn exchange(&mut self, server: Box<sasl::Server>, exchange: Result<Exchange, SaslError>) -> Step {
         match exchange {
-            Exchange::Challenge(challenge) => {
+            Ok(Exchange::Challenge(challenge)) => {
                 self.phase = Phase::Authenticating(server);
-                Step::Reply(replies::challenge(sasl::encode(challenge)))
+                Step::Reply(replies::challenge(sasl::encode(&challenge)))
             }
-            Exchange::Finished(credentials) => {
-                let domain = self.policy.postmaster.domain().to_string();
-                Step::Authenticate(credentials.within(&domain))
+            Ok(Exchange::Verify(credentials)) => {
+                Step::Authenticate(credentials.within(&self.primary_domain()))
             }
+            Ok(Exchange::Keys(login)) => {
+                self.phase = Phase::Authenticating(server);
+                Step::ScramKeys(self.whole(login))
+            }
+            Ok(Exchange::Token(token)) => {
+                self.phase = Phase::Authenticating(server);
+                Step::Token(token)
+            }
+            Ok(Exchange::Proven(login)) => Step::Account(self.whole(login)),
+            Err(reason) => match reason.means() {
+                Failing::Syntax => self.refuse(replies::login_not_readable()),
+                Failing::Login => {
+                    let login = server.login().map(|login| self.whole(login.to_owned()));
+                    Step::LoginRefused(RefusedLogin { login, reason })
+                }
+            },
         }
     }
 
-    fn exchange_failed(&mut self, error: SaslError) -> Step {
-        match error {
-            SaslError::Base64 | SaslError::Malformed => self.refuse(replies::login_not_readable()),
-            // RFC 4616 §2: acting for somebody else is refused as a wrong password is.
-            SaslError::AuthorizationIdentity => {
-                info!(reason = %error, "login failed");
-                self.login_failed()
+    fn primary_domain(&self) -> String {
+        self.policy.postmaster.domain().to_string()
+    }
+
+    /// A login with its domain.
+    fn whole(&self, login: String) -> String {
+        sasl::within(login, &self.primary_domain())
+    }
+
+    /// What the directory keeps for SCRAM, and a nonce for this exchange.
+    #[must_use]
+    pub fn scram_keys_found(&mut self, answer: &Result<ScramKeys, Unavailable>, nonce: &Nonce) -> Step {
+        match (self.take_exchange(), answer) {
+            (Some(mut server), Ok(keys)) => {
+                let exchange = server.keys(keys, nonce);
+                self.exchange(server, exchange)
             }
+            (None, _) | (_, Err(_)) => Step::Reply(replies::login_unavailable()),
         }
     }
 
-    /// What the directory says of the credentials.
+    /// What came of checking the token.
+    #[must_use]
+    pub fn token_checked(&mut self, answer: Result<TokenVerdict, TokensUnavailable>) -> Step {
+        match (self.take_exchange(), answer) {
+            (Some(mut server), Ok(verdict)) => {
+                let exchange = server.token(verdict);
+                self.exchange(server, exchange)
+            }
+            (None, _) | (_, Err(_)) => Step::Reply(replies::login_unavailable()),
+        }
+    }
+
+    /// The exchange that waits for an answer; the phase is `Ready` then, until a challenge changes that.
+    fn take_exchange(&mut self) -> Option<Box<sasl::Server>> {
+        match mem::replace(&mut self.phase, Phase::Ready) {
+            Phase::Authenticating(server) => Some(server),
+            Phase::Ready | Phase::Transaction(_) | Phase::Chunks(_) => None,
+        }
+    }
+
+    /// What the directory says of the credentials, or of a login that was proven without it.
     #[must_use]
     pub fn authenticated(&mut self, answer: Result<Option<Account>, Unavailable>) -> Step {
         match answer {
@@ -96,7 +139,10 @@ impl Session {
         }
     }
 
-    fn login_failed(&mut self) -> Step {
+    /// [`Step::LoginRefused`] was noted. A wrong proof, token or certificate is told as a wrong password is
+    /// (RFC 4616 §2, RFC 5802 §9).
+    #[must_use]
+    pub fn login_failed(&mut self) -> Step {
         self.login_failures += 1;
         Step::Reply(replies::login_refused())
     }

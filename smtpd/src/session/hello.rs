@@ -1,16 +1,13 @@
 //! Greeting, EHLO and HELO (RFC 5321 §3.1, §4.1.1.1), and STARTTLS (RFC 3207), which begins it all again.
 
 use mailwire::net::TlsDetails;
-use mailwire::sasl::Mechanism;
+use mailwire::sasl::{Mechanism, Surroundings};
 use mailwire::smtp::{Extension, Hello, Limits, Reply};
 
 use super::machine::{Client, Phase};
 use super::{Kind, Session, Step, Tls};
 use crate::replies;
 use crate::trace::{self, Dialect};
-
-/// Offered in this order; Thunderbird and K-9 take PLAIN first, Outlook needs LOGIN.
-const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
 
 impl Session {
     /// The first thing said.
@@ -65,7 +62,7 @@ impl Session {
             extensions.push(Extension::StartTls);
         }
         if self.kind == Kind::Submission && self.login_is_safe() {
-            let names = MECHANISMS.iter().map(|mechanism| mechanism.name().to_owned());
+            let names = self.surroundings.mechanisms().map(Mechanism::name).map(str::to_owned);
             extensions.push(Extension::Auth(names.collect()));
         }
         extensions.push(Extension::Vrfy);
@@ -94,12 +91,19 @@ impl Session {
         }
     }
 
+    /// What the connection gives to a login, to be told at its beginning and again after [`Self::tls_started`]. Without it
+    /// nothing is offered that needs it.
+    pub fn surrounded_by(&mut self, surroundings: Surroundings) {
+        self.surroundings = surroundings;
+    }
+
     /// TLS runs: everything learnt in clear is forgotten (RFC 3207 §4.2).
     pub fn tls_started(&mut self, details: TlsDetails) {
         self.peer.tls = Tls::Running(details);
         self.note_tls();
         self.client = None;
         self.account = None;
+        self.surroundings = Surroundings::default();
         self.phase = Phase::Ready;
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use mailstore::{Account, TraceStep};
 use mailwire::line::Line;
-use mailwire::sasl;
+use mailwire::sasl::{self, Surroundings};
 use mailwire::smtp::{
     AUTH_LINE_OCTETS_MAX, COMMAND_LINE_OCTETS_MAX, Command, CommandError, Hello, Reply, parse,
 };
@@ -33,6 +33,8 @@ pub struct Session {
     /// Who the client says it is; `None` before EHLO or HELO, and again after STARTTLS.
     pub(super) client: Option<Client>,
     pub(super) account: Option<Account>,
+    /// What the connection gives to a login.
+    pub(super) surroundings: Surroundings,
     pub(super) phase: Phase,
     pub(super) transactions: u32,
     pub(super) login_failures: u32,
@@ -74,6 +76,7 @@ impl Session {
             peer,
             client: None,
             account: None,
+            surroundings: Surroundings::default(),
             phase: Phase::Ready,
             transactions: 0,
             login_failures: 0,

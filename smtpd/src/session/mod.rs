@@ -32,6 +32,6 @@ pub use incoming::{Incoming, Progress};
 pub use machine::Session;
 pub use policy::{Kind, Peer, Policy, PolicyError, Tls};
 pub use step::{
-    Acceptance, ContentQuestion, ExpansionQuestion, OriginatorQuestion, RecipientQuestion, SenderQuestion,
-    Step,
+    Acceptance, ContentQuestion, ExpansionQuestion, OriginatorQuestion, RecipientQuestion, RefusedLogin,
+    SenderQuestion, Step,
 };

@@ -3,7 +3,7 @@
 
 use mailstore::{Account, Delivery, Draft, RecipientTerms};
 use mailwire::address::Mailbox;
-use mailwire::sasl::Credentials;
+use mailwire::sasl::{BearerToken, Credentials, SaslError};
 use mailwire::smtp::Reply;
 
 use super::Incoming;
@@ -23,6 +23,14 @@ pub enum Step {
     StartTls(Reply),
     /// Ask who this is, then [`super::Session::authenticated`].
     Authenticate(Credentials),
+    /// Ask for what is kept of this login for SCRAM, then [`super::Session::scram_keys_found`].
+    ScramKeys(String),
+    /// Ask whether this token is good, then [`super::Session::token_checked`].
+    Token(BearerToken),
+    /// This login has been proven: ask for its account, then [`super::Session::authenticated`].
+    Account(String),
+    /// Note that this login was refused, then [`super::Session::login_failed`].
+    LoginRefused(RefusedLogin),
     /// Ask whether the account may send as the mailbox, then [`super::Session::sender_checked`].
     Sender(Box<SenderQuestion>),
     /// Ask where mail for the mailbox goes, then [`super::Session::recipient_checked`].
@@ -40,6 +48,15 @@ pub enum Step {
     Originator(Box<OriginatorQuestion>),
     /// Commit the draft, then [`super::Session::committed`].
     Commit(Box<Acceptance>),
+}
+
+/// A login that failed before the directory was asked for its account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedLogin {
+    /// Who wanted to log in, where that is known.
+    pub login: Option<String>,
+    /// What was wrong, for the log.
+    pub reason: SaslError,
 }
 
 /// Whether an account may send as somebody.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use mailstore::{Account, AdministrationError, Alias, MaildropId, Recipient, Unavailable};
 use mailwire::address::Mailbox;
+use mailwire::sasl::ScramKeys;
+use mailwire::secret::Secret;
 
 use crate::quotas::Quotas;
 
@@ -49,6 +51,21 @@ impl Accounts {
         let right =
             found.filter(|account| password == format!("pw-{}", account.address.local_part().as_str()));
         self.answer(right.cloned())
+    }
+
+    /// Whose login it is, however it was proven.
+    pub(crate) fn of_login(&self, login: &str) -> Result<Option<Account>, Unavailable> {
+        self.answer(self.all.iter().find(|account| account.address.key() == login.to_lowercase()).cloned())
+    }
+
+    /// Keys of the login's password, or of another one that nobody has.
+    pub(crate) fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable> {
+        let password = match self.of_login(login)? {
+            Some(account) => format!("pw-{}", account.address.local_part().as_str()),
+            None => "of nobody".to_owned(),
+        };
+        let salt = login.to_lowercase().into_bytes();
+        Ok(ScramKeys::derive(&Secret::new(password), &salt, ScramKeys::ITERATIONS_MIN))
     }
 
     pub(crate) fn recipient(&self, mailbox: &Mailbox, octets: u64) -> Result<Recipient, Unavailable> {

@@ -9,6 +9,7 @@ use mailstack_tests::player::{Peer, Received, Security};
 use mailwire::daemon::config::Server;
 use mailwire::line::LineBuffer;
 use mailwire::net::TlsDetails;
+use mailwire::sasl::{BearerToken, ChannelBindings, Nonce, Surroundings, TokenVerdict};
 use mailwire::smtp::Reply;
 use smtpd::Config;
 use smtpd::session::{self, Incoming, Kind, Policy, Session, Step, Tls};
@@ -46,7 +47,12 @@ impl BareSession {
             Security::Clear => Tls::Available,
             Security::Tls => Tls::Running(tls_details()),
         };
-        Self::begun(Session::new(kind, policy, peer(LOOPBACK, tls)), accounts)
+        let mut session = Session::new(kind, policy, peer(LOOPBACK, tls));
+        match security {
+            Security::Clear => {}
+            Security::Tls => session.surrounded_by(under_tls()),
+        }
+        Self::begun(session, accounts)
     }
 
     /// A session with a client of another machine.
@@ -179,6 +185,16 @@ impl BareSession {
                         self.accounts.authenticate(&credentials.login, credentials.password.expose());
                     self.session.authenticated(account)
                 }
+                Step::ScramKeys(login) => {
+                    let keys = self.accounts.scram_keys(&login);
+                    self.session.scram_keys_found(&keys, &Nonce::new([0; Nonce::OCTETS]))
+                }
+                Step::Token(token) => self.session.token_checked(Ok(verdict(&token))),
+                Step::Account(login) => {
+                    let account = self.accounts.of_login(&login);
+                    self.session.authenticated(account)
+                }
+                Step::LoginRefused(_) => self.session.login_failed(),
                 Step::Sender(question) => {
                     let answer = self.accounts.may_send_as(question.account(), question.mailbox());
                     self.session.sender_checked(question, &answer)
@@ -219,6 +235,20 @@ pub(crate) fn policy(config: &Config) -> Arc<Policy> {
     Arc::new(Policy::new(config, &server).unwrap())
 }
 
+/// What a connection under TLS gives to a login; no client has a certificate, and nobody checks tokens.
+fn under_tls() -> Surroundings {
+    let bindings = ChannelBindings::new(Some([7; 32]), Some(vec![8; 32]));
+    Surroundings { bindings, ..Surroundings::default() }
+}
+
+/// The only good token is alice's.
+fn verdict(token: &BearerToken) -> TokenVerdict {
+    match token.token.expose().as_str() {
+        "alices-token" => TokenVerdict::Login("alice@example.test".to_owned()),
+        _ => TokenVerdict::Refused,
+    }
+}
+
 fn tls_details() -> TlsDetails {
     TlsDetails { version: "TLS1.3", cipher: "TLS13_AES_256_GCM_SHA384".to_owned() }
 }
@@ -244,6 +274,7 @@ impl Peer for BareSession {
         match self.expects {
             Expects::Tls => {
                 self.session.tls_started(tls_details());
+                self.session.surrounded_by(under_tls());
                 self.expects = Expects::Lines;
                 Ok(())
             }
