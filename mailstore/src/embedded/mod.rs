@@ -1,7 +1,7 @@
 //! The embedded store: an append-only journal is the truth, sled is an index that may be deleted at any time.
 //!
 //! - [`files`], [`lock`], [`layout`]: the few file operations that everything else is built on, and where it lies
-//! - [`record`], [`segment`], [`journal`]: what is on disk, and how it gets there
+//! - [`event`], [`record`], [`segment`], [`journal`]: what is on disk, and how it gets there
 //! - [`change`], [`quotas`]: wishes, checked against the state
 //! - [`committer`]: the one thread that writes, syncs once for all who wait, and answers
 //! - [`keys`], [`index`], [`replay`], [`recovery`]: the sled trees, and how they follow the journal
@@ -36,6 +36,7 @@ mod content;
 mod credentials;
 mod directory;
 mod draft;
+mod event;
 mod files;
 mod grants;
 mod graves;

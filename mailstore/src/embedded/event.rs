@@ -1,0 +1,298 @@
+//! What the head of a record says: what became true.
+//!
+//! Events and their fields are never changed, only added as new variants: a journal is read for ever.
+
+use serde::{Deserialize, Serialize};
+
+use super::app_passwords::AppPasswordRecord;
+use super::circumstances::Circumstances;
+use super::credentials::ScramRecord;
+use super::grants::Grant;
+use crate::{Quota, TraceRow, UniqueId};
+
+/// What became true.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Event {
+    /// A message was accepted, for all its recipients at once.
+    Message(Message),
+    /// Messages left a maildrop.
+    Expunge {
+        maildrop: u64,
+        /// Message identities; all of them were there.
+        messages: Vec<u64>,
+        /// Seconds since 1970.
+        at: u64,
+    },
+    /// An account was added, or its password changed, by a release of format 2 or 1: without keys for SCRAM.
+    Account(AccountRecord),
+    /// An account and its maildrop are gone.
+    AccountRemoved { address: String, maildrop: u64 },
+    /// An alias has these targets from now on.
+    Alias { address: String, targets: Vec<String> },
+    /// An alias is gone.
+    AliasRemoved { address: String },
+    /// An attempt failed for now, or the entry was held or released.
+    QueueChanged { message: u64, recipient: u32, due: u64, attempts: u32, last_result: String, held: bool },
+    /// The recipient got the message, or never will.
+    QueueFinished { message: u64, recipient: u32, at: u64 },
+    /// A crash left octets in the last group that were never acknowledged: they are no damage, and the message,
+    /// where its head could still be read, does not exist.
+    Torn {
+        segment: u32,
+        offset: u64,
+        octets: u64,
+        /// The sequence and head of the record, where it is one.
+        message: Option<(u64, Message)>,
+    },
+    /// Expunged messages are in their maildrop again.
+    Returned {
+        maildrop: u64,
+        /// Message identities, each with a new unique-id where it is to be fetched again.
+        messages: Vec<(u64, Option<UniqueId>)>,
+    },
+    /// Expunged messages cannot be brought back any more.
+    Purged { maildrop: u64, messages: Vec<u64> },
+    /// A message came from another store, with the unique-id that it had there.
+    Imported { message: Message, unique_id: UniqueId },
+    /// A message lies here from now on; this is all that is left of it.
+    Moved(Box<Moved>),
+    /// Carried on from a segment that goes: what became of messages that lie elsewhere.
+    Restated { entries: Vec<Restated> },
+    /// The segments that exist, as ranges of numbers, besides those after this record: one of them goes right after it.
+    Segments { present: Vec<(u32, u32)> },
+    /// A maildrop's own limits from now on; `None`: those of the configuration.
+    Quota { maildrop: u64, quota: Option<Quota> },
+    /// The store was closed in order: everything before this is on disk, and what cannot be read there is damage.
+    Closed,
+    /// An account was added, its password changed, or its keys were derived (since format 3).
+    KeyedAccount { account: AccountRecord, scram: ScramRecord },
+    /// An application password of the account with this maildrop; `None`: it is gone.
+    AppPassword { maildrop: u64, name: String, password: Option<AppPasswordRecord> },
+    /// The account with this maildrop may send as an address or as all of a domain, or may not any more.
+    Grant { maildrop: u64, addresses: String, grant: Grant },
+    /// A message was accepted, of which more is known than [`Event::Message`] and [`Event::Imported`] can say.
+    Accepted(Box<Accepted>),
+    /// As [`Event::Moved`], for such a message.
+    MovedWith { moved: Box<Moved>, circumstances: Box<Circumstances> },
+}
+
+/// A message with what is kept beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Accepted {
+    pub(crate) message: Message,
+    /// The one that it had in another store, where it comes from there.
+    pub(crate) unique_id: Option<UniqueId>,
+    pub(crate) circumstances: Box<Circumstances>,
+}
+
+/// A message that was copied out of a segment that goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Moved {
+    /// The message's identity: the sequence of the record that first held it.
+    pub(crate) sequence: u64,
+    /// Its head, without maildrops and recipients elsewhere.
+    pub(crate) message: Message,
+    pub(crate) entries: Vec<MovedEntry>,
+    pub(crate) queue: Vec<MovedRecipient>,
+}
+
+/// A maildrop that holds a moved message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MovedEntry {
+    pub(crate) maildrop: u64,
+    pub(crate) unique_id: UniqueId,
+    /// When it was expunged, where it was.
+    pub(crate) expunged_at: Option<u64>,
+}
+
+/// A recipient elsewhere who has not got a moved message yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MovedRecipient {
+    pub(crate) recipient: u32,
+    pub(crate) mailbox: String,
+    pub(crate) due: u64,
+    pub(crate) expires: u64,
+    pub(crate) attempts: u32,
+    pub(crate) last_result: String,
+    pub(crate) held: bool,
+}
+
+/// What has become of a message in a maildrop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Restated {
+    pub(crate) maildrop: u64,
+    pub(crate) message: u64,
+    pub(crate) state: EntryState,
+}
+
+/// Where a message is in its life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum EntryState {
+    /// In its maildrop.
+    Live {
+        unique_id: UniqueId,
+    },
+    /// It can be brought back.
+    Expunged {
+        unique_id: UniqueId,
+        at: u64,
+    },
+    Gone,
+}
+
+/// An accepted message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Message {
+    /// What UIDL shows.
+    pub(crate) unique_id: [u8; 16],
+    /// Seconds since 1970.
+    pub(crate) accepted_at: u64,
+    /// Without brackets; empty is the null reverse-path.
+    pub(crate) reverse_path: String,
+    /// Octets at the front that only final delivery shows.
+    pub(crate) delivery_prefix_octets: u32,
+    /// Octets of the header section, blank line included.
+    pub(crate) header_octets: u64,
+    /// Checksums of the content in this record, a block each.
+    pub(crate) checksums: Vec<u32>,
+    /// The rest of the content, where it lies in a file of its own.
+    pub(crate) file: Option<FileContent>,
+    /// Maildrops that hold it.
+    pub(crate) maildrops: Vec<u64>,
+    /// Recipients elsewhere.
+    pub(crate) relay: Vec<RelayRecord>,
+    /// The first row of its trace.
+    pub(crate) trace: TraceRow,
+}
+
+/// Content in `content/UNIQUE-ID`, behind what the record itself holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileContent {
+    pub(crate) octets: u64,
+    /// A block each.
+    pub(crate) checksums: Vec<u32>,
+}
+
+/// A recipient elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RelayRecord {
+    pub(crate) mailbox: String,
+    pub(crate) due: u64,
+    pub(crate) expires: u64,
+}
+
+/// An account as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AccountRecord {
+    /// The key of its address.
+    pub(crate) address: String,
+    pub(crate) maildrop: u64,
+    /// argon2id, in PHC form.
+    pub(crate) password_hash: String,
+    /// Seconds since 1970.
+    pub(crate) created_at: u64,
+}
+
+impl Event {
+    /// What says all that an account is.
+    pub(crate) fn of_account(account: AccountRecord, scram: Option<ScramRecord>) -> Self {
+        match scram {
+            Some(scram) => Self::KeyedAccount { account, scram },
+            None => Self::Account(account),
+        }
+    }
+
+    pub(super) const fn kind(&self) -> u8 {
+        match self {
+            Self::Message(_) => 1,
+            Self::Expunge { .. } => 2,
+            Self::Account(_) => 3,
+            Self::AccountRemoved { .. } => 4,
+            Self::Alias { .. } => 5,
+            Self::AliasRemoved { .. } => 6,
+            Self::QueueChanged { .. } => 7,
+            Self::QueueFinished { .. } => 8,
+            Self::Torn { .. } => 9,
+            Self::Returned { .. } => 10,
+            Self::Purged { .. } => 11,
+            Self::Imported { .. } => 12,
+            Self::Moved(_) => 13,
+            Self::Restated { .. } => 14,
+            Self::Segments { .. } => 15,
+            Self::Quota { .. } => 16,
+            Self::Closed => 17,
+            Self::KeyedAccount { .. } => 18,
+            Self::AppPassword { .. } => 19,
+            Self::Grant { .. } => 20,
+            Self::Accepted(_) => 21,
+            Self::MovedWith { .. } => 22,
+        }
+    }
+
+    /// The head of the message whose content stands behind this one; `None` where there is no content.
+    pub(crate) fn message(&self) -> Option<&Message> {
+        match self {
+            Self::Message(message) | Self::Imported { message, .. } => Some(message),
+            Self::Accepted(accepted) => Some(&accepted.message),
+            Self::Moved(moved) | Self::MovedWith { moved, .. } => Some(&moved.message),
+            Self::Expunge { .. }
+            | Self::Account(_)
+            | Self::AccountRemoved { .. }
+            | Self::Alias { .. }
+            | Self::AliasRemoved { .. }
+            | Self::QueueChanged { .. }
+            | Self::QueueFinished { .. }
+            | Self::Torn { .. }
+            | Self::Returned { .. }
+            | Self::Purged { .. }
+            | Self::Restated { .. }
+            | Self::Segments { .. }
+            | Self::Quota { .. }
+            | Self::KeyedAccount { .. }
+            | Self::AppPassword { .. }
+            | Self::Grant { .. }
+            | Self::Closed => None,
+        }
+    }
+
+    /// What is kept beside that message.
+    pub(crate) const fn circumstances(&self) -> Option<&Circumstances> {
+        match self {
+            Self::Accepted(accepted) => Some(&accepted.circumstances),
+            Self::MovedWith { circumstances, .. } => Some(circumstances),
+            Self::Message(_)
+            | Self::Imported { .. }
+            | Self::Moved(_)
+            | Self::Expunge { .. }
+            | Self::Account(_)
+            | Self::KeyedAccount { .. }
+            | Self::AppPassword { .. }
+            | Self::Grant { .. }
+            | Self::AccountRemoved { .. }
+            | Self::Alias { .. }
+            | Self::AliasRemoved { .. }
+            | Self::QueueChanged { .. }
+            | Self::QueueFinished { .. }
+            | Self::Torn { .. }
+            | Self::Returned { .. }
+            | Self::Purged { .. }
+            | Self::Restated { .. }
+            | Self::Segments { .. }
+            | Self::Quota { .. }
+            | Self::Closed => None,
+        }
+    }
+
+    /// The message that was copied here, where it was.
+    pub(crate) const fn moved(&self) -> Option<&Moved> {
+        if let Self::Moved(moved) | Self::MovedWith { moved, .. } = self { Some(moved) } else { None }
+    }
+
+    /// The unique-id that the message had in another store.
+    pub(crate) const fn carried_unique_id(&self) -> Option<&UniqueId> {
+        if let Self::Imported { unique_id, .. } = self {
+            return Some(unique_id);
+        }
+        if let Self::Accepted(accepted) = self { accepted.unique_id.as_ref() } else { None }
+    }
+}
