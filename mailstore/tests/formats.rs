@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mailstore::{
-    Alias, Carried, Delivery, MaildropId, MessageId, Notify, Options, QueueState, Quota, RecipientTerms,
-    RelayRecipient, ReturnAs, Store, Terms, TraceRow, TraceStep, UniqueId, open,
+    Addresses, Alias, AppPasswordName, Carried, Delivery, MaildropId, MessageId, Notify, Options, QueueState,
+    Quota, RecipientTerms, RelayRecipient, ReturnAs, Store, Terms, TraceRow, TraceStep, UniqueId, open,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::sasl::ScramKeys;
@@ -111,7 +111,25 @@ async fn fill(store: &Store) {
             _ => {}
         }
     }
+    fill_access(store).await;
     fill_since_format_2(store, [alice, bob, carol]).await;
+}
+
+/// What format 3 has brought: application passwords and grants; and a catch-all.
+async fn fill_access(store: &Store) {
+    let name = |text| AppPasswordName::parse(text).unwrap();
+    let addresses = |text| Addresses::parse(text).unwrap();
+    let bob = mailbox("bob");
+    for app_password in ["lost", "phone"] {
+        store.access.add_app_password(&bob, &name(app_password)).await.unwrap();
+    }
+    store.access.remove_app_password(&bob, &name("lost")).await.unwrap();
+    for granted in ["@example.org", "press@example.test", "old@example.test"] {
+        store.access.grant(&bob, &addresses(granted)).await.unwrap();
+    }
+    store.access.revoke(&bob, &addresses("old@example.test")).await.unwrap();
+    let catch_all = Alias { address: addresses("@example.test"), targets: vec![mailbox("carol")] };
+    store.administration.add_alias(&catch_all).await.unwrap();
 }
 
 /// What format 2 has brought: second thoughts, quotas, imports, and what a compaction leaves.
@@ -165,6 +183,12 @@ async fn describe(store: &Store) -> String {
         let (login, password) = (account.address.to_string(), secret(&format!("pw-{name}")));
         let may_log_in = store.directory.authenticate(&login, &password).await.unwrap().is_some();
         lines.push(format!("account {login} {:?} login {may_log_in} {quota:?}", account.maildrop));
+        for one in store.access.app_passwords(&account.address).await.unwrap() {
+            lines.push(format!("app-password {name} {} {}", one.name.as_str(), one.created_at));
+        }
+        for addresses in store.access.grants(&account.address).await.unwrap() {
+            lines.push(format!("grant {name} {addresses}"));
+        }
         let administration = &store.maildrop_administration;
         for kept in administration.messages(account.maildrop, None, 1000).await.unwrap() {
             let entry = kept.entry;
@@ -283,6 +307,7 @@ async fn what_this_release_writes_it_reads_again() {
     let count = |what| holds.lines().filter(|line| line.starts_with(what)).count();
     assert_eq!((count("message "), count("expunged ")), (18, 3), "{holds}");
     assert_eq!((count("life "), count("asked ")), (1, 2), "{holds}");
+    assert_eq!((count("app-password "), count("grant "), count("alias @")), (1, 2, 1), "{holds}");
     store.close().await;
     let store = open(options(&folder)).await.unwrap();
     assert_eq!(describe(&store).await, holds);

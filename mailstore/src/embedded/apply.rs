@@ -275,9 +275,10 @@ impl Index {
 
     fn put_app_password(&self, key: &[u8], password: Option<&AppPasswordRecord>) -> Result<(), IndexError> {
         match password {
-            Some(password) => put(&self.app_passwords, key, password),
-            None => Ok(drop(self.app_passwords.remove(key)?)),
+            Some(password) => put(&self.app_passwords, key, password)?,
+            None => drop(self.app_passwords.remove(key)?),
         }
+        Ok(())
     }
 
     fn put_grant(&self, key: &[u8], grant: Grant) -> Result<(), IndexError> {
