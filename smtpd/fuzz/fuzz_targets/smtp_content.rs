@@ -1,0 +1,101 @@
+//! Any content by DATA and by BDAT: what is stored is what was meant, or nothing is, and chunks make no difference.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use smtpd::Config;
+use smtpd::session::Kind;
+
+use crate::accounts::Accounts;
+use crate::session::{BareSession, LOGIN, greeted};
+
+#[allow(dead_code, reason = "shared with the tests, which use more of it")]
+#[path = "../../tests/bare_dialogues/accounts.rs"]
+mod accounts;
+#[allow(dead_code, reason = "shared with the tests, which use more of it")]
+#[path = "../../tests/bare_dialogues/messages.rs"]
+mod messages;
+#[allow(dead_code, unused_imports, reason = "shared with the tests, which use more of it")]
+#[path = "../../tests/bare_dialogues/quotas.rs"]
+mod quotas;
+#[allow(dead_code, reason = "shared with the tests, which use more of it")]
+#[path = "../../tests/bare_dialogues/session.rs"]
+mod session;
+
+const ENVELOPE: &str = "MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\n";
+
+/// What was said to the content and after it, and the content of each message that was committed.
+type Outcome = (String, Vec<(Vec<u8>, Vec<u8>)>);
+
+fn begun(kind: Kind) -> BareSession {
+    let mut session = greeted(kind, &Config::default(), Accounts::new());
+    if kind == Kind::Submission {
+        session.ask(LOGIN);
+    }
+    session.ask(ENVELOPE);
+    session
+}
+
+fn ended(said: String, session: &BareSession) -> Outcome {
+    let messages = session.messages.committed().into_iter();
+    (said, messages.map(|message| (message.delivery.prefix, message.content)).collect())
+}
+
+fn by_data(kind: Kind, octets: &[u8], size: usize) -> Outcome {
+    let mut session = begun(kind);
+    session.ask("DATA\r\n");
+    let said = octets.chunks(size).map(|chunk| session.ask(chunk)).collect();
+    ended(said, &session)
+}
+
+fn by_chunks(kind: Kind, octets: &[u8], size: usize) -> Outcome {
+    let mut session = begun(kind);
+    for chunk in octets.chunks(size) {
+        session.ask(format!("BDAT {}\r\n", chunk.len()));
+        session.ask(chunk);
+    }
+    let said = session.ask("BDAT 0 LAST\r\n");
+    ended(said, &session)
+}
+
+/// RFC 5321 §4.5.2 as simply as can be: the content before the final dot, its lines without the dot in front.
+fn unstuffed(octets: &[u8]) -> Option<Vec<u8>> {
+    let framed = [b"\r\n", octets].concat();
+    let end = framed.windows(5).position(|window| window == b"\r\n.\r\n")?;
+    let mut content = Vec::new();
+    let mut rest = &framed[..end + 2];
+    while let Some(at) = rest.windows(3).position(|window| window == b"\r\n.") {
+        content.extend_from_slice(&rest[..at + 2]);
+        rest = &rest[at + 3..];
+    }
+    content.extend_from_slice(rest);
+    Some(content[2..].to_vec())
+}
+
+/// The content of the message that was taken; what stands behind a refused one may be commands for another.
+fn taken((said, messages): &Outcome) -> Option<&[u8]> {
+    messages.first().filter(|_| said.starts_with("250 ")).map(|(_, content)| content.as_slice())
+}
+
+/// True where reception stores the octets as they are.
+fn stays_as_it_is(content: &[u8]) -> bool {
+    let lower = content.to_ascii_lowercase();
+    !lower.windows(22).any(|window| window == b"authentication-results")
+}
+
+fuzz_target!(|input: (u8, u8, &[u8])| {
+    let (flags, size, octets) = (input.0, usize::from(input.1 % 17) + 1, input.2);
+    let kind = if flags & 1 == 0 { Kind::Reception } else { Kind::Submission };
+    let whole = by_data(kind, octets, octets.len().max(1));
+    assert_eq!(by_data(kind, octets, size), whole);
+    if let (Some(content), Kind::Reception) = (taken(&whole), kind) {
+        let meant = unstuffed(octets).expect("a message without its end");
+        assert!(!stays_as_it_is(&meant) || content == meant, "{}", content.escape_ascii());
+    }
+
+    let chunks = by_chunks(kind, octets, octets.len().max(1));
+    // Each chunk of refused content is an error of its own, so the replies may differ.
+    assert_eq!(by_chunks(kind, octets, size).1, chunks.1);
+    if let (Some(content), Kind::Reception) = (taken(&chunks), kind) {
+        assert!(!stays_as_it_is(octets) || content == octets, "{}", content.escape_ascii());
+    }
+});
