@@ -14,9 +14,9 @@ use mailwire::address::{Mailbox, ReversePath};
 use mailwire::secret::Secret;
 
 use crate::{
-    Account, AdministrationError, Alias, Delivery, HostedBy, IntakeError, Lease, MaildropError, MaildropId,
-    Options, QueueError, QueueState, Receipt, Recipient, RecipientTerms, RelayRecipient, Store, Terms,
-    TraceRow,
+    Account, AdministrationError, Alias, Delivery, Fate, HostedBy, IntakeError, Lease, MaildropError,
+    MaildropId, Options, QueueError, QueueState, Receipt, Recipient, RecipientTerms, RelayRecipient, Store,
+    Terms, TraceRow,
 };
 
 /// More than fits into the journal itself.
@@ -72,6 +72,7 @@ fn delivery(maildrops: &[MaildropId]) -> Delivery {
         prefix: b"Received: here\r\n".to_vec(),
         reverse_path: ReversePath::Mailbox(mailbox("a@example.test")),
         maildrops: maildrops.to_vec(),
+        fate: Fate::Shared,
         relay: Vec::new(),
         terms: Terms::default(),
         local: Vec::new(),

@@ -24,6 +24,8 @@ pub enum IntakeError {
         /// Tells whether trying again may help.
         #[source]
         why: OverQuota,
+        /// The same for each group of [`Fate::Apart`], of which none could be served.
+        groups: Vec<OverQuota>,
     },
     /// The store cannot take mail now.
     #[error("the store cannot take mail: {0}")]
@@ -87,6 +89,17 @@ pub struct Carried {
     pub received_at: u64,
 }
 
+/// What becomes of the others where a maildrop may not hold the message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fate {
+    /// Nobody gets it.
+    #[default]
+    Shared,
+    /// These groups of maildrops stand each for itself: the message reaches those groups of which every maildrop may
+    /// hold it, and a maildrop that is in none of them is left out.
+    Apart(Vec<Vec<MaildropId>>),
+}
+
 /// Everything that becomes true with the commit.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -98,6 +111,8 @@ pub struct Delivery {
     pub reverse_path: ReversePath,
     /// Maildrops that get the message; each once.
     pub maildrops: Vec<MaildropId>,
+    /// What becomes of the others where one of these may not hold it.
+    pub fate: Fate,
     /// Recipients elsewhere.
     pub relay: Vec<RelayRecipient>,
     /// What the sender asks for all recipients alike.
@@ -113,12 +128,14 @@ pub struct Delivery {
 }
 
 /// What was committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The message's identity.
     pub message: MessageId,
     /// Octets of the message as its readers will get it.
     pub octets: u64,
+    /// Whether it has reached each group of [`Fate::Apart`], in their order; empty where the fate was shared.
+    pub verdicts: Vec<Result<(), OverQuota>>,
 }
 
 /// Content on its way in: in memory while small, in a file of the store when not. Dropping it forgets it.

@@ -44,7 +44,7 @@ pub use embedded::{Proof, ProofError, ProofPlan, Sabotage, prove};
 pub use finding::{Depth, Finding, Owner, Problem, Progress};
 pub use identity::{MaildropId, MessageId, NoUniqueId, QueueId, UniqueId};
 pub use intake::{
-    Carried, Delivery, Draft, Intake, IntakeError, Life, Receipt, RelayRecipient, TraceRow, TraceStep,
+    Carried, Delivery, Draft, Fate, Intake, IntakeError, Life, Receipt, RelayRecipient, TraceRow, TraceStep,
 };
 pub use maildrops::{Entry, Kept, Lease, MaildropAdministration, MaildropError, Maildrops, ReturnAs};
 pub use maintenance::{HeldState, Hold, Maintenance};

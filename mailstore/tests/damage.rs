@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use mailstore::{
-    Delivery, Depth, Finding, MaildropId, Options, Owner, Problem, Seen, Speed, Store, Terms, TraceRow,
+    Delivery, Depth, Fate, Finding, MaildropId, Options, Owner, Problem, Seen, Speed, Store, Terms, TraceRow,
     UniqueId, open,
 };
 use mailwire::address::{Mailbox, ReversePath};
@@ -54,6 +54,7 @@ async fn filled(store: &Store) -> Vec<MaildropId> {
             prefix: Vec::new(),
             reverse_path: ReversePath::Null,
             maildrops: drops.get(number % ACCOUNTS).copied().into_iter().collect(),
+            fate: Fate::Shared,
             relay: Vec::new(),
             terms: Terms::default(),
             local: Vec::new(),

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mailstore::{
-    Addresses, Alias, AppPasswordName, Carried, Delivery, MaildropId, MessageId, Notify, Options, QueueState,
-    Quota, RecipientTerms, RelayRecipient, ReturnAs, Store, Terms, TraceRow, TraceStep, UniqueId, open,
+    Addresses, Alias, AppPasswordName, Carried, Delivery, Fate, MaildropId, MessageId, Notify, Options,
+    QueueState, Quota, RecipientTerms, RelayRecipient, ReturnAs, Store, Terms, TraceRow, TraceStep, UniqueId,
+    open,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::sasl::ScramKeys;
@@ -45,6 +46,7 @@ fn delivery(maildrops: &[MaildropId], relay: &[&str]) -> Delivery {
         prefix: b"Received: by a sample\r\n".to_vec(),
         reverse_path: ReversePath::Mailbox(mailbox("sender")),
         maildrops: maildrops.to_vec(),
+        fate: Fate::Shared,
         relay: relay.collect(),
         terms: Terms::default(),
         local: Vec::new(),

@@ -8,7 +8,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use mailstore::{Delivery, Options, Store, Terms, TraceRow};
+use mailstore::{Delivery, Fate, Options, Store, Terms, TraceRow};
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::daemon::config::Server;
 use mailwire::net::{Shutdown, ShutdownTrigger};
@@ -65,6 +65,7 @@ impl World {
                 prefix: Vec::new(),
                 reverse_path: ReversePath::Null,
                 maildrops: vec![account.maildrop],
+                fate: Fate::Shared,
                 relay: Vec::new(),
                 terms: Terms::default(),
                 local: Vec::new(),

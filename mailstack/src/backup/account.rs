@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mailstore::{
-    Backup, BackupError, Carried, Delivery, IntakeError, Kept, MaildropError, MaildropId, PastMessage,
+    Backup, BackupError, Carried, Delivery, Fate, IntakeError, Kept, MaildropError, MaildropId, PastMessage,
     PastStore, ReturnAs, Store, Terms, TraceRow, UniqueId, Which,
 };
 use mailwire::address::{Mailbox, ReversePath};
@@ -197,6 +197,7 @@ impl Restore<'_> {
             prefix: Vec::new(),
             reverse_path: ReversePath::Null,
             maildrops: vec![self.maildrop],
+            fate: Fate::Shared,
             relay: Vec::new(),
             terms: Terms { release_at: message.entry.release_at, ..Terms::default() },
             local: Vec::new(),

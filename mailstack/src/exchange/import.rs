@@ -203,6 +203,7 @@ impl<'a> Import<'a> {
             prefix: Vec::new(),
             reverse_path: ReversePath::Null,
             maildrops: vec![self.maildrop],
+            fate: mailstore::Fate::Shared,
             relay: Vec::new(),
             terms: Terms::default(),
             local: Vec::new(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use mailstore::{Delivery, MaildropId, Options, Store, Terms, TraceRow};
+use mailstore::{Delivery, Fate, MaildropId, Options, Store, Terms, TraceRow};
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::clock;
 use mailwire::secret::Secret;
@@ -203,6 +203,7 @@ async fn deliver_one(store: &Store, maildrop: MaildropId, content: &[u8]) {
         prefix: received.into(),
         reverse_path: ReversePath::Mailbox(Mailbox::parse("a@example.test").unwrap()),
         maildrops: vec![maildrop],
+        fate: Fate::Shared,
         relay: Vec::new(),
         terms: Terms::default(),
         local: Vec::new(),

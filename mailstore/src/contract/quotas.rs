@@ -2,8 +2,8 @@
 
 use super::{LARGE_OCTETS, PREFIX, account, delivery, lease, mailbox, offer, options, read_all, with_store};
 use crate::{
-    AccountUsage, AdministrationError, Alias, Carried, Delivery, IntakeError, MaildropId, OverQuota, Quota,
-    QuotaSource, Receipt, Recipient, ReturnAs, Store, UniqueId,
+    AccountUsage, AdministrationError, Alias, Carried, Delivery, Fate, IntakeError, MaildropId, OverQuota,
+    Quota, QuotaSource, Receipt, Recipient, ReturnAs, Store, UniqueId,
 };
 
 /// Octets of [`MESSAGE`] in a maildrop.
@@ -28,7 +28,16 @@ async fn give(store: &Store, content: &[u8], maildrops: &[MaildropId]) -> Result
 }
 
 const fn refused(maildrop: MaildropId, why: OverQuota) -> IntakeError {
-    IntakeError::OverQuota { maildrop, why }
+    IntakeError::OverQuota { maildrop, why, groups: Vec::new() }
+}
+
+/// Gives a message to groups of maildrops that stand each for itself.
+async fn give_apart(store: &Store, groups: &[&[MaildropId]]) -> Result<Receipt, IntakeError> {
+    let mut all = groups.concat();
+    all.sort_unstable();
+    all.dedup();
+    let fate = Fate::Apart(groups.iter().map(|group| group.to_vec()).collect());
+    offer(store, MESSAGE, 65_536, Delivery { fate, ..delivery(&all) }).await
 }
 
 async fn usage(store: &Store, name: &str) -> AccountUsage {
@@ -98,6 +107,49 @@ async fn a_message_that_one_recipient_may_not_hold_reaches_none() {
         for (name, count) in [("alice", 0), ("bob", 1), ("carol", 0)] {
             assert_eq!(holds(&store, name).await, (count, count * MESSAGE_OCTETS), "{name}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn recipients_that_stand_apart_get_the_message_each_for_itself() {
+    with_store(async |store| {
+        let alice = account(&store, "alice").await.maildrop;
+        let bob = account(&store, "bob").await.maildrop;
+        let carol = account(&store, "carol").await.maildrop;
+        set(&store, "bob", messages(1)).await;
+        set(&store, "carol", octets(MESSAGE_OCTETS - 1)).await;
+        give(&store, MESSAGE, &[bob]).await.unwrap();
+        // A group that has one full maildrop gets nothing; alice is served since she is named alone as well.
+        let groups: [&[MaildropId]; 4] = [&[carol], &[alice], &[alice, bob], &[alice]];
+        let receipt = give_apart(&store, &groups).await.unwrap();
+        let (full, never) = (Err(OverQuota::Full), Err(OverQuota::TooLarge));
+        assert_eq!(receipt.verdicts, [never, Ok(()), full, Ok(())]);
+        for (name, count) in [("alice", 1), ("bob", 1), ("carol", 0)] {
+            assert_eq!(holds(&store, name).await, (count, count * MESSAGE_OCTETS), "{name}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_no_recipient_may_hold_is_not_stored_and_each_is_told_why() {
+    with_store(async |store| {
+        let alice = account(&store, "alice").await.maildrop;
+        let bob = account(&store, "bob").await.maildrop;
+        set(&store, "alice", messages(1)).await;
+        set(&store, "bob", octets(MESSAGE_OCTETS - 1)).await;
+        give(&store, MESSAGE, &[alice]).await.unwrap();
+        let groups = vec![OverQuota::Full, OverQuota::TooLarge, OverQuota::TooLarge];
+        let refused = IntakeError::OverQuota { maildrop: bob, why: OverQuota::TooLarge, groups };
+        assert_eq!(give_apart(&store, &[&[alice], &[bob], &[alice, bob]]).await, Err(refused));
+        assert_eq!(holds(&store, "alice").await.0, 1);
+        assert_eq!(holds(&store, "bob").await.0, 0);
+        set(&store, "alice", None).await;
+        let receipt = give_apart(&store, &[&[alice], &[alice]]).await.unwrap();
+        assert_eq!(receipt.verdicts, [Ok(()), Ok(())]);
+        assert_eq!(holds(&store, "alice").await.0, 2, "once, however often it is named");
+        assert_eq!(give(&store, MESSAGE, &[alice]).await.unwrap().verdicts, []);
     })
     .await;
 }

@@ -20,7 +20,12 @@ const RESULT_OCTETS_MAX: usize = 512;
 /// A wish.
 #[derive(Debug)]
 pub(crate) enum Change {
-    Message(Box<Message>, Option<Box<Circumstances>>),
+    Message {
+        message: Box<Message>,
+        circumstances: Option<Box<Circumstances>>,
+        /// What is left out together where a maildrop may not hold the message; empty: nothing is, nobody gets it.
+        groups: Vec<Vec<u64>>,
+    },
     /// A message from another store.
     Import(Box<Message>, UniqueId, Option<Box<Circumstances>>),
     Expunge {
@@ -105,8 +110,8 @@ pub(crate) enum Refused {
     Unavailable(String),
     /// An account or alias says no.
     Administration(AdministrationError),
-    /// A maildrop may not hold the message.
-    OverQuota { maildrop: u64, why: OverQuota },
+    /// A maildrop may not hold the message; where there are groups, each has such a one.
+    OverQuota { maildrop: u64, why: OverQuota, groups: Vec<OverQuota> },
     /// There is no such maildrop or queue entry any more.
     Missing,
 }
@@ -155,7 +160,7 @@ impl State<'_> {
     /// The event, and how many maildrop and queue entries there are after it.
     pub(crate) fn event(&self, change: Change) -> Result<(Event, u64), Refused> {
         match change {
-            Change::Message(message, circumstances) => {
+            Change::Message { message, circumstances, groups: _ } => {
                 let live = self.live_with(&message)?;
                 self.check_quotas(&message)?;
                 Ok((accepted(*message, None, circumstances), live))

@@ -20,7 +20,7 @@ use super::index_slot::IndexSlot;
 use super::journal::{AppendError, Journal, Location, Writer};
 use super::keys::Usage;
 use super::layout::Layout;
-use super::quotas::Added;
+use super::quotas::{Added, Verdicts};
 use super::record::{self, Encoded, Event, Place};
 use super::recovery;
 use super::room::{Reserve, Room};
@@ -54,8 +54,16 @@ pub(crate) struct Request {
     pub(crate) content: Vec<Vec<u8>>,
     /// Held until the change is applied: a file that nobody may take for left over, a maildrop that nobody may lease.
     pub(crate) held: Option<Box<dyn Send>>,
-    /// Gets the record's sequence.
-    pub(crate) answer: oneshot::Sender<Result<u64, Refused>>,
+    pub(crate) answer: oneshot::Sender<Result<Answer, Refused>>,
+}
+
+/// What a change has come to.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The record's number.
+    pub(crate) sequence: u64,
+    /// For each group of a message's maildrops, whether it has got it.
+    pub(crate) verdicts: Verdicts,
 }
 
 /// The committer's own state.
@@ -96,6 +104,7 @@ struct Recorded {
     encoded: Encoded,
     /// What it adds to maildrops with a quota.
     added: Vec<(u64, Usage)>,
+    verdicts: Verdicts,
 }
 
 struct Pending {
@@ -105,7 +114,8 @@ struct Pending {
     content: Vec<Vec<u8>>,
     content_octets: u64,
     held: Option<Box<dyn Send>>,
-    answer: oneshot::Sender<Result<u64, Refused>>,
+    verdicts: Verdicts,
+    answer: oneshot::Sender<Result<Answer, Refused>>,
 }
 
 impl Pending {
@@ -133,7 +143,7 @@ enum Company {
 const fn company(change: &Change) -> Company {
     match change {
         // What is carried has no company but its like, of which none concerns the same thing.
-        Change::Message(..) | Change::Import(..) | Change::Carry(_) => Company::Any,
+        Change::Message { .. } | Change::Import(..) | Change::Carry(_) => Company::Any,
         Change::Expunge { maildrop, .. }
         | Change::Return { maildrop, .. }
         | Change::Purge { maildrop, .. } => Company::Others(Touched::Maildrop(*maildrop)),
@@ -154,7 +164,8 @@ impl Group {
 
     fn answer(self, result: &Result<(), Refused>) {
         for record in self.records {
-            let answer = result.clone().map(|()| record.place.sequence);
+            let (sequence, verdicts) = (record.place.sequence, record.verdicts);
+            let answer = result.clone().map(|()| Answer { sequence, verdicts });
             // Before whoever asked goes on: they may want it again.
             drop(record.held);
             // Whoever asked may have gone; the record stands all the same.
@@ -266,19 +277,28 @@ impl Committer {
             }
             Company::None => group.alone = true,
         }
-        let Recorded { event, place, encoded, added } = recorded;
+        let Recorded { event, place, encoded, added, verdicts } = recorded;
         group.added.join(added);
         self.next_sequence = place.sequence.saturating_add(1);
         self.live = place.live;
         group.octets = group.octets.saturating_add(content_octets).saturating_add(encoded.octets());
-        group.records.push(Pending { event, place, encoded, content, content_octets, held, answer });
+        group.records.push(Pending {
+            event,
+            place,
+            encoded,
+            content,
+            content_octets,
+            held,
+            verdicts,
+            answer,
+        });
     }
 
-    fn record(&self, group: &Group, change: Change, content_octets: u64) -> Result<Recorded, Refused> {
+    fn record(&self, group: &Group, mut change: Change, content_octets: u64) -> Result<Recorded, Refused> {
         if let Some(broken) = &self.broken {
             return Err(Refused::Unavailable(broken.clone()));
         }
-        if self.room == Room::None && matches!(change, Change::Message(..) | Change::Import(..)) {
+        if self.room == Room::None && matches!(change, Change::Message { .. } | Change::Import(..)) {
             return Err(Refused::Full);
         }
         if self.index.has_failed() {
@@ -294,13 +314,14 @@ impl Committer {
             sequence,
             live: self.live,
         };
+        let verdicts = state.leave_out(&mut change)?;
         let (event, live) = state.event(change)?;
         let added = state.added(&event)?;
         let group = group.records.first().map_or(sequence, |first| first.place.sequence);
         let place = Place { sequence, group, live };
         let encoded = record::encode(&event, content_octets, place, self.seed)
             .map_err(|error| Refused::Unavailable(format!("the record cannot be written: {error}")))?;
-        Ok(Recorded { event, place, encoded, added })
+        Ok(Recorded { event, place, encoded, added, verdicts })
     }
 
     /// Writes, syncs and applies the group.

@@ -11,13 +11,14 @@ use mailwire::clock;
 
 use super::change::{Change, Refused};
 use super::circumstances::Circumstances;
+use super::committer::Answer;
 use super::content;
 use super::files::{File, Mode, is_full};
 use super::header_end::HeaderEnd;
 use super::host::Core;
 use super::record::{BlockChecksums, FileContent, Message, RelayRecord};
 use super::room::free_for_mail;
-use crate::{Delivery, Draft, Intake, IntakeError, MaildropId, MessageId, Receipt};
+use crate::{Delivery, Draft, Fate, Intake, IntakeError, MaildropId, MessageId, Receipt};
 
 /// Content up to this size lies in the journal itself.
 const INLINE_OCTETS_MAX: usize = 1 << 20;
@@ -46,8 +47,8 @@ impl Core {
         match refused {
             Refused::Full => IntakeError::Full { free_octets: self.free_octets().unwrap_or(0) },
             Refused::Unavailable(why) => IntakeError::Unavailable(why),
-            Refused::OverQuota { maildrop, why } => {
-                IntakeError::OverQuota { maildrop: MaildropId(maildrop), why }
+            Refused::OverQuota { maildrop, why, groups } => {
+                IntakeError::OverQuota { maildrop: MaildropId(maildrop), why, groups }
             }
             Refused::Administration(error) => IntakeError::Unavailable(error.to_string()),
             Refused::Missing => {
@@ -243,11 +244,13 @@ impl Draft for EmbeddedDraft {
         let has_file = message.file.is_some();
         let message = Box::new(message);
         let change = match delivery.carried {
-            None => Change::Message(message, circumstances),
+            None => Change::Message { message, circumstances, groups: groups(delivery.fate) },
             Some(carried) => Change::Import(message, carried.unique_id, circumstances),
         };
         let committed = core.commit_content(change, parts, held.map(|held| Box::new(held) as _)).await;
-        committed.map(|sequence| Receipt { message: MessageId(sequence), octets }).map_err(|refused| {
+        let receipt =
+            |Answer { sequence, verdicts }| Receipt { message: MessageId(sequence), octets, verdicts };
+        committed.map(receipt).map_err(|refused| {
             if has_file {
                 // Nothing points to it; what cannot be removed only takes space.
                 let _ = core.files.remove(&core.layout.content.join(content::file_name(self.unique_id)));
@@ -277,6 +280,15 @@ impl EmbeddedDraft {
         header.update(prefix);
         let in_content = || Some(self.header.octets()?.saturating_add(prefix.len() as u64));
         header.octets().or_else(in_content)
+    }
+}
+
+fn groups(fate: Fate) -> Vec<Vec<u64>> {
+    match fate {
+        Fate::Shared => Vec::new(),
+        Fate::Apart(groups) => {
+            groups.into_iter().map(|group| group.iter().map(|maildrop| maildrop.0).collect()).collect()
+        }
     }
 }
 
@@ -334,6 +346,7 @@ mod tests {
             prefix: Vec::new(),
             reverse_path: ReversePath::Null,
             maildrops: vec![maildrop],
+            fate: Fate::Shared,
             relay: Vec::new(),
             terms: Terms::default(),
             local: Vec::new(),

@@ -13,7 +13,7 @@ use super::accounts::Accounts;
 use super::adopting::Adopting;
 use super::change::{Change, Refused};
 use super::checkpoint::{self, Ending, Progress};
-use super::committer::{Committer, REQUESTS_MAX, Request, Work};
+use super::committer::{Answer, Committer, REQUESTS_MAX, Request, Work};
 use super::content::Contents;
 use super::credentials::FalseKeys;
 use super::files::{Disk, Files};
@@ -65,7 +65,7 @@ pub(crate) struct Host {
 impl Core {
     /// Returns the record's sequence once the change is on disk.
     pub(crate) async fn commit(&self, change: Change) -> Result<u64, Refused> {
-        self.commit_content(change, Vec::new(), None).await
+        self.commit_content(change, Vec::new(), None).await.map(|answer| answer.sequence)
     }
 
     /// As [`Self::commit`], with the content that stands in the record, and what is held until the change is applied, whether
@@ -75,7 +75,7 @@ impl Core {
         change: Change,
         content: Vec<Vec<u8>>,
         held: Option<Box<dyn Send>>,
-    ) -> Result<u64, Refused> {
+    ) -> Result<Answer, Refused> {
         let closed = || Refused::Unavailable("the store is closed".to_owned());
         let (answer, answered) = oneshot::channel();
         let request = Request { change, content, held, answer };
@@ -257,7 +257,7 @@ mod tests {
     use super::super::files::{File, Mode, Space};
     use super::*;
     use crate::contract::options;
-    use crate::{Administration, Delivery, Intake, IntakeError, MaildropId, Terms, TraceRow};
+    use crate::{Administration, Delivery, Fate, Intake, IntakeError, MaildropId, Terms, TraceRow};
 
     const HEALTHY: u8 = 0;
     const FULL: u8 = 1;
@@ -351,6 +351,7 @@ mod tests {
             prefix: Vec::new(),
             reverse_path: mailwire::address::ReversePath::Null,
             maildrops: vec![maildrop],
+            fate: Fate::Shared,
             relay: Vec::new(),
             terms: Terms::default(),
             local: Vec::new(),

@@ -1,8 +1,8 @@
 //! Which messages a quota lets in: asked when a recipient is named, and exactly when the message is committed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::change::{Refused, State};
+use super::change::{Change, Refused, State};
 use super::index::IndexError;
 use super::keys::Usage;
 use super::record::{Event, Message};
@@ -40,19 +40,51 @@ impl Added {
     }
 }
 
+/// For each group of maildrops that stands for itself, whether it gets the message.
+pub(crate) type Verdicts = Vec<Result<(), OverQuota>>;
+
 impl State<'_> {
     /// Refuses a message that one of its maildrops may not hold; it costs nothing where there is no quota.
     pub(crate) fn check_quotas(&self, message: &Message) -> Result<(), Refused> {
-        let mut refused = None;
+        // What will never fit says more than what does not fit now.
+        let worst = self.over_quota(message)?.into_iter().map(|(maildrop, why)| (why, maildrop)).max();
+        worst.map_or(Ok(()), |(why, maildrop)| Err(Refused::OverQuota { maildrop, why, groups: Vec::new() }))
+    }
+
+    /// Takes the maildrops out of a message that are only in groups of which one may not hold it, and tells of each
+    /// group. A message that would reach nobody is refused.
+    pub(crate) fn leave_out(&self, change: &mut Change) -> Result<Verdicts, Refused> {
+        let Change::Message { message, groups, .. } = change else { return Ok(Vec::new()) };
+        if groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let over = self.over_quota(message)?;
+        let why = |group: &Vec<u64>| group.iter().filter_map(|maildrop| over.get(maildrop)).max().copied();
+        let verdicts: Verdicts = groups.iter().map(|group| why(group).map_or(Ok(()), Err)).collect();
+        let served = groups.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_ok());
+        let served: HashSet<u64> = served.flat_map(|(group, _)| group).copied().collect();
+        message.maildrops.retain(|maildrop| served.contains(maildrop));
+        match over.into_iter().map(|(maildrop, why)| (why, maildrop)).max() {
+            Some((why, maildrop)) if message.maildrops.is_empty() && message.relay.is_empty() => {
+                let groups = verdicts.into_iter().filter_map(Result::err).collect();
+                Err(Refused::OverQuota { maildrop, why, groups })
+            }
+            Some(_) | None => Ok(verdicts),
+        }
+    }
+
+    /// The message's maildrops that may not hold it.
+    fn over_quota(&self, message: &Message) -> Result<HashMap<u64, OverQuota>, Refused> {
+        let mut over = HashMap::new();
         for maildrop in &message.maildrops {
             let Some(quota) = self.accounts.limits(*maildrop) else { continue };
             let usage = self.index.ask(|index| Ok(index.usage(*maildrop)))?;
             let usage = usage.plus(self.added.to(*maildrop));
-            let found = quota.check(usage, self.octets(message)).err().map(|why| (why, *maildrop));
-            // What will never fit says more than what does not fit now.
-            refused = refused.max(found);
+            if let Err(why) = quota.check(usage, self.octets(message)) {
+                over.insert(*maildrop, why);
+            }
         }
-        refused.map_or(Ok(()), |(why, maildrop)| Err(Refused::OverQuota { maildrop, why }))
+        Ok(over)
     }
 
     /// What `event` adds to maildrops that have a quota.
@@ -183,7 +215,8 @@ mod tests {
         core.set_quota(&alice, Some(Quota { octets: 0, messages: 3 })).await.unwrap();
         let message =
             |maildrops: &[u64]| Box::new(Message { maildrops: maildrops.to_vec(), ..Message::default() });
-        let new = || Change::Message(message(&[maildrop.0]), None);
+        let new =
+            || Change::Message { message: message(&[maildrop.0]), circumstances: None, groups: Vec::new() };
         let import = || Change::Import(message(&[maildrop.0]), UniqueId::minted([7; 16]), None);
         let full = Some(OverQuota::Full);
 

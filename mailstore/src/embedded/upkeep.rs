@@ -206,7 +206,7 @@ impl Upkeep<'_> {
         let (answer, answered) = oneshot::channel();
         let request = Request { change, content: Vec::new(), held: None, answer };
         self.0.ask_committer(Work::Commit(request)).map_err(|()| closed())?;
-        answered.blocking_recv().map_err(|_| closed())?
+        answered.blocking_recv().map_err(|_| closed())?.map(|answer| answer.sequence)
     }
 
     /// Compacts what is wasteful. Tells how many segments are gone.

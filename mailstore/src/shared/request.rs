@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::access::AccessRequest;
 use super::frame::Octets;
 use crate::{
-    Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, Life, LocalRecipient, MaildropId,
-    MessageId, QueueEntry, QueueId, QueueState, Quota, QuotaSource, RecipientTerms, RelayRecipient, ReturnAs,
-    Seen, Speed, Terms, TraceRow, TraceStep, Unavailable,
+    Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, Fate, Life, LocalRecipient,
+    MaildropId, MessageId, QueueEntry, QueueId, QueueState, Quota, QuotaSource, RecipientTerms,
+    RelayRecipient, ReturnAs, Seen, Speed, Terms, TraceRow, TraceStep, Unavailable,
 };
 
 /// One question, by the trait it belongs to.
@@ -184,6 +184,7 @@ pub(crate) struct DeliveryText {
     prefix: Vec<u8>,
     reverse_path: String,
     maildrops: Vec<MaildropId>,
+    fate: Fate,
     relay: Vec<RelayText>,
     terms: Terms,
     local: Vec<(String, RecipientTerms)>,
@@ -315,6 +316,7 @@ impl From<Delivery> for DeliveryText {
             delivery_prefix: delivery.delivery_prefix,
             prefix: delivery.prefix,
             maildrops: delivery.maildrops,
+            fate: delivery.fate,
             trace: delivery.trace,
             carried: delivery.carried,
         }
@@ -336,6 +338,7 @@ impl DeliveryText {
             delivery_prefix: self.delivery_prefix,
             prefix: self.prefix,
             maildrops: self.maildrops,
+            fate: self.fate,
             trace: self.trace,
             carried: self.carried,
         })

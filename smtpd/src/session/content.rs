@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use mailstore::{Delivery, Draft, IntakeError, Receipt, TraceRow, Unavailable};
+use mailstore::{Delivery, Draft, Fate, IntakeError, Receipt, TraceRow, Unavailable};
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::smtp::Reply;
 
@@ -236,6 +236,7 @@ impl Session {
             prefix: prefix.into_bytes(),
             reverse_path: envelope.reverse_path,
             maildrops: envelope.maildrops.into_iter().collect(),
+            fate: Fate::Shared,
             relay: Vec::new(),
             terms: envelope.terms,
             local: envelope.local,

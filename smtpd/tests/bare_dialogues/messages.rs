@@ -77,11 +77,11 @@ impl Draft for MemoryDraft {
         self.messages.fail(FailAt::Commit)?;
         let prefixes = delivery.delivery_prefix.len() + delivery.prefix.len();
         let octets = u64::try_from(prefixes + self.content.len()).unwrap();
-        self.messages.quotas.take(&delivery.maildrops, octets)?;
+        let verdicts = self.messages.quotas.take(&delivery.maildrops, &delivery.fate, octets)?;
         let mut committed = self.messages.committed.lock().unwrap();
         let Self { content, write_octets_max, .. } = *self;
         committed.push(Message { delivery, content, write_octets_max });
-        Ok(Receipt { message: MessageId(u64::try_from(committed.len()).unwrap()), octets })
+        Ok(Receipt { message: MessageId(u64::try_from(committed.len()).unwrap()), octets, verdicts })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use mailstore::{IntakeError, MaildropId, OverQuota};
+use mailstore::{Fate, IntakeError, MaildropId, OverQuota};
 use smtpd::Config;
 use smtpd::session::Kind;
 
@@ -42,18 +42,41 @@ impl Quotas {
         if fits { Ok(()) } else { Err(OverQuota::Full) }
     }
 
-    /// Lets a message into all of `maildrops`, or into none.
-    pub(crate) fn take(&self, maildrops: &[MaildropId], octets: u64) -> Result<(), IntakeError> {
-        for &maildrop in maildrops {
-            self.check(maildrop, octets).map_err(|why| IntakeError::OverQuota { maildrop, why })?;
+    /// Lets a message into all of `maildrops`, or into none; or into each for itself.
+    pub(crate) fn take(
+        &self,
+        maildrops: &[MaildropId],
+        fate: &Fate,
+        octets: u64,
+    ) -> Result<Vec<Result<(), OverQuota>>, IntakeError> {
+        let check = |maildrops: &[MaildropId]| {
+            let over = |&maildrop: &MaildropId| self.check(maildrop, octets).err().map(|why| (why, maildrop));
+            maildrops.iter().filter_map(over).max()
+        };
+        let Fate::Apart(groups) = fate else {
+            if let Some((why, maildrop)) = check(maildrops) {
+                return Err(IntakeError::OverQuota { maildrop, why, groups: Vec::new() });
+            }
+            self.add(maildrops, octets);
+            return Ok(Vec::new());
+        };
+        let over: Vec<_> = groups.iter().map(|group| check(group)).collect();
+        if let (false, Some((why, maildrop))) = (over.contains(&None), over.iter().max().copied().flatten()) {
+            let groups = over.into_iter().flatten().map(|(why, _)| why).collect();
+            return Err(IntakeError::OverQuota { maildrop, why, groups });
         }
+        let served = groups.iter().zip(&over).filter(|(_, over)| over.is_none());
+        self.add(&served.flat_map(|(group, _)| group.clone()).collect::<Vec<_>>(), octets);
+        Ok(over.into_iter().map(|over| over.map_or(Ok(()), |(why, _)| Err(why))).collect())
+    }
+
+    fn add(&self, maildrops: &[MaildropId], octets: u64) {
         for (maildrop, held) in self.0.lock().unwrap().iter_mut() {
             if maildrops.contains(maildrop) {
                 held.messages += 1;
                 held.octets += octets;
             }
         }
-        Ok(())
     }
 }
 

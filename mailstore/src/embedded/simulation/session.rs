@@ -29,7 +29,7 @@ use super::disk::SimulatedDisk;
 use super::model::{Asked, Found, Model, Sent};
 use super::view::{AccountView, QueueChange, QueueView, Relay, Step, Token};
 use crate::{
-    Delivery, Draft, Intake, Kept, Lease, MaildropAdministration, MaildropId, Maildrops, Maintenance,
+    Delivery, Draft, Fate, Intake, Kept, Lease, MaildropAdministration, MaildropId, Maildrops, Maintenance,
     MessageId, Notify, Options, Queue, QueueId, QueueState, RecipientTerms, RelayRecipient, ReturnAs, Speed,
     Terms, TraceRow, TraceStep,
 };
@@ -443,6 +443,7 @@ fn delivery(
         prefix: prefix.into_bytes(),
         reverse_path: ReversePath::Null,
         maildrops,
+        fate: Fate::Shared,
         relay,
         terms: terms(token),
         local: Vec::new(),

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use super::super::*;
 use crate::contract::{account, deliver_text, lease, options};
 use crate::{
-    Alias, Carried, Delivery, MaildropId, Options, Progress, QueueState, RecipientTerms, RelayRecipient,
-    Store, Terms, TraceRow, UniqueId,
+    Alias, Carried, Delivery, Fate, MaildropId, Options, Progress, QueueState, RecipientTerms,
+    RelayRecipient, Store, Terms, TraceRow, UniqueId,
 };
 
 /// More than fits into the journal itself, and into one piece.
@@ -108,6 +108,7 @@ pub(super) fn delivery(maildrops: &[MaildropId]) -> Delivery {
         prefix: b"Received: here\r\n".to_vec(),
         reverse_path: ReversePath::Null,
         maildrops: maildrops.to_vec(),
+        fate: Fate::Shared,
         relay: Vec::new(),
         terms: Terms::default(),
         local: Vec::new(),
