@@ -92,8 +92,8 @@ impl Daemons {
 
 /// One line with everything that is served.
 fn announce(smtp: &smtpd::Addresses, pop3: &pop3d::Addresses) {
-    let smtpd::Addresses { reception, submission, submissions } = smtp;
+    let smtpd::Addresses { reception, submission, submissions, lmtp } = smtp;
     let pop3d::Addresses { pop3, pop3s } = pop3;
     let open_files_max = process::raise_open_files_limit();
-    info!(?reception, ?submission, ?submissions, ?pop3, ?pop3s, open_files_max, "serving");
+    info!(?reception, ?submission, ?submissions, ?lmtp, ?pop3, ?pop3s, open_files_max, "serving");
 }

@@ -19,6 +19,7 @@ pub mod line;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod pop3;
+pub mod proxy;
 pub mod sasl;
 pub mod secret;
 pub mod smtp;

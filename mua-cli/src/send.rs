@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use mailwire::address::{Domain, Mailbox, ReversePath};
@@ -170,7 +171,8 @@ impl Submission {
         message: &mut Spooled,
     ) -> Result<Vec<Verdict>, Failure> {
         // RFC 5321 §4.1.3: a client without a name of its own says its address.
-        let hello = Hello::Domain(Domain::Address(self.link.connection().local().ip()));
+        let address = self.link.connection().local().ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let hello = Hello::Domain(Domain::Address(address));
         let mut session = Session::new(settings(hello));
         use_scram(&self.link, &mut session);
         let mut envelope = Some(envelope);

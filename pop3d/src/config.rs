@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mailwire::daemon::config::positive;
 use mailwire::daemon::login::ClearLogin;
-use mailwire::net::{ConnectionLimits, ListenerLimits};
+use mailwire::net::{ConnectionLimits, ListenerLimits, Network, Proxies};
 use serde::Deserialize;
 
 /// How mail is retrieved: listeners, limits and deadlines.
@@ -24,6 +24,11 @@ pub struct Config {
     /// Connections at one time from one address.
     #[serde(deserialize_with = "positive")]
     pub connections_per_address_max: usize,
+    /// Proxies that begin each connection with a header of the PROXY protocol, which nobody else may.
+    pub proxy_trusted: Vec<Network>,
+    /// How long that header may take.
+    #[serde(deserialize_with = "positive")]
+    pub proxy_seconds: u64,
     /// Commands of one session that may be wrong before it is closed.
     pub errors_max: u32,
     /// Logins of one session that may fail before it is closed.
@@ -55,6 +60,8 @@ impl Default for Config {
             clear_login: ClearLogin::Never,
             connections_max: 8192,
             connections_per_address_max: 256,
+            proxy_trusted: Vec::new(),
+            proxy_seconds: 5,
             errors_max: 20,
             login_failures_max: 5,
             idle_seconds: 600,
@@ -80,6 +87,11 @@ impl Config {
             write: Duration::from_secs(self.write_seconds),
             drain: Duration::from_secs(self.drain_seconds),
         }
+    }
+
+    /// Whose word is taken for who a client is.
+    pub(crate) fn proxies(&self) -> Proxies {
+        Proxies::new(&self.proxy_trusted, Duration::from_secs(self.proxy_seconds))
     }
 
     /// How many connections there may be.

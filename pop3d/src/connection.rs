@@ -62,7 +62,7 @@ impl Context {
         if connection.tls().is_some() {
             return Offer::TLS;
         }
-        let clear_is_allowed = self.clear_login.allows(connection.peer().ip());
+        let clear_is_allowed = connection.peer().ip().is_some_and(|peer| self.clear_login.allows(peer));
         let login = if clear_is_allowed { Login::Allowed } else { Login::NeedsTls };
         let stls = if connection.can_start_tls() { Stls::Offered } else { Stls::Unavailable };
         Offer { login, stls }

@@ -74,13 +74,13 @@ impl Service {
         let mut addresses = Addresses::default();
         for address in &config.pop3 {
             let listener = listen("pop3", *address, &listeners, config)?;
-            addresses.pop3.push(listener.address());
+            addresses.pop3.extend(listener.address().network());
             listeners.push((listener, clear.clone()));
         }
         for address in &config.pop3s {
             let tls = asking.clone().ok_or(BindError::NoCertificate)?;
             let listener = listen("pop3s", *address, &listeners, config)?;
-            addresses.pop3s.push(listener.address());
+            addresses.pop3s.extend(listener.address().network());
             listeners.push((listener, Security::Implicit(tls)));
         }
         let context = Arc::new(Context::new(config, shared));
@@ -101,7 +101,8 @@ impl Service {
             let context = Arc::clone(&self.context);
             let serve = move |connection| connection::serve(connection, Arc::clone(&context));
             let limits = self.config.connection_limits();
-            let terms = Terms { security, limits, refusal: replies::TOO_MANY_CONNECTIONS };
+            let proxies = self.config.proxies();
+            let terms = Terms { security, limits, refusal: replies::TOO_MANY_CONNECTIONS, proxies };
             running.spawn(listener.run(terms, shutdown.clone(), serve));
         }
         let deadline = async {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mailwire::daemon::config::positive;
 use mailwire::daemon::login::ClearLogin;
-use mailwire::net::{ConnectionLimits, ListenerLimits};
+use mailwire::net::{ConnectionLimits, ListenAddress, ListenerLimits, Network, Proxies};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
@@ -16,6 +16,9 @@ const RECIPIENTS_MIN: usize = 100;
 const RECEIVED_MIN: u32 = 100;
 /// Most octets that may be announced with SIZE: clients in use read a 32-bit number.
 const CONTENT_OCTETS_LARGEST: u64 = 2_147_483_647;
+
+/// Where LMTP must not be spoken (RFC 2033 §5).
+const SMTP_PORT: u16 = 25;
 
 /// What becomes of a CR or LF in content that is not part of a CRLF.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -61,6 +64,14 @@ pub struct Config {
     pub submission: Vec<SocketAddr>,
     /// Where users submit mail, with TLS from the first octet (465); empty: nowhere.
     pub submissions: Vec<SocketAddr>,
+    /// Where other programs of the same owner deliver mail for the local domains by LMTP; empty: nowhere.
+    #[serde(deserialize_with = "lmtp")]
+    pub lmtp: Vec<ListenAddress>,
+    /// Proxies that begin each connection, but for LMTP, with a header of the PROXY protocol, which nobody else may.
+    pub proxy_trusted: Vec<Network>,
+    /// Seconds that such a header may take.
+    #[serde(deserialize_with = "positive")]
+    pub proxy_seconds: u64,
     /// Who may log in without TLS.
     pub clear_login: ClearLogin,
     /// Most octets of a message (SIZE, RFC 1870).
@@ -93,10 +104,10 @@ pub struct Config {
     pub errors_max: u32,
     /// Failed logins of a session before it is ended; clients try up to four mechanisms in a row.
     pub login_failures_max: u32,
-    /// Connections at one time, for each of the three services.
+    /// Connections at one time, for each of the services.
     #[serde(deserialize_with = "positive")]
     pub connections_max: usize,
-    /// Connections at one time from one address, for each of the three services.
+    /// Connections at one time from one address, for each of the services.
     #[serde(deserialize_with = "positive")]
     pub connections_per_address_max: usize,
     /// Seconds that a TLS handshake may take.
@@ -126,6 +137,9 @@ impl Default for Config {
             reception: everywhere(25),
             submission: everywhere(587),
             submissions: everywhere(465),
+            lmtp: Vec::new(),
+            proxy_trusted: Vec::new(),
+            proxy_seconds: 5,
             clear_login: ClearLogin::Never,
             content_octets_max: 50 << 20,
             header_octets_max: 1 << 20,
@@ -167,6 +181,12 @@ impl Config {
         }
     }
 
+    /// Whose word is taken for who a client is.
+    #[must_use]
+    pub fn proxies(&self) -> Proxies {
+        Proxies::new(&self.proxy_trusted, Duration::from_secs(self.proxy_seconds))
+    }
+
     /// The bounds of all listeners of one service.
     #[must_use]
     pub const fn listener_limits(&self) -> ListenerLimits {
@@ -179,6 +199,16 @@ impl Config {
 
 fn everywhere(port: u16) -> Vec<SocketAddr> {
     vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)]
+}
+
+fn lmtp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ListenAddress>, D::Error> {
+    let addresses = Vec::<ListenAddress>::deserialize(deserializer)?;
+    if addresses.iter().filter_map(ListenAddress::network).any(|address| address.port() == SMTP_PORT) {
+        return Err(D::Error::custom(
+            "lmtp must not be on port 25 (RFC 2033, section 5): use 24 or a Unix socket",
+        ));
+    }
+    Ok(addresses)
 }
 
 fn recipients_max<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
@@ -260,6 +290,30 @@ mod tests {
             let peer = peer.parse().unwrap();
             assert_eq!(repair.are_repaired_for(peer), expected, "{peer}");
             assert!(!BareLineEnds::Refuse.are_repaired_for(peer), "{peer}");
+        }
+    }
+
+    #[test]
+    fn lmtp_is_served_anywhere_but_on_the_port_of_smtp() {
+        let config = read("lmtp = [\"127.0.0.1:24\", \"unix:/run/mailstack/lmtp.sock\"]").unwrap();
+        assert_eq!(config.lmtp.len(), 2);
+        for port_25 in ["127.0.0.1:25", "[::]:25"] {
+            let error = read(&format!("lmtp = [\"{port_25}\"]")).unwrap_err();
+            assert!(error.message().contains("RFC 2033"), "{error}");
+        }
+        assert!(read("lmtp = [\"unix:lmtp.sock\"]").is_err());
+    }
+
+    #[test]
+    fn proxies_are_networks() {
+        let config = read("proxy_trusted = [\"10.0.0.0/8\", \"2001:db8::1\"]\nproxy_seconds = 1").unwrap();
+        assert_eq!(config.proxy_trusted.len(), 2);
+        for wrong in [
+            "proxy_trusted = [\"proxy.example.org\"]",
+            "proxy_trusted = [\"10.0.0.1/8\"]",
+            "proxy_seconds = 0",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use crate::replies;
 use crate::session::{
     Acceptance, ContentQuestion, ExpansionQuestion, Incoming, Kind, Peer, Policy, RecipientQuestion, Session,
-    Step, Tls,
+    Step, Then, Tls,
 };
 
 /// A session, its socket and the store.
@@ -96,6 +96,13 @@ impl Conversation {
                     Step::Close(reply) => {
                         self.say(&reply);
                         return Ok(End::Closed);
+                    }
+                    Step::Verdicts(replies, then) => {
+                        replies.iter().for_each(|reply| self.say(reply));
+                        match then {
+                            Then::GoOn => break,
+                            Then::Close => return Ok(End::Closed),
+                        }
                     }
                     Step::StartTls(reply) => {
                         self.say(&reply);
@@ -225,9 +232,11 @@ impl Conversation {
         match &result {
             Ok(receipt) => {
                 self.accepted = self.accepted.saturating_add(1);
+                let over_quota = receipt.verdicts.iter().filter(|verdict| verdict.is_err()).count();
                 info!(
                     message_id = receipt.message.0,
                     recipients,
+                    over_quota,
                     octets = receipt.octets,
                     reverse_path,
                     "accepted"
@@ -238,7 +247,7 @@ impl Conversation {
             }
             Err(error) => warn_if_failed(Some(error)),
         }
-        self.session.committed(result)
+        self.session.committed(result, recipients)
     }
 
     fn log_end(&self, end: &End) {

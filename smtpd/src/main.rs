@@ -54,8 +54,8 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let service = Service::bind(&config, &shared)?;
     drop(shared);
     serving::until_drained(&certificates, |shutdown| {
-        let Addresses { reception, submission, submissions } = service.addresses();
-        info!(?reception, ?submission, ?submissions, open_files_max, "smtpd serves");
+        let Addresses { reception, submission, submissions, lmtp } = service.addresses();
+        info!(?reception, ?submission, ?submissions, ?lmtp, open_files_max, "smtpd serves");
         service.run(shutdown)
     })
     .await?;

@@ -18,6 +18,11 @@ pub(crate) fn greeting(hostname: &str) -> Reply {
     Reply::plain(220, format!("{hostname} ESMTP mailstack ready"))
 }
 
+/// RFC 2033 §4.1: the greeting of LMTP, without an enhanced code (RFC 2034 §4).
+pub(crate) fn lmtp_greeting(hostname: &str) -> Reply {
+    Reply::plain(220, format!("{hostname} LMTP mailstack ready"))
+}
+
 /// RFC 5321 §4.1.1.1, HELO.
 pub(crate) fn hello(hostname: &str) -> Reply {
     Reply::plain(250, hostname.to_owned())
@@ -111,7 +116,7 @@ pub(crate) fn not_a_command(error: &CommandError) -> Reply {
     }
 }
 
-/// RFC 5321 §4.2.4; RFC 3463 §3.6, X.5.1. LHLO belongs to LMTP (RFC 2033 §4.1).
+/// RFC 5321 §4.2.4; RFC 3463 §3.6, X.5.1. LHLO belongs to LMTP, EHLO and HELO do not (RFC 2033 §4.1).
 pub(crate) fn unrecognised() -> Reply {
     Reply::new(500, Enhanced(5, 5, 1), "Command not recognised")
 }
@@ -155,6 +160,11 @@ pub(crate) fn alias_too_long(targets_max: usize) -> Reply {
 /// RFC 5321 §4.1.4; RFC 3463 §3.6, X.5.1.
 pub(crate) fn hello_first() -> Reply {
     Reply::new(503, Enhanced(5, 5, 1), "Say EHLO first")
+}
+
+/// RFC 2033 §4.1, RFC 5321 §4.1.4; RFC 3463 §3.6, X.5.1.
+pub(crate) fn lhlo_first() -> Reply {
+    Reply::new(503, Enhanced(5, 5, 1), "Say LHLO first")
 }
 
 /// RFC 5321 §4.1.4, a command within a transaction; RFC 3463 §3.6, X.5.1.
@@ -512,6 +522,7 @@ mod tests {
             login_line_too_long(),
             not_implemented(),
             hello_first(),
+            lhlo_first(),
             transaction_open(),
             sender_first(),
             recipient_first(),
@@ -586,9 +597,14 @@ mod tests {
 
     #[test]
     fn greeting_hello_and_challenge_have_no_enhanced_code() {
-        for reply in
-            [greeting("h"), hello("h"), extended_hello("h", &[]), challenge(String::new()), send_content()]
-        {
+        for reply in [
+            greeting("h"),
+            lmtp_greeting("h"),
+            hello("h"),
+            extended_hello("h", &[]),
+            challenge(String::new()),
+            send_content(),
+        ] {
             assert_eq!(reply.enhanced(), None, "{reply:?}");
         }
     }

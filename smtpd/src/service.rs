@@ -8,7 +8,8 @@ use std::time::Duration;
 use mailstore::Store;
 use mailwire::daemon::config::Server;
 use mailwire::net::{
-    Connection, ConnectionLimits, Listener, ListenerLimits, Security, ServerTls, Shutdown, Terms,
+    Connection, ConnectionLimits, ListenAddress, Listener, ListenerLimits, Proxies, Security, ServerTls,
+    Shutdown, Terms,
 };
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -40,10 +41,10 @@ pub enum BindError {
     /// An address is taken, not ours, or not allowed.
     #[error("[smtp] {service} cannot be served")]
     Listen {
-        /// `reception`, `submission` or `submissions`.
+        /// `reception`, `submission`, `submissions` or `lmtp`.
         service: &'static str,
         /// Where.
-        address: SocketAddr,
+        address: ListenAddress,
         /// Why, with the address in its text.
         #[source]
         source: io::Error,
@@ -65,6 +66,8 @@ pub struct Addresses {
     pub submission: Vec<SocketAddr>,
     /// Port 465.
     pub submissions: Vec<SocketAddr>,
+    /// LMTP, over TCP or a Unix socket.
+    pub lmtp: Vec<ListenAddress>,
 }
 
 /// Listeners that are bound and wait for [`Service::run`].
@@ -72,6 +75,7 @@ pub struct Service {
     listeners: Vec<Bound>,
     addresses: Addresses,
     limits: ConnectionLimits,
+    proxies: Proxies,
     policy: Arc<Policy>,
     store: Store,
 }
@@ -95,11 +99,11 @@ impl Service {
         let mut listeners = Vec::new();
         let mut addresses = Addresses::default();
         for listener in listen("reception", &config.reception, limits)? {
-            addresses.reception.push(listener.address());
+            addresses.reception.extend(listener.address().network());
             listeners.push(Bound { listener, kind: Kind::Reception, security: clear.clone() });
         }
         for listener in listen("submission", &config.submission, limits)? {
-            addresses.submission.push(listener.address());
+            addresses.submission.extend(listener.address().network());
             listeners.push(Bound {
                 listener,
                 kind: Kind::Submission,
@@ -107,14 +111,24 @@ impl Service {
             });
         }
         for listener in listen("submissions", &config.submissions, limits)? {
-            addresses.submissions.push(listener.address());
+            addresses.submissions.extend(listener.address().network());
             let security = Security::Implicit(asking.clone().ok_or(BindError::NoTls)?);
             listeners.push(Bound { listener, kind: Kind::Submission, security });
+        }
+        for listener in listen("lmtp", &config.lmtp, limits)? {
+            addresses.lmtp.push(listener.address().clone());
+            let security = match listener.address() {
+                ListenAddress::Tcp(_) => clear.clone(),
+                // Nobody can listen in on a Unix socket.
+                ListenAddress::Unix(_) => Security::Plain,
+            };
+            listeners.push(Bound { listener, kind: Kind::Lmtp, security });
         }
         Ok(Self {
             listeners,
             addresses,
             limits: config.connection_limits(),
+            proxies: config.proxies(),
             policy: Arc::new(Policy::new(config, &shared.server)?),
             store: shared.store.clone(),
         })
@@ -133,7 +147,13 @@ impl Service {
         for Bound { listener, kind, security } in self.listeners {
             let (policy, store) = (Arc::clone(&self.policy), self.store.clone());
             let serve = move |connection| serve(kind, Arc::clone(&policy), store.clone(), connection);
-            let terms = Terms { security, limits: self.limits, refusal: replies::TOO_MANY_CONNECTIONS };
+            let proxies = match kind {
+                Kind::Reception | Kind::Submission => self.proxies.clone(),
+                // Those who deliver here are at home, and need no proxy.
+                Kind::Lmtp => Proxies::none(),
+            };
+            let refusal = replies::TOO_MANY_CONNECTIONS;
+            let terms = Terms { security, limits: self.limits, refusal, proxies };
             running.spawn(listener.run(terms, shutdown.clone(), serve));
         }
         let deadline = async {
@@ -149,16 +169,17 @@ impl Service {
 }
 
 /// Listeners for one service; they count their connections together.
-fn listen(
+fn listen<A: Clone + Into<ListenAddress>>(
     service: &'static str,
-    addresses: &[SocketAddr],
+    addresses: &[A],
     limits: ListenerLimits,
 ) -> Result<Vec<Listener>, BindError> {
     let mut listeners: Vec<Listener> = Vec::new();
-    for &address in addresses {
+    for address in addresses {
+        let address: ListenAddress = address.clone().into();
         let bound = match listeners.first() {
-            Some(first) => first.beside(address),
-            None => Listener::bind(address, limits),
+            Some(first) => first.beside(address.clone()),
+            None => Listener::bind(address.clone(), limits),
         };
         listeners.push(bound.map_err(|source| BindError::Listen { service, address, source })?);
     }

@@ -11,13 +11,15 @@ use mailwire::smtp::Hello;
 /// Most octets of the client's own name that are shown: those of a domain (RFC 5321 §4.5.3.1.2).
 const NAME_OCTETS_MAX: usize = mailwire::address::DOMAIN_OCTETS_MAX;
 
-/// Which of the two hellos was said.
+/// Which of the hellos was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// HELO.
     Smtp,
     /// EHLO.
     Esmtp,
+    /// LHLO.
+    Lmtp,
 }
 
 /// What one Received field tells (RFC 5321 §4.4).
@@ -25,7 +27,8 @@ pub(crate) enum Dialect {
 pub(crate) struct Hop<'a> {
     pub(crate) hello: &'a Hello,
     pub(crate) dialect: Dialect,
-    pub(crate) peer: IpAddr,
+    /// `None` for a program of this machine at a Unix socket.
+    pub(crate) peer: Option<IpAddr>,
     pub(crate) hostname: &'a str,
     pub(crate) tls: Option<&'a TlsDetails>,
     pub(crate) authenticated: bool,
@@ -44,10 +47,11 @@ pub(crate) fn return_path(reverse_path: &ReversePath) -> String {
 
 /// `Time-stamp-line`, RFC 5321 §4.4, folded so that no line comes near 998 octets (RFC 5322 §2.1.1).
 pub(crate) fn received(hop: &Hop<'_>) -> String {
+    // `TCP-info` may be left out, as it is where there is no address.
+    let address = hop.peer.map_or_else(String::new, |peer| format!(" ({})", Domain::Address(peer)));
     let mut field = format!(
-        "Received: from {} ({})\r\n\tby {} (mailstack) with {}",
+        "Received: from {}{address}\r\n\tby {} (mailstack) with {}",
         name(hop.hello, hop.peer),
-        Domain::Address(hop.peer),
         hop.hostname,
         protocol(hop),
     );
@@ -122,11 +126,19 @@ fn protocol(hop: &Hop<'_>) -> &'static str {
         (Dialect::Esmtp, true, false, true) => "UTF8SMTPA",
         (Dialect::Esmtp, true, true, false) => "UTF8SMTPS",
         (Dialect::Esmtp, true, true, true) => "UTF8SMTPSA",
+        (Dialect::Lmtp, false, false, false) => "LMTP",
+        (Dialect::Lmtp, false, false, true) => "LMTPA",
+        (Dialect::Lmtp, false, true, false) => "LMTPS",
+        (Dialect::Lmtp, false, true, true) => "LMTPSA",
+        (Dialect::Lmtp, true, false, false) => "UTF8LMTP",
+        (Dialect::Lmtp, true, false, true) => "UTF8LMTPA",
+        (Dialect::Lmtp, true, true, false) => "UTF8LMTPS",
+        (Dialect::Lmtp, true, true, true) => "UTF8LMTPSA",
     }
 }
 
 /// What the client calls itself, as long as it can stand in a field; its address where it cannot.
-fn name(hello: &Hello, peer: IpAddr) -> String {
+fn name(hello: &Hello, peer: Option<IpAddr>) -> String {
     let name = match hello {
         Hello::Domain(Domain::Address(address)) => return Domain::Address(*address).to_string(),
         Hello::Domain(Domain::Name(name)) | Hello::Other(name) => name,
@@ -134,7 +146,11 @@ fn name(hello: &Hello, peer: IpAddr) -> String {
     let is_safe = !name.is_empty()
         && name.len() <= NAME_OCTETS_MAX
         && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-._:".contains(&octet));
-    if is_safe { name.clone() } else { Domain::Address(peer).to_string() }
+    match peer {
+        _ if is_safe => name.clone(),
+        Some(peer) => Domain::Address(peer).to_string(),
+        None => "localhost".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +163,7 @@ mod tests {
         Hop {
             hello,
             dialect: Dialect::Esmtp,
-            peer: "192.0.2.1".parse().unwrap(),
+            peer: Some("192.0.2.1".parse().unwrap()),
             hostname: "mail.example.test",
             tls: None,
             authenticated: false,
@@ -191,6 +207,13 @@ mod tests {
     }
 
     #[test]
+    fn a_program_of_this_machine_has_no_address_to_show() {
+        let field =
+            received(&Hop { peer: None, dialect: Dialect::Lmtp, ..hop(&other("mta.example.org"), &[]) });
+        assert!(field.starts_with("Received: from mta.example.org\r\n\tby mail.example.test"), "{field}");
+    }
+
+    #[test]
     fn several_recipients_are_not_told_of_each_other() {
         let recipients = ["a@example.test", "b@example.test"].map(|text| Mailbox::parse(text).unwrap());
         assert!(!received(&hop(&other("x"), &recipients)).contains("for"));
@@ -208,15 +231,19 @@ mod tests {
         assert_eq!(with(Dialect::Esmtp, None, true, false), "ESMTPA");
         assert_eq!(with(Dialect::Esmtp, Some(&tls), false, false), "ESMTPS");
         assert_eq!(with(Dialect::Esmtp, Some(&tls), true, true), "UTF8SMTPSA");
+        assert_eq!(with(Dialect::Lmtp, None, false, false), "LMTP");
+        assert_eq!(with(Dialect::Lmtp, Some(&tls), false, false), "LMTPS");
+        assert_eq!(with(Dialect::Lmtp, None, false, true), "UTF8LMTP");
     }
 
     #[test]
     fn a_name_that_could_break_the_field_gives_way_to_the_address() {
-        let peer = "2001:db8::1".parse().unwrap();
+        let peer = Some("2001:db8::1".parse().unwrap());
         for bad in ["", "a b", "a\r\nX: y", "(comment", "b\u{fc}cher", &"x".repeat(256)] {
             assert_eq!(name(&other(bad), peer), "[IPv6:2001:db8::1]", "{bad:?}");
         }
         assert_eq!(name(&other("my_pc"), peer), "my_pc");
+        assert_eq!(name(&other("a b"), None), "localhost");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
 
-use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, Setting};
+use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, Setting, Transport};
 use mailstack_tests::player::{Chopping, Security, World, play_all};
 use mailstack_tests::server::{Configuration, Server};
 use mailstack_tests::stream::Stream;
@@ -44,13 +44,13 @@ fn pop3_dialogues_go_the_same_in_pieces() {
 fn play_over_processes(protocol: Protocol, chopping: Chopping) {
     let allowed = Served::new(ClearLogin::Allowed);
     let never = Served::new(ClearLogin::Never);
-    play_all(protocol, chopping, |setting, _| {
+    play_all(protocol, chopping, |setting, transport| {
         let served = match setting.clear_login {
             ClearLogin::Allowed => &allowed,
             ClearLogin::Never => &never,
         };
         served.prepare(setting).unwrap();
-        Connections { served, port: setting.port }
+        Connections { served, port: setting.port, transport }
     });
 }
 
@@ -103,6 +103,7 @@ impl Served {
 struct Connections<'a> {
     served: &'a Served,
     port: Port,
+    transport: Transport,
 }
 
 impl World for Connections<'_> {
@@ -112,6 +113,10 @@ impl World for Connections<'_> {
         let server = &self.served.server;
         let addresses = server.addresses()?;
         match (self.port, security) {
+            (Port::Lmtp, _) if self.transport == Transport::Unix => {
+                Stream::local(&server.lmtp_socket(), server.trust())
+            }
+            (Port::Lmtp, _) => Stream::clear(addresses.lmtp, server.trust()),
             (Port::Reception, _) => Stream::clear(addresses.reception, server.trust()),
             (Port::Submission, Security::Clear) => Stream::clear(addresses.submission, server.trust()),
             (Port::Submission, Security::Tls) => Stream::tls(addresses.submissions, server.trust()),

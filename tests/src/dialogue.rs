@@ -40,6 +40,8 @@ pub enum Port {
     Reception,
     /// SMTP on ports 587 and 465.
     Submission,
+    /// LMTP on a port of its own and on a Unix socket; its scripts lie among those of SMTP.
+    Lmtp,
     /// POP3 on ports 110 and 995.
     Pop3,
 }
@@ -62,6 +64,8 @@ pub enum Transport {
     StartTls,
     /// TLS from the first octet.
     Tls,
+    /// A Unix socket.
+    Unix,
 }
 
 /// The two configurations that scripts are played against.
@@ -230,7 +234,7 @@ impl Reader {
     fn finish(self, file: &Path) -> Result<Dialogue, String> {
         let port = match (self.protocol, self.port) {
             (Protocol::Pop3, None | Some(Port::Pop3)) => Port::Pop3,
-            (Protocol::Smtp, Some(port @ (Port::Reception | Port::Submission))) => port,
+            (Protocol::Smtp, Some(port @ (Port::Reception | Port::Submission | Port::Lmtp))) => port,
             (Protocol::Smtp, None) => return Err("`@ port:` is missing".to_owned()),
             (Protocol::Pop3, Some(_)) | (Protocol::Smtp, Some(Port::Pop3)) => {
                 return Err("the port belongs to another protocol".to_owned());
@@ -240,8 +244,11 @@ impl Reader {
             return Err("nobody says anything".to_owned());
         }
         let transports = self.transports.unwrap_or_else(|| usual_transports(port));
-        if port == Port::Reception && transports.contains(&Transport::Tls) {
-            return Err("reception has no port with implicit TLS".to_owned());
+        if matches!(port, Port::Reception | Port::Lmtp) && transports.contains(&Transport::Tls) {
+            return Err("the service has no port with implicit TLS".to_owned());
+        }
+        if port != Port::Lmtp && transports.contains(&Transport::Unix) {
+            return Err("the service has no Unix socket".to_owned());
         }
         let setting = Setting {
             port,
@@ -257,6 +264,7 @@ impl Reader {
 fn usual_transports(port: Port) -> Vec<Transport> {
     match port {
         Port::Reception => vec![Transport::Plain, Transport::StartTls],
+        Port::Lmtp => vec![Transport::Plain, Transport::StartTls, Transport::Unix],
         Port::Submission | Port::Pop3 => vec![Transport::Plain, Transport::StartTls, Transport::Tls],
     }
 }
@@ -265,6 +273,7 @@ fn port(value: &str) -> Result<Port, String> {
     match value {
         "reception" => Ok(Port::Reception),
         "submission" => Ok(Port::Submission),
+        "lmtp" => Ok(Port::Lmtp),
         "pop3" => Ok(Port::Pop3),
         _ => Err(format!("no port is called {value}")),
     }
@@ -275,6 +284,7 @@ fn transport(value: &str) -> Result<Transport, String> {
         "plain" => Ok(Transport::Plain),
         "starttls" => Ok(Transport::StartTls),
         "tls" => Ok(Transport::Tls),
+        "unix" => Ok(Transport::Unix),
         _ => Err(format!("no transport is called {value}")),
     }
 }

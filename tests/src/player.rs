@@ -395,7 +395,7 @@ impl<W: World> Play<'_, W> {
     fn connection(&mut self, number: u8) -> Result<&mut Open<W::Peer>, String> {
         if !self.connections.contains_key(&number) {
             let security = match self.transport {
-                Transport::Plain | Transport::StartTls => Security::Clear,
+                Transport::Plain | Transport::StartTls | Transport::Unix => Security::Clear,
                 Transport::Tls => Security::Tls,
             };
             let peer = self.world.connect(security).map_err(|error| format!("connecting failed: {error}"))?;
@@ -417,7 +417,7 @@ impl<W: World> Play<'_, W> {
             Begin::Connect => Ok(()),
             Begin::Hello => {
                 self.line(number, "a greeting")?;
-                self.hello(number)
+                self.hello(number, *port)
             }
             Begin::Login(account) => {
                 self.line(number, "a greeting")?;
@@ -428,8 +428,8 @@ impl<W: World> Play<'_, W> {
 
     fn switch_to_tls(&mut self, number: u8, port: Port) -> Result<(), String> {
         match port {
-            Port::Reception | Port::Submission => {
-                self.hello(number)?;
+            Port::Reception | Port::Submission | Port::Lmtp => {
+                self.hello(number, port)?;
                 self.ask(number, "STARTTLS", "220")?;
             }
             Port::Pop3 => self.ask(number, "STLS", "+OK")?,
@@ -439,8 +439,8 @@ impl<W: World> Play<'_, W> {
 
     fn login(&mut self, number: u8, port: Port, account: &str) -> Result<(), String> {
         match port {
-            Port::Reception | Port::Submission => {
-                self.hello(number)?;
+            Port::Reception | Port::Submission | Port::Lmtp => {
+                self.hello(number, port)?;
                 let token = text::octets(&format!(r"\b(\0{account}@example.test\0pw-{account})"))?;
                 self.ask(number, &format!("AUTH PLAIN {}", String::from_utf8_lossy(&token)), "235")
             }
@@ -451,8 +451,12 @@ impl<W: World> Play<'_, W> {
         }
     }
 
-    fn hello(&mut self, number: u8) -> Result<(), String> {
-        self.ask(number, "EHLO client.example.test", "250")
+    fn hello(&mut self, number: u8, port: Port) -> Result<(), String> {
+        match port {
+            Port::Reception | Port::Submission => self.ask(number, "EHLO client.example.test", "250"),
+            Port::Lmtp => self.ask(number, "LHLO client.example.test", "250"),
+            Port::Pop3 => Err("POP3 has no hello".to_owned()),
+        }
     }
 
     /// Says `command` and reads an answer that begins with `status`, up to its last line.

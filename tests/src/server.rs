@@ -41,6 +41,8 @@ pub struct Addresses {
     pub submission: SocketAddr,
     /// SMTP for users, with TLS from the first octet.
     pub submissions: SocketAddr,
+    /// LMTP over TCP; [`Server::lmtp_socket`] is the other one.
+    pub lmtp: SocketAddr,
     /// POP3, with STLS.
     pub pop3: SocketAddr,
     /// POP3 with TLS from the first octet.
@@ -270,6 +272,12 @@ impl Server {
         Ok(pop3)
     }
 
+    /// Where LMTP is spoken over a Unix socket.
+    #[must_use]
+    pub fn lmtp_socket(&self) -> PathBuf {
+        self.file("lmtp.sock")
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -304,6 +312,7 @@ path = "{}"
 reception = ["127.0.0.1:0"]
 submission = ["127.0.0.1:0"]
 submissions = ["127.0.0.1:0"]
+lmtp = ["127.0.0.1:0", "unix:{folder}/lmtp.sock"]
 clear_login = "{clear_login}"
 {}
 
@@ -353,6 +362,7 @@ fn addresses(said: &str) -> Option<Addresses> {
         reception: address(said, "reception")?,
         submission: address(said, "submission")?,
         submissions: address(said, "submissions")?,
+        lmtp: address(said, "lmtp")?,
         pop3: address(said, "pop3")?,
         pop3s: address(said, "pop3s")?,
     })

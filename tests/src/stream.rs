@@ -1,7 +1,9 @@
-//! A client's connection: TCP, then perhaps TLS, read in lines.
+//! A client's connection: TCP, then perhaps TLS, or a Unix socket, read in lines.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
@@ -24,6 +26,7 @@ pub struct Stream {
 
 enum Link {
     Clear(TcpStream),
+    Local(UnixStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
     /// Only while one becomes the other.
     Switching,
@@ -39,7 +42,22 @@ impl Stream {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { link: Link::Clear(socket), trust: Arc::clone(trust), unread: Vec::new(), consumed: 0 })
+        Ok(Self::over(Link::Clear(socket), trust))
+    }
+
+    /// Connects to a Unix socket.
+    ///
+    /// # Errors
+    /// Where nobody answers.
+    pub fn local(path: &Path, trust: &Arc<ClientConfig>) -> io::Result<Self> {
+        let socket = UnixStream::connect(path)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self::over(Link::Local(socket), trust))
+    }
+
+    fn over(link: Link, trust: &Arc<ClientConfig>) -> Self {
+        Self { link, trust: Arc::clone(trust), unread: Vec::new(), consumed: 0 }
     }
 
     /// Connects with TLS from the first octet.
@@ -89,6 +107,7 @@ impl Stream {
         let mut chunk = vec![0; 1 << 16];
         let received = match &mut self.link {
             Link::Clear(socket) => socket.read(&mut chunk),
+            Link::Local(socket) => socket.read(&mut chunk),
             Link::Tls(stream) => stream.read(&mut chunk),
             Link::Switching => Ok(0),
         };
@@ -111,6 +130,7 @@ impl Peer for Stream {
     fn send(&mut self, octets: &[u8]) -> io::Result<()> {
         match &mut self.link {
             Link::Clear(socket) => socket.write_all(octets),
+            Link::Local(socket) => socket.write_all(octets),
             Link::Tls(stream) => {
                 stream.write_all(octets)?;
                 stream.flush()
@@ -129,7 +149,7 @@ impl Peer for Stream {
             return Err(io::Error::other("the server said something in clear before the handshake"));
         }
         let Link::Clear(socket) = std::mem::replace(&mut self.link, Link::Switching) else {
-            return Err(io::Error::other("there is TLS already"));
+            return Err(io::Error::other("there is TLS already, or no TCP"));
         };
         let name = ServerName::try_from(HOST).map_err(io::Error::other)?;
         let connection = ClientConnection::new(Arc::clone(&self.trust), name).map_err(io::Error::other)?;
@@ -144,6 +164,7 @@ impl Peer for Stream {
     fn close(&mut self) -> io::Result<()> {
         let closed = match &mut self.link {
             Link::Clear(socket) => socket.shutdown(Shutdown::Write),
+            Link::Local(socket) => socket.shutdown(Shutdown::Write),
             Link::Tls(stream) => {
                 stream.conn.send_close_notify();
                 stream.flush().and_then(|()| stream.sock.shutdown(Shutdown::Write))

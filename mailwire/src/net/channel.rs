@@ -1,4 +1,4 @@
-//! Octets over TCP or TLS, with no buffer of its own while nothing moves.
+//! Octets over a socket or TLS, with no buffer of its own while nothing moves.
 //!
 //! tokio-rustls makes the handshake. After it rustls is driven here: what the socket has is read in one piece into a
 //! scratch buffer of the thread (a TLS stream would read 4 KiB at a time and keep its buffers), so a connection that
@@ -10,11 +10,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::rustls::{self, pki_types::ServerName};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::socket::Socket;
 use crate::line::LineBuffer;
 
 /// Most octets that one look at the socket takes: four TLS records of full size.
@@ -30,20 +30,20 @@ thread_local! {
 /// The socket, and TLS over it once the handshake is done.
 #[derive(Debug)]
 pub(super) struct Channel {
-    stream: TcpStream,
+    stream: Socket,
     tls: Option<Box<rustls::Connection>>,
     sent_octets: u64,
 }
 
 impl Channel {
     /// In clear.
-    pub(super) const fn new(stream: TcpStream) -> Self {
+    pub(super) const fn new(stream: Socket) -> Self {
         Self { stream, tls: None, sent_octets: 0 }
     }
 
     /// The socket alone, whatever ran over it.
     #[cfg(test)]
-    pub(super) fn into_stream(self) -> TcpStream {
+    pub(super) fn into_stream(self) -> Socket {
         self.stream
     }
 
@@ -119,6 +119,11 @@ impl Channel {
         }
     }
 
+    /// Fills `octets` with what comes in clear, before anything else is read.
+    pub(super) async fn read_exactly(&mut self, octets: &mut [u8]) -> io::Result<()> {
+        self.stream.read_exact(octets).await.map(|_| ())
+    }
+
     /// Gives back the memory that rustls keeps after a large record.
     pub(super) fn release(&mut self) {
         if let Some(tls) = &mut self.tls {
@@ -179,7 +184,7 @@ impl Channel {
 
 /// Reads what the socket has into the scratch buffer and hands it to `take`.
 fn poll_scratch<T>(
-    stream: &mut TcpStream,
+    stream: &mut Socket,
     context: &mut Context<'_>,
     take: impl FnOnce(&[u8]) -> io::Result<T>,
 ) -> Poll<io::Result<T>> {
@@ -245,7 +250,7 @@ fn to_u64(octets: usize) -> u64 {
 
 /// The socket as rustls writes to it.
 struct Outgoing<'a, 'b> {
-    stream: &'a mut TcpStream,
+    stream: &'a mut Socket,
     context: &'a mut Context<'b>,
 }
 

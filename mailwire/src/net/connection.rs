@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -18,7 +17,8 @@ use super::channel::Channel;
 use super::deadline::{Alarm, ContentClock};
 use super::failure::{ReadError, TlsError, read_error};
 use super::login::{self, LoginMeans};
-use super::{ConnectionLimits, ServerTls, Shutdown};
+use super::proxied::{OriginError, Proxies};
+use super::{ConnectionLimits, Endpoint, ServerTls, Shutdown, Socket};
 use crate::clock;
 use crate::line::{Line, LineBuffer};
 use crate::sasl::ChannelBindings;
@@ -46,8 +46,8 @@ pub struct Connection {
 
 struct State {
     channel: Channel,
-    peer: SocketAddr,
-    local: SocketAddr,
+    peer: Endpoint,
+    local: Endpoint,
     upgrade: Option<ServerTls>,
     shutdown: Option<Shutdown>,
     /// Made at the first wait, and kept: waiting again then costs nothing.
@@ -85,12 +85,12 @@ impl Connection {
     /// A server's connection in clear; `tls` is what [`Self::accept_tls`] switches to. Sets `TCP_NODELAY`.
     #[must_use]
     pub fn server(
-        stream: TcpStream,
+        socket: impl Into<Socket>,
         tls: Option<ServerTls>,
         limits: ConnectionLimits,
         shutdown: Shutdown,
     ) -> Self {
-        let mut connection = Self::client(stream, limits);
+        let mut connection = Self::client(socket.into(), limits);
         connection.state.upgrade = tls;
         connection.state.shutdown = Some(shutdown);
         connection
@@ -104,7 +104,7 @@ impl Connection {
         let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
         for address in tokio::net::lookup_host((host, port)).await? {
             match timeout(limits.handshake, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(Self::client(stream, limits)),
+                Ok(Ok(stream)) => return Ok(Self::client(stream.into(), limits)),
                 Ok(Err(error)) => failure = error,
                 Err(_) => failure = io::ErrorKind::TimedOut.into(),
             }
@@ -112,14 +112,12 @@ impl Connection {
         Err(failure)
     }
 
-    fn client(stream: TcpStream, limits: ConnectionLimits) -> Self {
-        // A socket that refuses this is already gone, which the first read tells.
-        let _ = stream.set_nodelay(true);
-        let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    fn client(socket: Socket, limits: ConnectionLimits) -> Self {
+        socket.send_at_once();
         let state = State {
-            peer: stream.peer_addr().map_or(unknown, canonical),
-            local: stream.local_addr().map_or(unknown, canonical),
-            channel: Channel::new(stream),
+            peer: socket.peer(),
+            local: socket.local(),
+            channel: Channel::new(socket),
             upgrade: None,
             shutdown: None,
             drain: None,
@@ -136,15 +134,15 @@ impl Connection {
         Self { state: Box::new(state) }
     }
 
-    /// The peer's address.
+    /// Where the peer is: behind a proxy that is trusted, where that proxy's client is.
     #[must_use]
-    pub const fn peer(&self) -> SocketAddr {
+    pub const fn peer(&self) -> Endpoint {
         self.state.peer
     }
 
-    /// Our address.
+    /// Where we are, as the peer has reached us.
     #[must_use]
-    pub const fn local(&self) -> SocketAddr {
+    pub const fn local(&self) -> Endpoint {
         self.state.local
     }
 
@@ -157,6 +155,16 @@ impl Connection {
         let suite = format!("{:?}", session.negotiated_cipher_suite()?.suite());
         // rustls names the suites of TLS 1.3 apart, the registry does not (RFC 8446 §B.4).
         Some(TlsDetails { version, cipher: suite.replacen("TLS13_", "TLS_", 1) })
+    }
+
+    /// Reads the header that `proxies` must say, before TLS or a greeting, and takes its client for the peer.
+    pub(super) async fn take_origin(&mut self, proxies: &Proxies) -> Result<(), OriginError> {
+        let Some(shutdown) = &self.state.shutdown else { return Ok(()) };
+        let origin = proxies.origin(&mut self.state.channel, self.state.peer, shutdown).await?;
+        if let Some((peer, local)) = origin {
+            (self.state.peer, self.state.local) = (peer, local);
+        }
+        Ok(())
     }
 
     /// What TLS gives to a login on the server's side, to be asked once when TLS has begun; nothing in clear.
@@ -491,11 +499,6 @@ enum Side {
     Client(Arc<rustls::ClientConfig>, ServerName<'static>),
 }
 
-/// An IPv4 peer of an IPv6 socket is the IPv4 peer.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -753,7 +756,7 @@ mod tests {
     async fn secured() -> (Connection, Connection, super::super::ShutdownTrigger) {
         let tls = Tls::new();
         let Ends { mut server, client, trigger } = Ends::new(PATIENT, Some(tls.server)).await;
-        let mut client = Connection::client(client, PATIENT);
+        let mut client = Connection::client(client.into(), PATIENT);
         let accepting = tokio::spawn(async move {
             assert_eq!(server.text_line().await, "STARTTLS");
             server.write(b"220 Go ahead\r\n");

@@ -7,12 +7,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_ipv6_v6only;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error, warn};
 
 use super::counts::{Counts, Place};
-use super::{Connection, ConnectionLimits, ListenerLimits, ServerTls, Shutdown};
+use super::proxied::OriginError;
+use super::unix_socket::UnixSocket;
+use super::{
+    Connection, ConnectionLimits, Endpoint, ListenAddress, ListenerLimits, Proxies, ServerTls, Shutdown,
+    Socket,
+};
 use crate::cause::chain;
 use crate::clock;
 
@@ -43,6 +48,15 @@ pub struct Terms {
     pub limits: ConnectionLimits,
     /// What a connection over a limit of the listener is told.
     pub refusal: &'static [u8],
+    /// The proxies through which some of them come.
+    pub proxies: Proxies,
+}
+
+/// By whose hands a connection comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Through {
+    Nobody,
+    Proxy,
 }
 
 /// How a connection begins.
@@ -71,58 +85,81 @@ impl Security {
 /// A bound socket. Several listeners share one [`ListenerLimits`] count when made by [`Listener::beside`].
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: Bound,
+    address: ListenAddress,
     counts: Counts,
+}
+
+#[derive(Debug)]
+enum Bound {
+    Tcp(TcpListener),
+    Unix(UnixSocket),
+}
+
+impl Bound {
+    async fn accept(&self) -> io::Result<Socket> {
+        match self {
+            Self::Tcp(socket) => Ok(socket.accept().await?.0.into()),
+            Self::Unix(socket) => Ok(socket.accept().await?.into()),
+        }
+    }
 }
 
 impl Listener {
     /// Binds `address` (port 0: any free one). An IPv6 address takes IPv6 only, so `0.0.0.0` and `[::]` can stand
-    /// beside each other.
+    /// beside each other. The file of a Unix socket is for owner and group, and goes with the listener.
     ///
     /// # Errors
     /// As the system says, with the address in the text.
-    pub fn bind(address: SocketAddr, limits: ListenerLimits) -> io::Result<Self> {
-        Self::counted(address, Counts::new(limits))
+    pub fn bind(address: impl Into<ListenAddress>, limits: ListenerLimits) -> io::Result<Self> {
+        Self::counted(&address.into(), Counts::new(limits))
     }
 
     /// Binds `address`, counting connections together with this listener.
     ///
     /// # Errors
     /// As [`Self::bind`].
-    pub fn beside(&self, address: SocketAddr) -> io::Result<Self> {
-        Self::counted(address, self.counts.clone())
+    pub fn beside(&self, address: impl Into<ListenAddress>) -> io::Result<Self> {
+        Self::counted(&address.into(), self.counts.clone())
     }
 
-    fn counted(address: SocketAddr, counts: Counts) -> io::Result<Self> {
-        let named = |error: io::Error| {
-            io::Error::new(error.kind(), format!("listening on {address} is not possible: {error}"))
+    fn counted(address: &ListenAddress, counts: Counts) -> io::Result<Self> {
+        let bound = match address {
+            ListenAddress::Tcp(address) => listen(*address).and_then(|socket| {
+                let address = socket.local_addr()?;
+                Ok((Bound::Tcp(socket), address.into()))
+            }),
+            ListenAddress::Unix(path) => {
+                UnixSocket::bind(path).map(|socket| (Bound::Unix(socket), address.clone()))
+            }
         };
-        let socket = listen(address).map_err(named)?;
-        let address = socket.local_addr().map_err(named)?;
+        let (socket, address) = bound.map_err(|error| {
+            io::Error::new(error.kind(), format!("listening on {address} is not possible: {error}"))
+        })?;
         Ok(Self { socket, address, counts })
     }
 
     /// Where it listens.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub const fn address(&self) -> &ListenAddress {
+        &self.address
     }
 
     /// Accepts until the drain begins, then returns when every connection has ended.
     ///
-    /// Each connection is one task running `serve`. With [`Security::Implicit`] the handshake is done (within its
-    /// deadline, in that task) before `serve` sees the connection. A connection over a limit gets the refusal (in
-    /// clear, or nothing on an implicit-TLS port) and is closed. Dropping the future ends every connection.
+    /// Each connection is one task running `serve`. The header of a trusted proxy is read, and with
+    /// [`Security::Implicit`] the handshake is done (each within its deadline, in that task), before `serve` sees the
+    /// connection. A connection over a limit gets the refusal (in clear, or nothing on an implicit-TLS port) and is
+    /// closed. Dropping the future ends every connection.
     pub async fn run<S, F>(self, terms: Terms, shutdown: Shutdown, serve: S)
     where
         S: Fn(Connection) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let Terms { security, limits, refusal } = terms;
+        let terms = Arc::new(terms);
         let serve = Arc::new(serve);
         let mut sessions = JoinSet::new();
-        let mut troubles = Troubles::new(self.address);
+        let mut troubles = Troubles::new(self.address.clone());
         let drain = shutdown.clone();
         let mut drain = std::pin::pin!(drain.begun());
         loop {
@@ -135,8 +172,8 @@ impl Listener {
                 }
                 accepted = self.socket.accept() => accepted,
             };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
+            let socket = match accepted {
+                Ok(socket) => socket,
                 Err(error) if is_of_one_peer(&error) => continue,
                 Err(error) => {
                     troubles.failed(&error);
@@ -144,13 +181,30 @@ impl Listener {
                     continue;
                 }
             };
-            if let Some(place) = self.counts.place(peer.ip()) {
-                let connection = Connection::server(stream, security.tls(), limits, shutdown.clone());
-                sessions.spawn(session(connection, security.begins(), place, Arc::clone(&serve)));
+            let peer = socket.peer();
+            // Whoever comes through a proxy counts once it is known who that is.
+            let through = if terms.proxies.trust(peer) { Through::Proxy } else { Through::Nobody };
+            let counted = match through {
+                Through::Proxy => None,
+                Through::Nobody => peer.ip(),
+            };
+            if let Some(place) = self.counts.place(counted) {
+                let Terms { security, limits, .. } = &*terms;
+                let connection = Connection::server(socket, security.tls(), *limits, shutdown.clone());
+                match through {
+                    Through::Proxy => {
+                        let session = proxied(connection, place, Arc::clone(&terms), Arc::clone(&serve));
+                        sessions.spawn(session);
+                    }
+                    Through::Nobody => {
+                        sessions.spawn(session(connection, security.begins(), place, Arc::clone(&serve)));
+                    }
+                }
             } else {
                 troubles.refused(peer);
-                if security.begins() == Begins::InClear {
-                    refuse(&stream, refusal);
+                if terms.security.begins() == Begins::InClear {
+                    // A new socket has room for a line, so nothing waits and refused peers cannot pile up.
+                    socket.say_at_once(terms.refusal);
                 }
             }
         }
@@ -158,6 +212,42 @@ impl Listener {
         while let Some(ended) = sessions.join_next().await {
             report(ended);
         }
+    }
+}
+
+/// The task of a connection that comes through a proxy, apart from the others, which are not to pay for it.
+async fn proxied<S, F>(mut connection: Connection, place: Place, terms: Arc<Terms>, serve: Arc<S>)
+where
+    S: Fn(Connection) -> F,
+    F: Future<Output = ()>,
+{
+    let proxy = connection.peer();
+    if let Err(error) = Box::pin(connection.take_origin(&terms.proxies)).await {
+        match &error {
+            // So do those that look whether we are there, and all at the end.
+            OriginError::Read(_) | OriginError::Shutdown => {
+                debug!(%proxy, reason = chain(&error), "no connection through a proxy");
+            }
+            OriginError::Header(_) | OriginError::Loopback | OriginError::TimedOut(_) => {
+                warn!(%proxy, reason = chain(&error), "a trusted proxy's connection is not served");
+            }
+        }
+        return;
+    }
+    let begins = terms.security.begins();
+    let peer = connection.peer();
+    let place = match peer.ip() {
+        Some(address) => place.of(address),
+        None => Some(place),
+    };
+    if let Some(place) = place {
+        drop(terms);
+        return session(connection, begins, place, serve).await;
+    }
+    debug!(%peer, %proxy, "connection refused: too many connections from one address");
+    if begins == Begins::InClear {
+        connection.write(terms.refusal);
+        connection.close().await;
     }
 }
 
@@ -192,14 +282,6 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Says why and lets go. A new socket has room for a line, so nothing waits and refused peers cannot pile up.
-fn refuse(stream: &TcpStream, refusal: &[u8]) {
-    // The peer that is not there to read it needs no answer.
-    let _ = stream.try_write(refusal);
-    // Octets left unread would turn the close into a reset that may overtake the text.
-    let _ = stream.try_read(&mut [0; 512]);
-}
-
 /// True where the next accept may well succeed: one peer went away before it was accepted (accept(2)).
 fn is_of_one_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
@@ -217,17 +299,17 @@ fn report(ended: Result<(), JoinError>) {
 
 /// What the operator hears of connections that were not served: the first of a burst, then one a minute.
 struct Troubles {
-    address: SocketAddr,
+    address: ListenAddress,
     refused: Burst,
     failed: Burst,
 }
 
 impl Troubles {
-    const fn new(address: SocketAddr) -> Self {
+    const fn new(address: ListenAddress) -> Self {
         Self { address, refused: Burst::new(), failed: Burst::new() }
     }
 
-    fn refused(&mut self, peer: SocketAddr) {
+    fn refused(&mut self, peer: Endpoint) {
         if let Some(unsaid) = self.refused.say(clock::instant()) {
             warn!(address = %self.address, %peer, unsaid, "connection refused: too many connections");
         }
@@ -269,6 +351,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpStream, UnixStream};
     use tokio::task::JoinHandle;
 
     use super::super::ShutdownTrigger;
@@ -298,9 +381,19 @@ mod tests {
     }
 
     fn run(listener: Listener, security: Security, limits: ConnectionLimits) -> Running {
+        run_behind(Proxies::none(), listener, security, limits)
+    }
+
+    fn run_behind(
+        proxies: Proxies,
+        listener: Listener,
+        security: Security,
+        limits: ConnectionLimits,
+    ) -> Running {
         let (trigger, shutdown) = Shutdown::new();
-        let address = listener.address();
-        let task = tokio::spawn(listener.run(Terms { security, limits, refusal: REFUSAL }, shutdown, echo));
+        let address = listener.address().network().unwrap_or(ANY);
+        let terms = Terms { security, limits, refusal: REFUSAL, proxies };
+        let task = tokio::spawn(listener.run(terms, shutdown, echo));
         Running { address, trigger, task }
     }
 
@@ -364,9 +457,10 @@ mod tests {
         let ended = Arc::new(AtomicUsize::new(0));
         let (_trigger, shutdown) = Shutdown::new();
         let listener = Listener::bind(ANY, MANY).unwrap();
-        let address = listener.address();
+        let address = listener.address().network().unwrap();
         let counted = Arc::clone(&ended);
-        let terms = Terms { security: Security::Plain, limits: PATIENT, refusal: REFUSAL };
+        let terms =
+            Terms { security: Security::Plain, limits: PATIENT, refusal: REFUSAL, proxies: Proxies::none() };
         let task = tokio::spawn(listener.run(terms, shutdown, move |connection| {
             let counted = Arc::clone(&counted);
             async move {
@@ -416,9 +510,123 @@ mod tests {
     #[tokio::test]
     async fn a_port_in_use_is_named() {
         let listener = Listener::bind(ANY, MANY).unwrap();
-        let error = Listener::bind(listener.address(), MANY).unwrap_err();
+        let error = Listener::bind(listener.address().clone(), MANY).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().contains(&listener.address().to_string()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_serves_as_tcp_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let limits = ListenerLimits { connections_max: 1, connections_per_address_max: 1 };
+        let listener = Listener::bind(ListenAddress::Unix(path.clone()), limits).unwrap();
+        let running = run(listener, Security::Plain, PATIENT);
+        let mut client = UnixStream::connect(&path).await.unwrap();
+        client.write_all(b"hello\r\n").await.unwrap();
+        let mut said = [0; 18];
+        client.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"220 ready\r\nhello\r\n");
+        let mut refused = Vec::new();
+        UnixStream::connect(&path).await.unwrap().read_to_end(&mut refused).await.unwrap();
+        assert_eq!(refused, REFUSAL);
+        running.trigger.trigger();
+        drop(client);
+        running.task.await.unwrap();
+        assert!(!path.exists(), "the socket goes with its listener");
+    }
+
+    const HEADER: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 25\r\n";
+
+    fn loopback() -> Proxies {
+        Proxies::new(&["127.0.0.0/8".parse().unwrap()], PATIENT.handshake)
+    }
+
+    /// All that the server says to `octets`, until it has closed.
+    async fn said_to(address: SocketAddr, octets: &[u8]) -> String {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(octets).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut said = String::new();
+        // A reset has said what there was to say.
+        let _ = client.read_to_string(&mut said).await;
+        said
+    }
+
+    #[tokio::test]
+    async fn a_trusted_proxy_must_say_its_header_first() {
+        let listener = Listener::bind(ANY, MANY).unwrap();
+        let running = run_behind(loopback(), listener, Security::Plain, PATIENT);
+        let with_header = [HEADER, b"hello\r\n"].concat();
+        assert_eq!(said_to(running.address, &with_header).await, "220 ready\r\nhello\r\n");
+        let binary = [b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0hello\r\n".as_slice()].concat();
+        assert_eq!(said_to(running.address, &binary).await, "220 ready\r\nhello\r\n");
+        assert_eq!(said_to(running.address, b"hello\r\n").await, "");
+        assert_eq!(said_to(running.address, HEADER.split_at(20).0).await, "");
+    }
+
+    #[tokio::test]
+    async fn from_anybody_else_the_header_is_a_line_like_any_other() {
+        let proxies = Proxies::new(&["192.0.2.0/24".parse().unwrap()], PATIENT.handshake);
+        let running = run_behind(proxies, Listener::bind(ANY, MANY).unwrap(), Security::Plain, PATIENT);
+        let said = said_to(running.address, HEADER).await;
+        assert_eq!(said.as_bytes(), [b"220 ready\r\n", HEADER].concat());
+    }
+
+    #[tokio::test]
+    async fn clients_of_a_proxy_count_each_for_its_address() {
+        let limits = ListenerLimits { connections_per_address_max: 1, ..MANY };
+        let listener = Listener::bind(ANY, limits).unwrap();
+        let running = run_behind(loopback(), listener, Security::Plain, PATIENT);
+        let mut places = Vec::new();
+        for client in ["192.0.2.1", "192.0.2.2"] {
+            let header = format!("PROXY TCP4 {client} 198.51.100.1 1 25\r\n");
+            let mut stream = TcpStream::connect(running.address).await.unwrap();
+            stream.write_all(header.as_bytes()).await.unwrap();
+            let mut greeting = [0; 11];
+            stream.read_exact(&mut greeting).await.unwrap();
+            assert_eq!(&greeting, b"220 ready\r\n");
+            places.push(stream);
+            assert_eq!(said_to(running.address, header.as_bytes()).await.as_bytes(), REFUSAL);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_header_comes_before_tls() {
+        let tls = Tls::new();
+        let listener = Listener::bind(ANY, MANY).unwrap();
+        let running = run_behind(loopback(), listener, Security::Implicit(tls.server), PATIENT);
+        let host = running.address.ip().to_string();
+        let mut client = Connection::connect(&host, running.address.port(), PATIENT).await.unwrap();
+        client.write(HEADER);
+        client.connect_tls(tls.client, Tls::name()).await.unwrap();
+        assert_eq!(client.read_line(100).await.unwrap(), Line::Complete(b"220 ready".to_vec()));
+        client.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_says_no_header_in_time_loses_its_place() {
+        let proxies = Proxies::new(&["127.0.0.1".parse().unwrap()], SOON);
+        let running = run_behind(proxies, Listener::bind(ANY, MANY).unwrap(), Security::Plain, PATIENT);
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        client.write_all(b"PROXY ").await.unwrap();
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    }
+
+    #[tokio::test]
+    async fn a_proxy_elsewhere_cannot_speak_for_this_machine() {
+        let (_trigger, shutdown) = Shutdown::new();
+        for (proxy, is_believed) in [("127.0.0.1:1", true), ("192.0.2.9:1", false)] {
+            let (one, mut other) = UnixStream::pair().unwrap();
+            other.write_all(b"PROXY TCP4 127.0.0.1 198.51.100.1 1 25\r\n").await.unwrap();
+            let mut channel = super::super::channel::Channel::new(one.into());
+            let proxy = Endpoint::from(proxy.parse::<SocketAddr>().unwrap());
+            let origin = loopback().origin(&mut channel, proxy, &shutdown).await;
+            match origin {
+                Ok(origin) => assert!(is_believed && origin.is_some()),
+                Err(error) => assert!(!is_believed && matches!(error, OriginError::Loopback)),
+            }
+        }
     }
 
     #[test]

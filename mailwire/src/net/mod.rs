@@ -8,19 +8,28 @@ mod deadline;
 mod end_point;
 mod failure;
 mod limits;
+mod listen_address;
 mod listener;
 mod login;
+mod network;
+mod proxied;
 mod shutdown;
+mod socket;
 #[cfg(test)]
 mod testing;
 mod tickets;
 mod tls;
+mod unix_socket;
 
 pub use certificates::{CertificateError, Certificates, ClientAuthorities};
 pub use connection::{Connection, TlsDetails};
 pub use failure::{ReadError, TlsError};
 pub use limits::{ConnectionLimits, ListenerLimits};
+pub use listen_address::{ListenAddress, ListenAddressError};
 pub use listener::{Listener, Security, Terms};
 pub use login::LoginMeans;
+pub use network::{Network, NetworkError};
+pub use proxied::Proxies;
 pub use shutdown::{Shutdown, ShutdownTrigger};
+pub use socket::{Endpoint, Socket};
 pub use tls::{ServerTls, client_config, client_name};

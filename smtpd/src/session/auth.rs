@@ -30,10 +30,10 @@ impl Session {
 
     fn auth_out_of_place(&self) -> Option<Reply> {
         match (self.kind, &self.client) {
-            (Kind::Reception, _) => return Some(replies::no_login_here()),
+            (Kind::Reception | Kind::Lmtp, _) => return Some(replies::no_login_here()),
             (Kind::Submission, None) => return Some(replies::hello_first()),
             (Kind::Submission, Some(client)) => match client.dialect {
-                Dialect::Smtp => return Some(replies::hello_first()),
+                Dialect::Smtp | Dialect::Lmtp => return Some(replies::hello_first()),
                 Dialect::Esmtp => {}
             },
         }

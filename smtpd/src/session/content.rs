@@ -3,13 +3,15 @@
 use std::mem;
 use std::sync::Arc;
 
-use mailstore::{Delivery, Draft, Fate, IntakeError, Receipt, TraceRow, Unavailable};
+use mailstore::{Delivery, Draft, IntakeError, TraceRow, Unavailable};
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::smtp::Reply;
 
 use super::envelope::Envelope;
 use super::incoming::{Framing, Reason, Storage};
+use super::life::shown;
 use super::machine::Phase;
+use super::verdicts::not_stored;
 use super::{Acceptance, ContentQuestion, Incoming, Kind, OriginatorQuestion, Session, Step};
 use crate::content::{self, Field, Inspector, LineEnds, Problem, Rules, Treatment};
 use crate::replies;
@@ -29,11 +31,7 @@ impl Session {
                 Step::Draft(ContentQuestion { octets_expected, framing })
             }
             Phase::Transaction(envelope) => {
-                let reply = if envelope.refused > 0 {
-                    replies::no_valid_recipients()
-                } else {
-                    replies::recipient_first()
-                };
+                let reply = self.why_no_content(&envelope);
                 self.phase = Phase::Transaction(envelope);
                 self.refuse_content(&framing, reply)
             }
@@ -51,6 +49,15 @@ impl Session {
                 let reply = self.why_no_transaction();
                 self.refuse_content(&framing, reply)
             }
+        }
+    }
+
+    /// What is said to content for nobody.
+    fn why_no_content(&self, envelope: &Envelope) -> Reply {
+        match self.kind {
+            Kind::Reception | Kind::Submission if envelope.refused > 0 => replies::no_valid_recipients(),
+            // RFC 2033 §4.2: 503, also where recipients were refused.
+            Kind::Reception | Kind::Submission | Kind::Lmtp => replies::recipient_first(),
         }
     }
 
@@ -101,11 +108,12 @@ impl Session {
 
     /// What holds for the content of this transaction.
     fn rules(&self, envelope: &Envelope) -> Rules {
-        let is_repaired = self.policy.bare_line_ends.are_repaired_for(self.peer.address);
+        let bare_line_ends = self.policy.bare_line_ends;
+        let is_repaired = self.peer.address.is_some_and(|peer| bare_line_ends.are_repaired_for(peer));
         Rules {
             treatment: match self.kind {
                 Kind::Submission => Treatment::Submitted,
-                Kind::Reception => Treatment::PassedOn,
+                Kind::Reception | Kind::Lmtp => Treatment::PassedOn,
             },
             line_ends: if is_repaired { LineEnds::Repaired } else { LineEnds::Strict },
             octets_max: self.policy.octets_max_for(&envelope.recipients),
@@ -119,8 +127,9 @@ impl Session {
     /// The content or chunk has come to its end, and what was taken of it is written.
     #[must_use]
     pub fn received(&mut self, mut incoming: Box<Incoming>, unix_seconds: u64) -> Step {
+        let recipients = incoming.envelope.recipients.len();
         if incoming.inspector.is_endless() {
-            return Step::Close(replies::too_big(self.policy.content_octets_max));
+            return self.last_verdict(replies::too_big(self.policy.content_octets_max), recipients);
         }
         if let Framing::Chunk { octets, is_last: false, .. } = incoming.framing {
             let step = match &incoming.storage {
@@ -135,7 +144,6 @@ impl Session {
         match storage {
             Storage::Draft(draft) => {
                 let mut originators = unproven(inspector.take_originators(), &envelope.reverse_path);
-                let recipients = envelope.recipients.len();
                 let line_ends_repaired = inspector.repairs();
                 let delivery = self.delivery(envelope, &inspector, unix_seconds);
                 let acceptance = Box::new(Acceptance { draft, delivery, recipients, line_ends_repaired });
@@ -154,9 +162,12 @@ impl Session {
                 // Who sends such line ends may see another end of the content than we do (`CR CRLF . CRLF`). What
                 // stands behind ours may be content that was smuggled in, so it is not taken for commands.
                 (Framing::Dots(_), Reason::Refused(Problem::BareLineEnd)) => {
-                    Step::Close(replies::bare_line_end())
+                    self.last_verdict(replies::bare_line_end(), recipients)
                 }
-                (Framing::Dots(_) | Framing::Chunk { .. }, _) => self.not_taken(&reason, &inspector),
+                (Framing::Dots(_) | Framing::Chunk { .. }, _) => {
+                    let step = self.not_taken(&reason, &inspector);
+                    self.verdict(step, recipients)
+                }
             },
         }
     }
@@ -205,7 +216,7 @@ impl Session {
         let mut prefix = trace::received(&Hop {
             hello: &envelope.client.hello,
             dialect: envelope.client.dialect,
-            peer: self.peer.address.to_canonical(),
+            peer: self.peer.address.map(|address| address.to_canonical()),
             hostname: &self.policy.hostname,
             tls: self.peer.tls_details(),
             authenticated: self.account.is_some(),
@@ -224,19 +235,20 @@ impl Session {
                 prefix.push_str(&self.missing_fields(&envelope.reverse_path, inspector, &id, unix_seconds));
                 "submitted"
             }
-            Kind::Reception => "received",
+            Kind::Reception | Kind::Lmtp => "received",
         };
         if inspector.begins_with_text() {
             prefix.push_str("\r\n");
         }
-        let detail = format!("from {} with {} octets", self.peer.address, inspector.octets());
+        let from = shown(self.peer.address);
+        let detail = format!("from {from} with {} octets", inspector.octets());
         Delivery {
             steps: self.steps(&envelope),
             delivery_prefix: trace::return_path(&envelope.reverse_path).into_bytes(),
             prefix: prefix.into_bytes(),
             reverse_path: envelope.reverse_path,
             maildrops: envelope.maildrops.into_iter().collect(),
-            fate: Fate::Shared,
+            fate: envelope.fate,
             relay: Vec::new(),
             terms: envelope.terms,
             local: envelope.local,
@@ -275,15 +287,6 @@ impl Session {
         }
         fields
     }
-
-    /// What the commit came to. The one place from which a 250 to content comes (RFC 5321 §4.2.5).
-    #[must_use]
-    pub fn committed(&mut self, result: Result<Receipt, IntakeError>) -> Step {
-        match result {
-            Ok(receipt) => Step::Reply(replies::message_accepted(receipt.message)),
-            Err(error) => Step::Reply(not_stored(&error)),
-        }
-    }
 }
 
 /// The originators that MAIL has not been asked about already, the last one first.
@@ -294,13 +297,4 @@ fn unproven(mut originators: Vec<(Field, Mailbox)>, reverse_path: &ReversePath) 
     });
     originators.reverse();
     originators
-}
-
-/// The store's failure is never the client's fault, and neither is a recipient's full mailbox.
-fn not_stored(error: &IntakeError) -> Reply {
-    match error {
-        IntakeError::Full { .. } => replies::disk_full(),
-        IntakeError::OverQuota { why, .. } => replies::over_quota(*why),
-        IntakeError::Unavailable(_) => replies::store_unavailable(),
-    }
 }

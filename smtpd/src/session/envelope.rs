@@ -1,8 +1,9 @@
 //! MAIL and RCPT (RFC 5321 §4.1.1.2, §4.1.1.3): who may send what to whom.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use mailstore::{Account, LocalRecipient, MaildropId, Recipient, RecipientTerms, Terms, Unavailable};
+use mailstore::{Account, Fate, LocalRecipient, MaildropId, Recipient, RecipientTerms, Terms, Unavailable};
 use mailwire::address::{Domain, ForwardPath, Mailbox, ReversePath};
 use mailwire::smtp::{MailParameters, RcptParameters, Reply};
 
@@ -24,6 +25,8 @@ pub(super) struct Envelope {
     pub(super) recipients: Vec<Mailbox>,
     /// Where their mail goes, each once however many recipients lead there.
     pub(super) maildrops: BTreeSet<MaildropId>,
+    /// What becomes of the other recipients where one cannot be served.
+    pub(super) fate: Fate,
     /// Accepted recipients for whom something is asked.
     pub(super) local: Vec<LocalRecipient>,
     /// How many recipients were refused.
@@ -41,9 +44,14 @@ pub(super) struct Begun {
 }
 
 impl Envelope {
-    const fn new(client: Client, reverse_path: ReversePath, terms: Terms, now: u64) -> Self {
+    const fn new(client: Client, reverse_path: ReversePath, terms: Terms, (kind, now): (Kind, u64)) -> Self {
         Self {
             client,
+            fate: match kind {
+                Kind::Reception | Kind::Submission => Fate::Shared,
+                // RFC 2033 §4.2: each recipient has a verdict of its own.
+                Kind::Lmtp => Fate::Apart(Vec::new()),
+            },
             reverse_path,
             terms,
             octets_declared: 0,
@@ -54,6 +62,15 @@ impl Envelope {
             begun: Begun { mail: now, recipients: now, content: now },
         }
     }
+
+    fn add(&mut self, mailbox: Mailbox, maildrops: Vec<MaildropId>) {
+        self.recipients.push(mailbox);
+        self.maildrops.extend(&maildrops);
+        match &mut self.fate {
+            Fate::Shared => {}
+            Fate::Apart(groups) => groups.push(maildrops),
+        }
+    }
 }
 
 impl Session {
@@ -61,7 +78,7 @@ impl Session {
         match self.may_begin(&reverse_path, parameters) {
             Err(reply) => self.refuse(reply),
             Ok((client, account, terms)) => {
-                let mut envelope = Envelope::new(client, reverse_path, terms, self.now);
+                let mut envelope = Envelope::new(client, reverse_path, terms, (self.kind, self.now));
                 envelope.octets_declared = parameters.size_octets.unwrap_or(0);
                 match (account, &envelope.reverse_path) {
                     // RFC 6409 §6.1: users send as themselves.
@@ -84,7 +101,7 @@ impl Session {
         reverse_path: &ReversePath,
         parameters: &MailParameters,
     ) -> Result<(Client, Option<Account>, Terms), Reply> {
-        let client = self.client.as_ref().ok_or_else(replies::hello_first)?;
+        let client = self.client.as_ref().ok_or_else(|| self.hello_first())?;
         let account = self.sender_account()?;
         if !matches!(self.phase, Phase::Ready) {
             return Err(replies::transaction_open());
@@ -105,7 +122,7 @@ impl Session {
     /// The account that a sender must be; `None` where senders are strangers.
     fn sender_account(&self) -> Result<Option<&Account>, Reply> {
         match (self.kind, &self.account) {
-            (Kind::Reception, _) => Ok(None),
+            (Kind::Reception | Kind::Lmtp, _) => Ok(None),
             (Kind::Submission, Some(account)) => Ok(Some(account)),
             // RFC 6409 §4.3.
             (Kind::Submission, None) if self.login_is_safe() => Err(replies::login_first()),
@@ -179,14 +196,20 @@ impl Session {
         match (mailbox.domain(), self.kind) {
             (domain @ Domain::Name(_), _) if self.policy.is_local(domain) => Ok(mailbox),
             // RFC 5321 §4.1.3: the address that the client has connected to stands for the primary domain.
-            (Domain::Address(address), _) if address.to_canonical() == self.peer.local.to_canonical() => {
+            (Domain::Address(address), _) if self.is_our_address(*address) => {
                 let domain = self.policy.postmaster.domain();
                 Mailbox::parse(&format!("{}@{domain}", mailbox.local_part()))
                     .map_err(|_| replies::no_such_mailbox())
             }
-            (Domain::Name(_) | Domain::Address(_), Kind::Reception) => Err(replies::relaying_denied()),
+            (Domain::Name(_) | Domain::Address(_), Kind::Reception | Kind::Lmtp) => {
+                Err(replies::relaying_denied())
+            }
             (Domain::Name(_) | Domain::Address(_), Kind::Submission) => Err(replies::elsewhere_not_reached()),
         }
+    }
+
+    fn is_our_address(&self, address: IpAddr) -> bool {
+        self.peer.local.is_some_and(|local| local.to_canonical() == address.to_canonical())
     }
 
     /// What the directory says of the recipient.
@@ -204,8 +227,7 @@ impl Session {
                 if terms != RecipientTerms::default() {
                     envelope.local.push(LocalRecipient { mailbox: mailbox.clone(), terms });
                 }
-                envelope.recipients.push(mailbox);
-                envelope.maildrops.extend(maildrops);
+                envelope.add(mailbox, maildrops);
                 Step::Reply(replies::recipient_accepted())
             }
             (Ok(Recipient::Missing | Recipient::Maildrops(_)), _) => {

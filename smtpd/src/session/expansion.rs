@@ -17,7 +17,7 @@ impl Session {
     pub(super) fn offers_expansion(&self) -> bool {
         match self.kind {
             Kind::Submission => self.policy.expand_aliases,
-            Kind::Reception => false,
+            Kind::Reception | Kind::Lmtp => false,
         }
     }
 

@@ -1,4 +1,5 @@
-//! Greeting, EHLO and HELO (RFC 5321 §3.1, §4.1.1.1), and STARTTLS (RFC 3207), which begins it all again.
+//! Greeting, EHLO and HELO (RFC 5321 §3.1, §4.1.1.1), LHLO (RFC 2033 §4.1), and STARTTLS (RFC 3207), which begins it all
+//! again.
 
 use mailwire::net::TlsDetails;
 use mailwire::sasl::{Mechanism, Surroundings};
@@ -14,23 +15,36 @@ impl Session {
     #[must_use]
     pub fn greeting(&mut self) -> Reply {
         self.note_connection();
-        replies::greeting(&self.policy.hostname)
-    }
-
-    pub(super) fn ehlo(&mut self, hello: Hello) -> Step {
-        self.greet(Dialect::Esmtp, hello);
-        Step::Reply(replies::extended_hello(&self.policy.hostname, &self.extensions()))
-    }
-
-    pub(super) fn helo(&mut self, hello: Hello) -> Step {
-        self.greet(Dialect::Smtp, hello);
-        Step::Reply(replies::hello(&self.policy.hostname))
+        let hostname = &self.policy.hostname;
+        match self.kind {
+            Kind::Reception | Kind::Submission => replies::greeting(hostname),
+            Kind::Lmtp => replies::lmtp_greeting(hostname),
+        }
     }
 
     /// RFC 5321 §4.1.4: EHLO and HELO clear a transaction as RSET does; a strange name is no reason to refuse.
-    fn greet(&mut self, dialect: Dialect, hello: Hello) {
+    pub(super) fn hello(&mut self, dialect: Dialect, hello: Hello) -> Step {
+        let hostname = &self.policy.hostname;
+        let reply = match (self.kind, dialect) {
+            (Kind::Reception | Kind::Submission, Dialect::Smtp) => replies::hello(hostname),
+            (Kind::Reception | Kind::Submission, Dialect::Esmtp) | (Kind::Lmtp, Dialect::Lmtp) => {
+                replies::extended_hello(hostname, &self.extensions())
+            }
+            // RFC 2033 §4.1: each protocol has its own word, so that nobody speaks one and means the other.
+            (Kind::Reception | Kind::Submission, Dialect::Lmtp)
+            | (Kind::Lmtp, Dialect::Smtp | Dialect::Esmtp) => return self.refuse(replies::unrecognised()),
+        };
         self.client = Some(Client { dialect, hello });
         self.phase = Phase::Ready;
+        Step::Reply(reply)
+    }
+
+    /// What is said to whoever has not said who they are.
+    pub(super) fn hello_first(&self) -> Reply {
+        match self.kind {
+            Kind::Reception | Kind::Submission => replies::hello_first(),
+            Kind::Lmtp => replies::lhlo_first(),
+        }
     }
 
     /// What is true now: no STARTTLS under TLS (RFC 3207 §4.2), AUTH only where a login could succeed (RFC 4954 §4).
@@ -80,7 +94,9 @@ impl Session {
 
     /// True where a password may be sent: under TLS, or between programs of this machine if the owner says so.
     pub(super) fn login_is_safe(&self) -> bool {
-        self.peer.tls_details().is_some() || self.policy.clear_login.allows(self.peer.address)
+        let clear_login = self.policy.clear_login;
+        self.peer.tls_details().is_some()
+            || self.peer.address.is_some_and(|address| clear_login.allows(address))
     }
 
     pub(super) fn starttls(&mut self) -> Step {

@@ -1,5 +1,7 @@
 //! The steps of a message's way here, from the connection to its content, as they are kept with it.
 
+use std::net::IpAddr;
+
 use mailstore::TraceStep;
 
 use super::Session;
@@ -18,7 +20,11 @@ impl Session {
 
     /// The first steps: who is there, and what protects the connection from its beginning.
     pub(super) fn note_connection(&mut self) {
-        self.note("connected", format!("from {} to {}", self.peer.address, self.peer.local));
+        let detail = match (self.peer.address, self.peer.local) {
+            (Some(address), Some(local)) => format!("from {address} to {local}"),
+            (address, _) => format!("from {}", shown(address)),
+        };
+        self.note("connected", detail);
         self.note_tls();
     }
 
@@ -41,6 +47,11 @@ impl Session {
         steps.push(step(begun.content, "content", String::new()));
         steps
     }
+}
+
+/// Where a peer is.
+pub(super) fn shown(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "local".to_owned(), |address| address.to_string())
 }
 
 fn step(at: u64, event: &str, detail: String) -> TraceStep {

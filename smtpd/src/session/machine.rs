@@ -1,7 +1,7 @@
 //! The session as a machine: which phase it is in, and which command may come when (RFC 5321 §4.1.4).
 //!
 //! ```text
-//!             EHLO, HELO              AUTH                        MAIL                 BDAT, not LAST
+//!          EHLO, HELO, LHLO           AUTH                        MAIL                 BDAT, not LAST
 //! (no client) ──────────► Ready ◄────────────► Authenticating   ───────► Transaction ─────────────► Chunks
 //!      ▲                    ▲                  (RSET, EHLO and the end of content lead back to Ready)
 //!      └───── STARTTLS ─────┘
@@ -140,10 +140,9 @@ impl Session {
 
     fn command(&mut self, command: Command) -> Step {
         match command {
-            Command::Ehlo(hello) => self.ehlo(hello),
-            Command::Helo(hello) => self.helo(hello),
-            // RFC 2033 §4.1: LHLO belongs to LMTP, which is not spoken on these ports.
-            Command::Lhlo(_) => self.refuse(replies::unrecognised()),
+            Command::Ehlo(hello) => self.hello(Dialect::Esmtp, hello),
+            Command::Helo(hello) => self.hello(Dialect::Smtp, hello),
+            Command::Lhlo(hello) => self.hello(Dialect::Lmtp, hello),
             Command::Mail(reverse_path, parameters) => self.mail(reverse_path, &parameters),
             Command::Rcpt(forward_path, parameters) => self.rcpt(forward_path, *parameters),
             Command::Data => self.content(Framing::dots()),

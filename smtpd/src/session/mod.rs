@@ -5,12 +5,13 @@
 //! | `machine.rs` | [`Session`] itself: its phases, which command may come when, how many errors it forgives |
 //! | `step.rs` | [`Step`] and the questions in it |
 //! | `policy.rs` | [`Policy`] and [`Peer`]: all that a session is told when it begins |
-//! | `hello.rs` | greeting, EHLO, HELO, STARTTLS |
+//! | `hello.rs` | greeting, EHLO, HELO, LHLO, STARTTLS |
 //! | `auth.rs` | AUTH |
 //! | `envelope.rs` | MAIL and RCPT |
 //! | `terms.rs` | what MAIL and RCPT ask by their parameters |
 //! | `expansion.rs` | EXPN |
 //! | `content.rs` | DATA and BDAT, and the commit at their end |
+//! | `verdicts.rs` | what is said at the end of content: once, or by LMTP once for each recipient |
 //! | `incoming.rs` | [`Incoming`], the content that passes through meanwhile |
 //! | `life.rs` | the steps that are kept of a message's way here |
 //!
@@ -27,11 +28,12 @@ mod machine;
 mod policy;
 mod step;
 mod terms;
+mod verdicts;
 
 pub use incoming::{Incoming, Progress};
 pub use machine::Session;
 pub use policy::{Kind, Peer, Policy, PolicyError, Tls};
 pub use step::{
     Acceptance, ContentQuestion, ExpansionQuestion, OriginatorQuestion, RecipientQuestion, RefusedLogin,
-    SenderQuestion, Step,
+    SenderQuestion, Step, Then,
 };

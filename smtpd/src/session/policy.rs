@@ -18,6 +18,8 @@ pub enum Kind {
     Reception,
     /// Users who log in send mail (ports 587 and 465, RFC 6409).
     Submission,
+    /// Programs that are trusted bring mail for the local domains, and keep what a recipient cannot take (RFC 2033).
+    Lmtp,
 }
 
 /// What this server is, and what it allows; the same for all its sessions.
@@ -47,10 +49,10 @@ pub struct Policy {
 /// Who is at the other end, and how.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// The client's address.
-    pub address: IpAddr,
+    /// The client's address; `None` where it is a program of this machine at a Unix socket.
+    pub address: Option<IpAddr>,
     /// Ours, as the client reached it.
-    pub local: IpAddr,
+    pub local: Option<IpAddr>,
     /// The session's identity in the log and in trace fields.
     pub session: String,
     /// What protects the connection.

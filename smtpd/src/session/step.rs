@@ -19,6 +19,8 @@ pub enum Step {
     Reply(Reply),
     /// Send this and close.
     Close(Reply),
+    /// Send these, one for each recipient (RFC 2033 §4.2).
+    Verdicts(Vec<Reply>, Then),
     /// Send this, switch to TLS, then [`super::Session::tls_started`].
     StartTls(Reply),
     /// Ask who this is, then [`super::Session::authenticated`].
@@ -57,6 +59,15 @@ pub struct RefusedLogin {
     pub login: Option<String>,
     /// What was wrong, for the log.
     pub reason: SaslError,
+}
+
+/// What comes after the last verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// The next line.
+    GoOn,
+    /// The end of the connection.
+    Close,
 }
 
 /// Whether an account may send as somebody.

@@ -17,7 +17,7 @@ impl Session {
         let not_offered = [
             (*body == Some(smtp::Body::BinaryMime), "BODY=BINARYMIME"),
             // RFC 4954 §5: taken and not trusted where AUTH is offered.
-            (auth.is_some() && self.kind == Kind::Reception, "AUTH"),
+            (auth.is_some() && self.kind != Kind::Submission, "AUTH"),
             (hold.is_some() && !self.offers_future_release(), "HOLDFOR and HOLDUNTIL"),
             (mt_priority.is_some() && !self.offers_priorities(), "MT-PRIORITY"),
             (*requiretls && !self.offers_requiretls(), "REQUIRETLS"),
@@ -59,7 +59,7 @@ impl Session {
     const fn is_submission(&self) -> bool {
         match self.kind {
             Kind::Submission => true,
-            Kind::Reception => false,
+            Kind::Reception | Kind::Lmtp => false,
         }
     }
 

@@ -15,17 +15,24 @@ struct BareWorld {
     kind: Kind,
     policy: Arc<Policy>,
     accounts: Arc<Accounts>,
+    transport: Transport,
 }
 
 impl World for BareWorld {
     type Peer = BareSession;
 
     fn connect(&mut self, security: Security) -> std::io::Result<BareSession> {
-        Ok(BareSession::new(self.kind, Arc::clone(&self.policy), Arc::clone(&self.accounts), security))
+        let (policy, accounts) = (Arc::clone(&self.policy), Arc::clone(&self.accounts));
+        Ok(match self.transport {
+            Transport::Unix => BareSession::local(self.kind, policy, accounts),
+            Transport::Plain | Transport::StartTls | Transport::Tls => {
+                BareSession::new(self.kind, policy, accounts, security)
+            }
+        })
     }
 }
 
-fn world(setting: &Setting, _transport: Transport) -> BareWorld {
+fn world(setting: &Setting, transport: Transport) -> BareWorld {
     let clear_login = match setting.clear_login {
         ClearLogin::Allowed => smtpd::ClearLogin::Loopback,
         ClearLogin::Never => smtpd::ClearLogin::Never,
@@ -33,12 +40,13 @@ fn world(setting: &Setting, _transport: Transport) -> BareWorld {
     let kind = match setting.port {
         Port::Reception => Kind::Reception,
         Port::Submission => Kind::Submission,
+        Port::Lmtp => Kind::Lmtp,
         Port::Pop3 => panic!("not a dialogue of SMTP"),
     };
     let policy = policy(&Config { clear_login, ..Config::default() });
     let messages = setting.messages.iter().filter(|(account, _)| account == "dora").count();
     let accounts = Accounts::new().holding("dora", u64::try_from(messages).unwrap());
-    BareWorld { kind, policy, accounts: Arc::new(accounts) }
+    BareWorld { kind, policy, accounts: Arc::new(accounts), transport }
 }
 
 #[test]

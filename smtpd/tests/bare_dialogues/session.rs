@@ -12,7 +12,7 @@ use mailwire::net::TlsDetails;
 use mailwire::sasl::{BearerToken, ChannelBindings, Nonce, Surroundings, TokenVerdict};
 use mailwire::smtp::Reply;
 use smtpd::Config;
-use smtpd::session::{self, Incoming, Kind, Policy, Session, Step, Tls};
+use smtpd::session::{self, Incoming, Kind, Policy, Session, Step, Then, Tls};
 
 use crate::accounts::Accounts;
 use crate::messages::{Messages, now};
@@ -59,6 +59,12 @@ impl BareSession {
     pub(crate) fn of_peer(kind: Kind, config: &Config, accounts: Arc<Accounts>, address: IpAddr) -> Self {
         let session = Session::new(kind, policy(config), peer(address, Tls::Running(tls_details())));
         Self::begun(session, accounts)
+    }
+
+    /// As over a Unix socket: no address, no TLS.
+    pub(crate) fn local(kind: Kind, policy: Arc<Policy>, accounts: Arc<Accounts>) -> Self {
+        let peer = session::Peer { address: None, local: None, ..peer(LOOPBACK, Tls::Unavailable) };
+        Self::begun(Session::new(kind, policy, peer), accounts)
     }
 
     fn begun(mut session: Session, accounts: Arc<Accounts>) -> Self {
@@ -165,6 +171,13 @@ impl BareSession {
                     self.expects = Expects::Nothing;
                     return self.say(&reply);
                 }
+                Step::Verdicts(replies, then) => {
+                    self.expects = match then {
+                        Then::GoOn => Expects::Lines,
+                        Then::Close => Expects::Nothing,
+                    };
+                    return replies.iter().for_each(|reply| self.say(reply));
+                }
                 Step::StartTls(reply) => {
                     self.expects = Expects::Tls;
                     return self.say(&reply);
@@ -217,7 +230,7 @@ impl BareSession {
                 }
                 Step::Commit(acceptance) => {
                     let result = now(acceptance.draft.commit(acceptance.delivery));
-                    self.session.committed(result)
+                    self.session.committed(result, acceptance.recipients)
                 }
             };
         }
@@ -225,7 +238,7 @@ impl BareSession {
 }
 
 fn peer(address: IpAddr, tls: Tls) -> session::Peer {
-    session::Peer { address, local: LOOPBACK, session: "bare".to_owned(), tls }
+    session::Peer { address: Some(address), local: Some(LOOPBACK), session: "bare".to_owned(), tls }
 }
 
 /// What `mail.example.test` allows.
@@ -306,7 +319,11 @@ pub(crate) fn submission() -> BareSession {
 /// A session in which EHLO has been said.
 pub(crate) fn greeted(kind: Kind, config: &Config, accounts: Accounts) -> BareSession {
     let mut session = BareSession::new(kind, policy(config), Arc::new(accounts), Security::Tls);
-    assert_eq!(session.codes("EHLO client.example.org\r\n"), [220, 250]);
+    let hello = match kind {
+        Kind::Reception | Kind::Submission => "EHLO",
+        Kind::Lmtp => "LHLO",
+    };
+    assert_eq!(session.codes(format!("{hello} client.example.org\r\n")), [220, 250]);
     session
 }
 

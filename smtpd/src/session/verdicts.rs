@@ -1,0 +1,59 @@
+//! What is said at the end of content: once by SMTP, and by LMTP once for each recipient, in their order (RFC 2033 §4.2).
+
+use std::iter;
+
+use mailstore::{IntakeError, Receipt};
+use mailwire::smtp::Reply;
+
+use super::{Kind, Session, Step, Then};
+use crate::replies;
+
+impl Session {
+    /// What the commit came to for so many recipients. The one place from which a 250 to content comes (RFC 5321
+    /// §4.2.5).
+    #[must_use]
+    pub fn committed(&mut self, result: Result<Receipt, IntakeError>, recipients: usize) -> Step {
+        match (result, self.kind) {
+            (Ok(receipt), Kind::Reception | Kind::Submission) => {
+                Step::Reply(replies::message_accepted(receipt.message))
+            }
+            (Err(error), Kind::Reception | Kind::Submission) => Step::Reply(not_stored(&error)),
+            (Ok(Receipt { message, verdicts, .. }), Kind::Lmtp) => {
+                let accepted = |()| replies::message_accepted(message);
+                let verdict = |verdict: Result<(), _>| verdict.map_or_else(replies::over_quota, accepted);
+                Step::Verdicts(verdicts.into_iter().map(verdict).collect(), Then::GoOn)
+            }
+            (Err(IntakeError::OverQuota { groups, .. }), Kind::Lmtp) => {
+                Step::Verdicts(groups.into_iter().map(replies::over_quota).collect(), Then::GoOn)
+            }
+            (Err(error), Kind::Lmtp) => self.verdict(Step::Reply(not_stored(&error)), recipients),
+        }
+    }
+
+    /// A reply to the end of content, as often as it must be said. What ends the session is said once.
+    pub(super) fn verdict(&self, step: Step, recipients: usize) -> Step {
+        match (step, self.kind) {
+            (Step::Reply(reply), Kind::Lmtp) => {
+                Step::Verdicts(iter::repeat_n(reply, recipients).collect(), Then::GoOn)
+            }
+            (step, Kind::Reception | Kind::Submission | Kind::Lmtp) => step,
+        }
+    }
+
+    /// A reply to the end of content behind which nothing more is read.
+    pub(super) fn last_verdict(&self, reply: Reply, recipients: usize) -> Step {
+        match self.kind {
+            Kind::Reception | Kind::Submission => Step::Close(reply),
+            Kind::Lmtp => Step::Verdicts(iter::repeat_n(reply, recipients).collect(), Then::Close),
+        }
+    }
+}
+
+/// The store's failure is never the client's fault, and neither is a recipient's full mailbox.
+pub(super) fn not_stored(error: &IntakeError) -> Reply {
+    match error {
+        IntakeError::Full { .. } => replies::disk_full(),
+        IntakeError::OverQuota { why, .. } => replies::over_quota(*why),
+        IntakeError::Unavailable(_) => replies::store_unavailable(),
+    }
+}
