@@ -10,6 +10,8 @@ use mailwire::net::{ConnectionLimits, ListenAddress, ListenerLimits, Network, Pr
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+use crate::receiving::SHARE_OCTETS;
+
 /// Fewest recipients that a server must take in one transaction (RFC 5321 §4.5.3.1.8).
 const RECIPIENTS_MIN: usize = 100;
 /// Fewest Received fields for which a message is taken to go round in circles (RFC 5321 §6.3).
@@ -77,6 +79,9 @@ pub struct Config {
     /// Most octets of a message (SIZE, RFC 1870).
     #[serde(deserialize_with = "content_octets_max")]
     pub content_octets_max: u64,
+    /// Octets of memory that sessions which receive content may hold together.
+    #[serde(deserialize_with = "receiving_octets_max")]
+    pub receiving_octets_max: u64,
     /// Most octets of a message's header section.
     #[serde(deserialize_with = "positive")]
     pub header_octets_max: u64,
@@ -142,6 +147,7 @@ impl Default for Config {
             proxy_seconds: 5,
             clear_login: ClearLogin::Never,
             content_octets_max: 50 << 20,
+            receiving_octets_max: 256 << 20,
             header_octets_max: 1 << 20,
             received_max: 100,
             bare_line_ends: BareLineEnds::Refuse,
@@ -236,6 +242,16 @@ fn nine_digits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Err
     Ok(seconds)
 }
 
+fn receiving_octets_max<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let octets = u64::deserialize(deserializer)?;
+    if octets < SHARE_OCTETS {
+        return Err(D::Error::custom(
+            "receiving_octets_max must be at least 262144, with which one session receives",
+        ));
+    }
+    Ok(octets)
+}
+
 fn content_octets_max<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let octets = u64::deserialize(deserializer)?;
     if octets == 0 || octets > CONTENT_OCTETS_LARGEST {
@@ -324,6 +340,8 @@ mod tests {
         assert!(read("content_octets_max = 2147483647").is_ok());
         assert!(read("content_octets_max = 2147483648").is_err());
         assert!(read("content_octets_max = 0").is_err());
+        assert!(read("receiving_octets_max = 262144").is_ok());
+        assert!(read("receiving_octets_max = 262143").is_err());
         assert!(read("received_max = 100").is_ok());
         assert!(read("received_max = 99").is_err());
         assert!(read("header_octets_max = 1").is_ok());

@@ -12,6 +12,7 @@ use mailwire::sasl::{Credentials, TokensUnavailable};
 use mailwire::smtp::Reply;
 use tracing::{debug, info, warn};
 
+use crate::receiving::Receiving;
 use crate::replies;
 use crate::session::{
     Acceptance, ContentQuestion, ExpansionQuestion, Incoming, Kind, Peer, Policy, RecipientQuestion, Session,
@@ -23,7 +24,16 @@ pub(crate) struct Conversation {
     pub(crate) session: Session,
     pub(crate) connection: Connection,
     pub(crate) store: Store,
+    receiving: Receiving,
     accepted: u32,
+}
+
+/// What all sessions share.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) store: Store,
+    pub(crate) receiving: Receiving,
 }
 
 /// How a session ended, for the log.
@@ -45,13 +55,8 @@ impl From<ReadError> for End {
 
 impl Conversation {
     /// Begins with a client that has just connected; `session` names it in the log.
-    pub(crate) fn new(
-        kind: Kind,
-        policy: Arc<Policy>,
-        connection: Connection,
-        store: Store,
-        session: String,
-    ) -> Self {
+    pub(crate) fn new(kind: Kind, common: Common, connection: Connection, session: String) -> Self {
+        let Common { policy, store, receiving } = common;
         let tls = match (connection.tls(), connection.can_start_tls()) {
             (Some(details), _) => Tls::Running(details),
             (None, true) => Tls::Available,
@@ -59,7 +64,7 @@ impl Conversation {
         };
         let peer = Peer { address: connection.peer().ip(), local: connection.local().ip(), session, tls };
         let session = Session::new(kind, policy, peer);
-        let mut conversation = Self { session, connection, store, accepted: 0 };
+        let mut conversation = Self { session, connection, store, receiving, accepted: 0 };
         conversation.surround();
         conversation
     }
@@ -98,7 +103,9 @@ impl Conversation {
                         return Ok(End::Closed);
                     }
                     Step::Verdicts(replies, then) => {
-                        replies.iter().for_each(|reply| self.say(reply));
+                        for reply in &replies {
+                            self.say(reply);
+                        }
                         match then {
                             Then::GoOn => break,
                             Then::Close => return Ok(End::Closed),
@@ -179,9 +186,13 @@ impl Conversation {
     }
 
     async fn draft(&mut self, question: ContentQuestion) -> Step {
+        let Some(share) = self.receiving.share() else {
+            info!("content put off: too much is coming in at the moment");
+            return self.session.put_off(question);
+        };
         let answer = self.store.intake.draft(question.octets_expected()).await;
         warn_if_failed(answer.as_ref().err());
-        self.session.drafted(question, answer)
+        self.session.drafted(question, answer.map(|draft| share.with(draft)))
     }
 
     /// Lets content pass into the draft until it ends. Whatever happens to it, it is read to its end.

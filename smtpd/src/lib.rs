@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod content;
 mod login;
+mod receiving;
 mod replies;
 mod service;
 pub mod session;

@@ -479,6 +479,11 @@ pub(crate) fn disk_full() -> Reply {
     Reply::new(452, Enhanced(4, 3, 1), "The server has no room for the message now, please try again later")
 }
 
+/// RFC 5321 §4.2.4, 452: no memory for more content now; RFC 3463 §3.4, X.3.1.
+pub(crate) fn too_much_at_once() -> Reply {
+    Reply::new(452, Enhanced(4, 3, 1), "Too many messages are coming in at the moment, please try again soon")
+}
+
 /// RFC 5321 §4.2.3: 452 and 552, a recipient's storage allocation; RFC 1870 §6.1; RFC 3463 §3.3, X.2.2. Which recipient
 /// is meant where there are several, is not told: it is the business of that one.
 pub(crate) fn over_quota(why: OverQuota) -> Reply {
@@ -565,6 +570,7 @@ mod tests {
             nul_in_header(),
             mail_loop(),
             disk_full(),
+            too_much_at_once(),
             over_quota(OverQuota::Full),
             over_quota(OverQuota::TooLarge),
             store_unavailable(),
@@ -611,9 +617,14 @@ mod tests {
 
     #[test]
     fn a_failure_of_ours_is_temporary() {
-        for reply in
-            [disk_full(), store_unavailable(), login_unavailable(), tls_unavailable(), shutting_down()]
-        {
+        for reply in [
+            disk_full(),
+            too_much_at_once(),
+            store_unavailable(),
+            login_unavailable(),
+            tls_unavailable(),
+            shutting_down(),
+        ] {
             assert_eq!(reply.code() / 100, 4, "{reply:?}");
         }
     }

@@ -204,6 +204,43 @@ async fn a_connection_too_many_is_told_why() {
 }
 
 #[tokio::test]
+async fn so_many_receive_at_one_time_as_there_is_memory_for() {
+    let world = World::new(Config { receiving_octets_max: 2 * (256 << 10), ..Config::default() }).await;
+    let mut receiving = Vec::new();
+    for _ in 0..2 {
+        let mut client = world.client().await;
+        client.say(ENVELOPE).await;
+        client.expect(&["220 ", "250 ", "250 ", "250 ", "354 "]).await;
+        receiving.push(client);
+    }
+    let mut third = world.client().await;
+    third.say(ENVELOPE).await;
+    third.expect(&["220 ", "250 ", "250 ", "250 ", "452 4.3.1"]).await;
+    third.say("BDAT 6 LAST\r\nNOOP\r\n").await;
+    third.expect(&["452 4.3.1"]).await;
+
+    // What is running goes on, and makes room when it has come to its end.
+    let mut first = receiving.remove(0);
+    first.say("Subject: x\r\n\r\n.\r\n").await;
+    first.expect(&["250 2.0.0"]).await;
+    third.say(ENVELOPE).await;
+    third.expect(&["250 ", "250 ", "250 ", "354 "]).await;
+    // So does one that goes away.
+    receiving.clear();
+    let begin = "RSET\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nBDAT 0\r\n";
+    loop {
+        first.say(begin).await;
+        first.expect(&["250 ", "250 ", "250 "]).await;
+        if first.hear().await.starts_with("250 ") {
+            break;
+        }
+    }
+    assert_eq!(world.messages().await.len(), 1);
+    drop((first, third));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_comes_behind_starttls_in_clear_ends_the_session() {
     // RFC 3207 §4.2, CVE-2011-0411.
     let world = World::new(Config::default()).await;

@@ -8,10 +8,10 @@ use mailwire::address::{Mailbox, ReversePath};
 use mailwire::smtp::Reply;
 
 use super::envelope::Envelope;
-use super::incoming::{Framing, Reason, Storage};
+use super::incoming::{Failure, Framing, Reason, Storage};
 use super::life::shown;
 use super::machine::Phase;
-use super::verdicts::not_stored;
+use super::verdicts::failed;
 use super::{Acceptance, ContentQuestion, Incoming, Kind, OriginatorQuestion, Session, Step};
 use crate::content::{self, Field, Inspector, LineEnds, Problem, Rules, Treatment};
 use crate::replies;
@@ -85,6 +85,16 @@ impl Session {
         question: ContentQuestion,
         answer: Result<Box<dyn Draft>, IntakeError>,
     ) -> Step {
+        self.begin_content(question, answer.map_err(Failure::Store))
+    }
+
+    /// There is no memory for more content now: what is running goes on, and this is put off.
+    #[must_use]
+    pub fn put_off(&mut self, question: ContentQuestion) -> Step {
+        self.begin_content(question, Err(Failure::TooMuchAtOnce))
+    }
+
+    fn begin_content(&mut self, question: ContentQuestion, answer: Result<Box<dyn Draft>, Failure>) -> Step {
         let Phase::Transaction(envelope) = mem::replace(&mut self.phase, Phase::Ready) else {
             return self.refuse_content(&question.framing, replies::sender_first());
         };
@@ -94,13 +104,13 @@ impl Session {
                 let incoming = Incoming::new(*envelope, framing, rules, Storage::Draft(draft));
                 Step::Receive(Some(replies::send_content()), Box::new(incoming))
             }
-            (Framing::Dots(_), Err(error)) => {
+            (Framing::Dots(_), Err(failure)) => {
                 self.phase = Phase::Transaction(envelope);
-                Step::Reply(not_stored(&error))
+                Step::Reply(failed(&failure))
             }
             (framing @ Framing::Chunk { .. }, answer) => {
-                let storage =
-                    answer.map_or_else(|error| Storage::Nowhere(Reason::Failed(error)), Storage::Draft);
+                let nowhere = |failure| Storage::Nowhere(Reason::Failed(failure));
+                let storage = answer.map_or_else(nowhere, Storage::Draft);
                 Step::Receive(None, Box::new(Incoming::new(*envelope, framing, rules, storage)))
             }
         }
@@ -194,7 +204,7 @@ impl Session {
 
     fn not_taken(&mut self, reason: &Reason, inspector: &Inspector) -> Step {
         match reason {
-            Reason::Failed(error) => Step::Reply(not_stored(error)),
+            Reason::Failed(failure) => Step::Reply(failed(failure)),
             Reason::Refused(problem) => self.refuse(match *problem {
                 Problem::TooBig => replies::too_big(inspector.octets_max()),
                 Problem::BareLineEnd => replies::bare_line_end(),

@@ -37,10 +37,18 @@ pub(super) enum Storage {
 
 /// Why content goes nowhere.
 pub(super) enum Reason {
-    /// The store does not take it.
-    Failed(IntakeError),
+    /// We cannot take it.
+    Failed(Failure),
     /// It is not as it must be.
     Refused(Problem),
+}
+
+/// Why we cannot take content.
+pub(super) enum Failure {
+    /// The store does not.
+    Store(IntakeError),
+    /// There is no memory for more now.
+    TooMuchAtOnce,
 }
 
 /// Content on its way from the client to the store.
@@ -135,7 +143,7 @@ impl Incoming {
     pub fn written(&mut self, result: Result<(), IntakeError>) {
         self.unwritten = Vec::new();
         if let Err(error) = result {
-            self.storage = Storage::Nowhere(Reason::Failed(error));
+            self.storage = Storage::Nowhere(Reason::Failed(Failure::Store(error)));
         }
     }
 

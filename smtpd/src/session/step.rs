@@ -39,7 +39,7 @@ pub enum Step {
     Recipient(RecipientQuestion),
     /// Ask for all aliases, then [`super::Session::expanded`].
     Expand(ExpansionQuestion),
-    /// Ask for a draft, then [`super::Session::drafted`].
+    /// Ask for a draft, then [`super::Session::drafted`]; where there is no memory, [`super::Session::put_off`].
     Draft(ContentQuestion),
     /// Send the reply if there is one, let everything up to the end of the content pass through
     /// [`Incoming::receive`], then [`super::Session::received`].

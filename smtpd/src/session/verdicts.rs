@@ -5,6 +5,7 @@ use std::iter;
 use mailstore::{IntakeError, Receipt};
 use mailwire::smtp::Reply;
 
+use super::incoming::Failure;
 use super::{Kind, Session, Step, Then};
 use crate::replies;
 
@@ -49,8 +50,16 @@ impl Session {
     }
 }
 
+/// We cannot take content now.
+pub(super) fn failed(failure: &Failure) -> Reply {
+    match failure {
+        Failure::Store(error) => not_stored(error),
+        Failure::TooMuchAtOnce => replies::too_much_at_once(),
+    }
+}
+
 /// The store's failure is never the client's fault, and neither is a recipient's full mailbox.
-pub(super) fn not_stored(error: &IntakeError) -> Reply {
+fn not_stored(error: &IntakeError) -> Reply {
     match error {
         IntakeError::Full { .. } => replies::disk_full(),
         IntakeError::OverQuota { why, .. } => replies::over_quota(*why),

@@ -51,6 +51,19 @@ fn failures_of_the_store_are_temporary_whenever_they_come() {
 }
 
 #[test]
+fn content_for_which_there_is_no_memory_is_put_off_and_may_come_again() {
+    let mut session = reception();
+    session.puts_off = true;
+    assert!(session.ask(format!("{ENVELOPE}DATA\r\n")).contains("452 4.3.1 "));
+    // A chunk is read to its end, and so is the rest of the message.
+    assert_eq!(session.codes("BDAT 6\r\nNOOP\r\n"), [452]);
+    assert_eq!(session.codes("BDAT 0 LAST\r\nNOOP\r\n"), [452, 250]);
+    session.puts_off = false;
+    assert_eq!(session.codes(format!("{ENVELOPE}DATA\r\n")), [250, 250, 354]);
+    assert_eq!(session.codes(".\r\n"), [250]);
+}
+
+#[test]
 fn a_chunk_is_read_to_its_end_where_the_store_fails() {
     for at in [FailAt::Draft, FailAt::Write, FailAt::Commit] {
         let mut session = failing(at, full());

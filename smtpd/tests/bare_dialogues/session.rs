@@ -30,6 +30,8 @@ pub(crate) struct BareSession {
     input: LineBuffer,
     output: VecDeque<u8>,
     expects: Expects,
+    /// There is no memory for more content.
+    pub(crate) puts_off: bool,
 }
 
 /// What the next octets from the client are.
@@ -77,6 +79,7 @@ impl BareSession {
             input: LineBuffer::new(),
             output: VecDeque::new(),
             expects: Expects::Lines,
+            puts_off: false,
         };
         bare.say(&greeting);
         bare
@@ -224,6 +227,7 @@ impl BareSession {
                     let aliases = self.accounts.aliases();
                     self.session.expanded(&question, aliases)
                 }
+                Step::Draft(question) if self.puts_off => self.session.put_off(question),
                 Step::Draft(question) => {
                     let draft = self.messages.draft();
                     self.session.drafted(question, draft)
