@@ -63,8 +63,10 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
         note(Policy::new(&smtp, &server), &mut problems);
     }
     note(file.table::<pop3d::Config>("pop3"), &mut problems);
-    if let Some(tls) = note(file.table::<Tls>("tls"), &mut problems) {
-        note(Certificates::load(&tls.certificate, &tls.key), &mut problems);
+    if let Some(tls) = note(file.table::<Tls>("tls"), &mut problems)
+        && let Some(certificates) = note(Certificates::load(&tls.certificate, &tls.key), &mut problems)
+    {
+        note(tls.server(&certificates), &mut problems);
     }
     for problem in &problems {
         output.failure(&**problem);

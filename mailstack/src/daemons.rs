@@ -46,6 +46,7 @@ pub(crate) struct Daemons {
 pub(crate) struct Common {
     pub(crate) server: Server,
     pub(crate) certificates: Arc<Certificates>,
+    pub(crate) tls: ServerTls,
     pub(crate) store: Store,
 }
 
@@ -56,7 +57,7 @@ impl Daemons {
         pop3: &pop3d::Config,
         common: &Common,
     ) -> Result<Self, BindError> {
-        let tls = ServerTls::new(Arc::clone(&common.certificates));
+        let tls = common.tls.clone();
         let (server, store) = (&common.server, &common.store);
         let shared = smtpd::Shared { server: server.clone(), tls: Some(tls.clone()), store: store.clone() };
         let smtp = smtpd::Service::bind(smtp, &shared)?;

@@ -2,10 +2,11 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 
 use mailwire::daemon::config::Log;
 use mailwire::daemon::log;
-use mailwire::net::Certificates;
+use mailwire::net::{Certificates, ServerTls};
 use thiserror::Error;
 
 use crate::arguments::UpOptions;
@@ -35,7 +36,8 @@ async fn configured(path: &Path) -> Result<(), Box<dyn Error>> {
     let Configuration { server, tls, log, store, smtp, pop3 } = Configuration::read(path)?;
     log::start(&log.filter);
     let certificates = Certificates::load(&tls.certificate, &tls.key)?;
-    let common = Common { server, certificates, store: mailstore::open(store).await? };
+    let tls = tls.server(&certificates)?;
+    let common = Common { server, certificates, tls, store: mailstore::open(store).await? };
     let daemons = Daemons::bind(&smtp, &pop3, &common)?;
     drop(common);
     Ok(daemons.serve(|| {}).await?)
@@ -50,7 +52,8 @@ async fn by_itself(options: &UpOptions, output: &Output) -> Result<(), Box<dyn E
     let fingerprint = certificates.fingerprint().ok_or(ScreenError("the certificate's fingerprint"))?;
     let store = mailstore::open(trial.store()).await?;
     let logins = trial.accounts(&*store.administration).await?;
-    let common = Common { server: Trial::server(), certificates, store };
+    let tls = ServerTls::new(Arc::clone(&certificates));
+    let common = Common { server: Trial::server(), certificates, tls, store };
     let (daemons, moved) = Loopback::new(options.ports).bind(&common)?;
     drop(common);
     let bound = |service: Service| service.bound(&daemons).ok_or(ScreenError("a listener"));

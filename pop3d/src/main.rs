@@ -3,14 +3,13 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
 use mailstore::Options;
 use mailwire::cause::chain;
 use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::daemon::{log, process, serving, signals};
-use mailwire::net::{Certificates, ServerTls};
+use mailwire::net::Certificates;
 use pop3d::{Service, Shared};
 use tracing::{error, info};
 
@@ -49,8 +48,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let tls = file.table::<Tls>("tls")?;
     let certificates = Certificates::load(&tls.certificate, &tls.key)?;
     let store = mailstore::open(file.table::<Options>("store")?.of_domains(&server.domains)).await?;
-    let shared =
-        Shared { server, tls: Some(ServerTls::new(Arc::clone(&certificates))), store: store.clone() };
+    let shared = Shared { server, tls: Some(tls.server(&certificates)?), store: store.clone() };
     let service = Service::bind(&config, &shared)?;
     drop(shared);
     serving::until_drained(&certificates, |shutdown| {

@@ -4,6 +4,7 @@
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -15,6 +16,7 @@ use super::log;
 use super::nearest::nearest;
 use crate::address::{Domain, Mailbox};
 use crate::escape::{escaped, without_controls};
+use crate::net::{CertificateError, Certificates, ClientAuthorities, ServerTls};
 
 /// The schema version that this release reads; the file says `version = 1`.
 pub const VERSION: i64 = 1;
@@ -133,6 +135,22 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Its key, in PEM form.
     pub key: PathBuf,
+    /// Who must have signed a certificate by which a client logs in, in PEM form; empty: nobody does.
+    pub client_ca: PathBuf,
+}
+
+impl Tls {
+    /// TLS with these certificates, and with who signs the certificates of clients.
+    ///
+    /// # Errors
+    /// Where the authorities cannot be used.
+    pub fn server(&self, certificates: &Arc<Certificates>) -> Result<ServerTls, CertificateError> {
+        let tls = ServerTls::new(Arc::clone(certificates));
+        if self.client_ca.as_os_str().is_empty() {
+            return Ok(tls);
+        }
+        Ok(tls.with_client_authorities(&ClientAuthorities::load(&self.client_ca)?))
+    }
 }
 
 impl Default for Tls {
@@ -140,6 +158,7 @@ impl Default for Tls {
         Self {
             certificate: PathBuf::from("/etc/mailstack/certificate.pem"),
             key: PathBuf::from("/etc/mailstack/key.pem"),
+            client_ca: PathBuf::new(),
         }
     }
 }

@@ -55,3 +55,79 @@ fn exporter(session: &rustls::Connection) -> Option<[u8; 32]> {
     }
     .ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+    use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+    use super::super::testing::{PATIENT, Tls};
+    use super::super::{ClientAuthorities, Connection, Listener, ListenerLimits, Security, Shutdown, Terms};
+    use super::*;
+
+    /// An authority's file, and a client's certificate that it has signed for `mailbox`.
+    fn client_certificate(mailbox: &str) -> (tempfile::TempDir, Vec<u8>, Vec<u8>) {
+        let authority_key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = params.self_signed(&authority_key).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut leaf = CertificateParams::default();
+        leaf.subject_alt_names.push(SanType::Rfc822Name(mailbox.try_into().unwrap()));
+        let leaf = leaf.signed_by(&key, &Issuer::new(params, authority_key)).unwrap();
+        (folder, leaf.der().to_vec(), key.serialize_der())
+    }
+
+    /// What a server learns of a client that connects so, and what the client binds to.
+    async fn met(tls: super::super::ServerTls, client: Arc<ClientConfig>) -> (LoginMeans, ChannelBindings) {
+        let limits = ListenerLimits { connections_max: 1, connections_per_address_max: 1 };
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), limits).unwrap();
+        let port = listener.address().port();
+        let (_trigger, shutdown) = Shutdown::new();
+        let (learnt, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let terms = Terms { security: Security::Implicit(tls), limits: PATIENT, refusal: b"" };
+        tokio::spawn(listener.run(terms, shutdown, move |mut connection| {
+            let learnt = learnt.clone();
+            async move { learnt.send(connection.take_login_means()).unwrap() }
+        }));
+        let mut connection = Connection::connect("127.0.0.1", port, PATIENT).await.unwrap();
+        connection.connect_tls(client, Tls::name()).await.unwrap();
+        (heard.recv().await.unwrap(), connection.channel_bindings())
+    }
+
+    #[tokio::test]
+    async fn both_ends_bind_to_the_same_and_a_client_without_certificate_is_nobody() {
+        let tls = Tls::new();
+        let (folder, ..) = client_certificate("alice@example.test");
+        let authorities = ClientAuthorities::load(&folder.path().join("ca.pem")).unwrap();
+        let server = tls.server.with_client_authorities(&authorities).asking_clients();
+        let (means, bindings) = met(server, tls.client).await;
+        assert!(!bindings.is_empty());
+        assert_eq!(means, LoginMeans { bindings, certificate_logins: Vec::new() });
+    }
+
+    #[tokio::test]
+    async fn a_verified_certificate_names_the_logins() {
+        let tls = Tls::new();
+        let (folder, certificate, key) = client_certificate("alice@example.test");
+        let authorities = ClientAuthorities::load(&folder.path().join("ca.pem")).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(tls.certificate.clone()).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key));
+        let client = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(vec![certificate.into()], key)
+            .unwrap();
+        let server = tls.server.with_client_authorities(&authorities);
+        let client = Arc::new(client);
+        let (means, _) = met(server.asking_clients(), Arc::clone(&client)).await;
+        assert_eq!(means.certificate_logins, ["alice@example.test"]);
+        let (means, _) = met(server, client).await;
+        assert_eq!(means.certificate_logins, [""; 0], "nobody has asked for it");
+    }
+}

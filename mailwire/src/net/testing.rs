@@ -53,6 +53,7 @@ impl Ends {
 pub(super) struct Tls {
     pub(super) server: ServerTls,
     pub(super) client: Arc<ClientConfig>,
+    pub(super) certificate: CertificateDer<'static>,
 }
 
 impl Tls {
@@ -64,8 +65,9 @@ impl Tls {
         fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         let server = ServerTls::new(Certificates::load(&certificate, &key).unwrap());
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap()).unwrap();
-        Self { server, client: client_config(roots) }
+        let certificate = CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap();
+        roots.add(certificate.clone()).unwrap();
+        Self { server, client: client_config(roots), certificate }
     }
 
     pub(super) fn name() -> ServerName<'static> {

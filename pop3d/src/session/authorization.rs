@@ -435,6 +435,30 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_logs_in_and_a_refused_token_is_explained_before_it_fails() {
+        let mut session = session(Offer::TLS);
+        session.surrounded_by(Surroundings {
+            certificate_logins: vec!["alice@example.test".to_owned()],
+            tokens: sasl::Tokens::Checked,
+            ..Surroundings::default()
+        });
+        assert_eq!(told(&say(&mut session, "AUTH EXTERNAL =")), "account alice@example.test");
+        let other = sasl::encode(b"bob@example.test");
+        let refused = told(&say(&mut session, &format!("AUTH EXTERNAL {other}")));
+        assert_eq!(refused, "refused logging in for somebody else is not allowed");
+
+        let token = sasl::encode(b"n,a=alice,\x01auth=Bearer x\x01\x01");
+        assert_eq!(told(&say(&mut session, "AUTH OAUTHBEARER")), "+ \r\n");
+        assert_eq!(told(&say(&mut session, &token)), "token Some(\"alice\")");
+        assert!(told(&session.token_checked(Ok(sasl::TokenVerdict::Refused))).starts_with("+ "));
+        assert_eq!(told(&say(&mut session, "AQ==")), "refused the token is not accepted");
+        say(&mut session, "AUTH OAUTHBEARER");
+        say(&mut session, &token);
+        let away = sasl::TokensUnavailable("away".to_owned());
+        assert!(told(&session.token_checked(Err(away))).starts_with("-ERR [SYS/TEMP] "));
+    }
+
+    #[test]
     fn auth_alone_lists_the_mechanisms() {
         let list = told(&say(&mut session(CLEAR), "AUTH"));
         assert!(
