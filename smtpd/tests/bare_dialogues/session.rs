@@ -166,6 +166,16 @@ impl BareSession {
         None
     }
 
+    fn verdicts(&mut self, replies: &[Reply], then: Then) {
+        self.expects = match then {
+            Then::GoOn => Expects::Lines,
+            Then::Close => Expects::Nothing,
+        };
+        for reply in replies {
+            self.say(reply);
+        }
+    }
+
     fn carry_out(&mut self, mut step: Step) {
         loop {
             step = match step {
@@ -174,13 +184,7 @@ impl BareSession {
                     self.expects = Expects::Nothing;
                     return self.say(&reply);
                 }
-                Step::Verdicts(replies, then) => {
-                    self.expects = match then {
-                        Then::GoOn => Expects::Lines,
-                        Then::Close => Expects::Nothing,
-                    };
-                    return replies.iter().for_each(|reply| self.say(reply));
-                }
+                Step::Verdicts(replies, then) => return self.verdicts(&replies, then),
                 Step::StartTls(reply) => {
                     self.expects = Expects::Tls;
                     return self.say(&reply);
