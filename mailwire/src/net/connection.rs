@@ -25,6 +25,8 @@ use crate::sasl::ChannelBindings;
 
 /// So many octets queued are sent before more is read or written.
 const QUEUE_OCTETS: usize = 64 << 10;
+/// So many octets of a peer that is kept waiting are read ahead; then its own system holds the rest.
+const AHEAD_OCTETS_MAX: usize = 4 << 10;
 /// How long a peer may take to read our last reply and close.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -290,6 +292,35 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Sends what is queued, then lets `duration` pass before the peer is answered. What comes meanwhile is kept for the
+    /// next read.
+    ///
+    /// # Errors
+    /// At once where the peer closes or the drain begins.
+    pub async fn pause(&mut self, duration: Duration) -> Result<(), ReadError> {
+        if duration.is_zero() {
+            return Ok(());
+        }
+        self.flush().await?;
+        let end = clock::instant().checked_add(duration);
+        poll_fn(|context| {
+            while self.state.received.unread().len() < AHEAD_OCTETS_MAX {
+                match self.poll_receive(context) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => break,
+                }
+            }
+            if self.poll_drain(context).is_ready() {
+                return Poll::Ready(Err(ReadError::Shutdown));
+            }
+            let Some(end) = end else { return Poll::Pending };
+            ready!(self.state.alarm.poll(context, end));
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 
     /// Sends what is queued, switches to TLS as the server and forgets everything received before.
@@ -584,6 +615,37 @@ mod tests {
         drop(server);
         flood.await.unwrap();
         assert!(unread.read(&mut [0; 1]).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_is_kept_waiting_hears_what_was_said_and_loses_nothing_of_its_own() {
+        let Ends { mut server, mut client, trigger: _trigger } = Ends::new(PATIENT, None).await;
+        server.write(b"one moment\r\n");
+        let flood = b"x".repeat(1 << 20);
+        let sent = tokio::spawn(async move {
+            let mut said = [0; 12];
+            client.read_exact(&mut said).await.unwrap();
+            client.write_all(b"next\r\n").await.unwrap();
+            let _ = client.write_all(&flood).await;
+            (said, client)
+        });
+        server.pause(SOON).await.unwrap();
+        assert!(server.state.received.unread().len() < AHEAD_OCTETS_MAX + (64 << 10));
+        assert_eq!(server.text_line().await, "next");
+        drop(server);
+        assert_eq!(&sent.await.unwrap().0, b"one moment\r\n");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_closes_and_the_drain_end_a_pause_at_once() {
+        let ages = Duration::from_hours(1);
+        let Ends { mut server, client, trigger: _trigger } = Ends::new(PATIENT, None).await;
+        drop(client);
+        assert!(matches!(server.pause(ages).await, Err(ReadError::Closed)));
+        let Ends { mut server, client: _client, trigger } = Ends::new(PATIENT, None).await;
+        trigger.trigger();
+        assert!(matches!(server.pause(ages).await, Err(ReadError::Shutdown)));
+        assert!(server.pause(Duration::ZERO).await.is_ok());
     }
 
     #[tokio::test]

@@ -1,58 +1,92 @@
-//! A network of addresses, as `10.0.0.0/8` or `2001:db8::/32`; an address alone is a network of one.
+//! A network of addresses, written with the length of its prefix: `192.0.2.0/24`, `2001:db8::/64`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+/// The prefix that one IPv6 subscriber is given: its /64 (RFC 6177 §2).
+const IPV6_SUBSCRIBER_BITS: u32 = 64;
+
+/// All addresses with one prefix. An IPv4 address in an IPv6 form counts as the IPv4 address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Network {
-    address: IpAddr,
-    bits: u32,
+    /// Its first address.
+    first: IpAddr,
+    prefix_bits: u32,
 }
 
 /// Why a text is no network.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NetworkError {
-    /// It has another form.
-    #[error(
-        "\"{0}\" is no network: write an address, or an address and the bits of its prefix, as 10.0.0.0/8"
-    )]
+    /// Not even an address stands there.
+    #[error("\"{0}\" is not a network such as 192.0.2.0/24 or 2001:db8::/32, nor an address")]
     Form(String),
-    /// The address is not the first one of the network.
-    #[error("\"{text}\" has bits behind its prefix: the network is {network}")]
-    HostBits {
+    /// An address that is not the first one of its network: one of the two is a mistake.
+    #[error("{text} is not a network: its first address is {network}")]
+    NotFirst {
         /// What was written.
         text: String,
-        /// What it should be.
+        /// What may be meant.
         network: Network,
     },
 }
 
 impl Network {
-    /// True for the addresses in it, in either form of an IPv4 address.
+    /// The network of `prefix_bits` that `address` lies in; a prefix longer than the address is the address alone.
+    #[must_use]
+    pub fn around(address: IpAddr, prefix_bits: u32) -> Self {
+        let first = address.to_canonical();
+        let prefix_bits = prefix_bits.min(width(first));
+        let first = match first {
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(Ipv4Addr::BITS - prefix_bits).unwrap_or(0);
+                IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & mask))
+            }
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(Ipv6Addr::BITS - prefix_bits).unwrap_or(0);
+                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+            }
+        };
+        Self { first, prefix_bits }
+    }
+
+    /// What counts as one address: an IPv4 address, or the /64 of an IPv6 one.
+    #[must_use]
+    pub fn subscriber(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(_) => Self::around(address, Ipv4Addr::BITS),
+            IpAddr::V6(_) => Self::around(address, IPV6_SUBSCRIBER_BITS),
+        }
+    }
+
+    /// Its first address.
+    #[must_use]
+    pub const fn first(&self) -> IpAddr {
+        self.first
+    }
+
+    /// True where `address` lies in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4() && first(address, self.bits) == self.address
+        Self::around(address, self.prefix_bits) == *self
+    }
+
+    /// True where all of `other` lies in it.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.prefix_bits <= other.prefix_bits && self.contains(other.first)
     }
 }
 
-/// The first address of the network of so many bits in which `address` is.
-fn first(address: IpAddr, bits: u32) -> IpAddr {
+/// Bits of an address of this kind.
+const fn width(address: IpAddr) -> u32 {
     match address {
-        IpAddr::V4(address) => {
-            let mask = u32::MAX.checked_shl(Ipv4Addr::BITS.saturating_sub(bits)).unwrap_or(0);
-            IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & mask))
-        }
-        IpAddr::V6(address) => {
-            let mask = u128::MAX.checked_shl(Ipv6Addr::BITS.saturating_sub(bits)).unwrap_or(0);
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
-        }
+        IpAddr::V4(_) => Ipv4Addr::BITS,
+        IpAddr::V6(_) => Ipv6Addr::BITS,
     }
 }
 
@@ -60,18 +94,22 @@ impl FromStr for Network {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let form = || NetworkError::Form(text.to_owned());
-        let (address, bits) =
-            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let form = || NetworkError::Form(text.escape_default().to_string());
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
         let address: IpAddr = address.parse().map_err(|_| form())?;
-        let bits_max = if address.is_ipv4() { Ipv4Addr::BITS } else { Ipv6Addr::BITS };
-        let bits = bits.map_or(Ok(bits_max), |bits| bits.parse().map_err(|_| form()))?;
-        if bits > bits_max {
-            return Err(form());
-        }
-        let network = Self { address: first(address, bits), bits };
-        if network.address != address {
-            return Err(NetworkError::HostBits { text: text.to_owned(), network });
+        let prefix_bits = match bits {
+            None => width(address),
+            Some(bits) if bits.bytes().all(|octet| octet.is_ascii_digit()) => {
+                bits.parse().ok().filter(|bits| *bits <= width(address)).ok_or_else(form)?
+            }
+            Some(_) => return Err(form()),
+        };
+        let network = Self::around(address, prefix_bits);
+        if network.first != address.to_canonical() {
+            return Err(NetworkError::NotFirst { text: text.to_owned(), network });
         }
         Ok(network)
     }
@@ -85,37 +123,88 @@ impl TryFrom<String> for Network {
     }
 }
 
+impl From<Network> for String {
+    fn from(network: Network) -> Self {
+        network.to_string()
+    }
+}
+
+/// An address alone is shown without its prefix.
 impl fmt::Display for Network {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.address, self.bits)
+        if self.prefix_bits == width(self.first) {
+            write!(formatter, "{}", self.first)
+        } else {
+            write!(formatter, "{}/{}", self.first, self.prefix_bits)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn contains(network: &str, address: &str) -> bool {
-        network.parse::<Network>().unwrap().contains(address.parse().unwrap())
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn network(text: &str) -> Network {
+        text.parse().unwrap()
     }
 
     #[test]
-    fn a_network_ends_where_its_prefix_says() {
-        assert!(contains("10.0.0.0/8", "10.255.255.255") && contains("10.0.0.0/8", "::ffff:10.0.0.1"));
-        assert!(!contains("10.0.0.0/8", "11.0.0.0") && !contains("10.0.0.0/8", "::1"));
-        assert!(contains("192.0.2.1", "192.0.2.1") && !contains("192.0.2.1", "192.0.2.2"));
-        assert!(contains("2001:db8::/32", "2001:db8:ffff::1") && !contains("2001:db8::/32", "2001:db9::"));
-        assert!(contains("0.0.0.0/0", "203.0.113.1") && !contains("0.0.0.0/0", "::1"));
-        assert!(contains("::/0", "::1") && !contains("::/0", "192.0.2.1"));
-    }
-
-    #[test]
-    fn what_is_no_network_is_refused() {
-        for text in ["", "x", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0/8", "10.0.0.0/8/8"]
-        {
-            assert_eq!(text.parse::<Network>(), Err(NetworkError::Form(text.to_owned())), "{text}");
+    fn a_network_holds_the_addresses_of_its_prefix() {
+        for (text, inside, outside) in [
+            ("192.0.2.0/24", "192.0.2.255", "192.0.3.0"),
+            ("127.0.0.0/8", "::ffff:127.9.9.9", "128.0.0.0"),
+            ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            ("2001:db8::/48", "2001:db8:0:ffff::1", "2001:db8:1::"),
+            ("::1", "::1", "::2"),
+            ("0.0.0.0/0", "255.255.255.255", "::1"),
+            ("::/0", "ffff::", "192.0.2.1"),
+        ] {
+            assert!(network(text).contains(address(inside)), "{text} {inside}");
+            assert!(!network(text).contains(address(outside)), "{text} {outside}");
+            assert_eq!(network(text).to_string(), text);
         }
-        let error = "10.1.2.3/8".parse::<Network>().unwrap_err().to_string();
-        assert!(error.ends_with("the network is 10.0.0.0/8"), "{error}");
+    }
+
+    #[test]
+    fn a_subscriber_is_an_ipv4_address_or_an_ipv6_prefix_of_64_bits() {
+        assert_eq!(Network::subscriber(address("192.0.2.7")).to_string(), "192.0.2.7");
+        assert_eq!(Network::subscriber(address("::ffff:192.0.2.7")).to_string(), "192.0.2.7");
+        assert_eq!(Network::subscriber(address("2001:db8:1:2:3:4:5:6")).to_string(), "2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn a_network_covers_what_is_no_larger_and_within() {
+        assert!(network("192.0.2.0/24").covers(&network("192.0.2.0/24")));
+        assert!(network("192.0.2.0/24").covers(&network("192.0.2.9")));
+        assert!(!network("192.0.2.9").covers(&network("192.0.2.0/24")));
+        assert!(!network("192.0.2.0/24").covers(&network("2001:db8::/64")));
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused_with_the_form() {
+        for text in
+            ["", "/", "192.0.2.0/", "192.0.2.0/33", "192.0.2.0/+8", "::/129", "example.test", "1.2.3/8"]
+        {
+            assert!(matches!(text.parse::<Network>(), Err(NetworkError::Form(_))), "{text}");
+        }
+        let error = "192.0.2.7/24".parse::<Network>().unwrap_err();
+        assert_eq!(error.to_string(), "192.0.2.7/24 is not a network: its first address is 192.0.2.0/24");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_again(octets: u128, bits in 0_u32..200) {
+            for address in [IpAddr::from(octets.to_be_bytes()), IpAddr::from([1, 2, 3, octets.to_be_bytes()[0]])] {
+                let network = Network::around(address, bits);
+                prop_assert!(network.contains(address));
+                prop_assert_eq!(network.to_string().parse::<Network>(), Ok(network));
+            }
+        }
     }
 }
