@@ -3,6 +3,7 @@
 mod account;
 mod backup;
 mod exchange;
+mod guard;
 mod maildrop;
 mod store;
 
@@ -15,6 +16,7 @@ pub(crate) use self::account::{
 };
 pub(crate) use self::backup::{BackupCommand, BackupOptions, RestoreOptions, SnapshotChoice};
 pub(crate) use self::exchange::{ExportOptions, ImportOptions, MailFormat};
+pub(crate) use self::guard::{ClearOptions, GuardCommand};
 pub(crate) use self::maildrop::{DeletedSelection, MaildropCommand, MaildropListOptions};
 pub(crate) use self::store::{ProveOptions, Sabotage, StoreCommand};
 
@@ -56,6 +58,9 @@ pub(crate) enum Command {
     /// See for yourself that the store keeps what it acknowledges
     #[command(subcommand)]
     Store(StoreCommand),
+    /// See who is slowed or put off for guessing passwords or sending too much, and let them in again
+    #[command(subcommand)]
+    Guard(GuardCommand),
     /// List what is in a maildrop, and bring back or give up what was deleted from it
     #[command(subcommand)]
     Maildrop(MaildropCommand),

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use mailstore::GuardOptions;
 use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::net::Certificates;
 use smtpd::session::Policy;
@@ -38,7 +39,7 @@ impl Configuration {
             server,
             tls: file.table("tls")?,
             log: file.table("log")?,
-            store,
+            store: mailstore::Options { guard: file.table("guard")?, ..store },
             smtp: file.table("smtp")?,
             pop3: file.table("pop3")?,
         })
@@ -58,6 +59,7 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
     let server = note(file.table::<Server>("server"), &mut problems);
     note(file.table::<Log>("log"), &mut problems);
     note(file.table::<mailstore::Options>("store"), &mut problems);
+    note(file.table::<GuardOptions>("guard"), &mut problems);
     let smtp = note(file.table::<smtpd::Config>("smtp"), &mut problems);
     if let (Some(server), Some(smtp)) = (server, smtp) {
         note(Policy::new(&smtp, &server), &mut problems);
@@ -151,6 +153,7 @@ mod tests {
         assert_eq!(file.table::<Tls>("tls").unwrap(), Tls::default());
         assert_eq!(file.table::<Log>("log").unwrap(), Log::default());
         assert_eq!(file.table::<mailstore::Options>("store").unwrap(), mailstore::Options::default());
+        assert_eq!(file.table::<GuardOptions>("guard").unwrap(), GuardOptions::default());
         assert_eq!(file.table::<smtpd::Config>("smtp").unwrap(), smtpd::Config::default());
         assert_eq!(file.table::<pop3d::Config>("pop3").unwrap(), pop3d::Config::default());
     }
@@ -168,6 +171,7 @@ mod tests {
             ("tls", keys::<Tls>()),
             ("store", keys::<mailstore::Options>()),
             ("log", keys::<Log>()),
+            ("guard", keys::<GuardOptions>()),
             ("smtp", keys::<smtpd::Config>()),
             ("pop3", keys::<pop3d::Config>()),
         ];

@@ -11,6 +11,7 @@ mod certificate;
 mod config;
 mod daemons;
 mod exchange;
+mod guard;
 mod listing;
 mod loopback;
 mod maildrop;
@@ -59,6 +60,7 @@ async fn run(command: Command, output: &Output) -> Result<(), Box<dyn Error>> {
         Command::Export(options) => exchange::export::run(&options, output).await?,
         Command::Config(command) => config::run(&command, output)?,
         Command::Store(command) => store::run(&command, output).await?,
+        Command::Guard(command) => guard::run(&command, output).await?,
         Command::Maildrop(command) => maildrop::command::run(&command, output).await?,
         Command::Backup(options) => backup::command::run(options, output).await?,
         Command::Restore(options) => backup::restore::run(options, output).await?,

@@ -56,6 +56,7 @@ impl Place {
         let file = ConfigFile::read(path, &TABLES)?;
         let server: Server = file.table("server")?;
         let store = file.table::<Options>("store")?.of_domains(&server.domains);
+        let store = Options { guard: file.table("guard")?, ..store };
         Ok(Self { server, store, trial: None })
     }
 

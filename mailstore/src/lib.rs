@@ -2,8 +2,8 @@
 //!
 //! [`open`] gives a [`Store`]. Its parts are small traits, by who needs them: [`Directory`] (who is this),
 //! [`Administration`] (accounts and aliases change), [`AccessAdministration`] (what accounts may log in with and send as),
-//! [`Intake`] (draft, commit), [`Maildrops`] (lease, list, read,
-//! expunge), [`MaildropAdministration`] (what was expunged comes back) and [`Queue`] (due, lease, finish, hold).
+//! [`Intake`] (draft, commit), [`Maildrops`] (lease, list, read, expunge), [`MaildropAdministration`] (what was expunged
+//! comes back), [`Queue`] (due, lease, finish, hold) and [`Guard`] (who guesses too often, or sends too much).
 //! Whatever answers `Ok` here is on disk.
 //!
 //! Invariant: the store knows no SMTP and no POP3; it keeps octets and says when they are safe.
@@ -15,6 +15,7 @@ mod contract;
 mod directory;
 mod embedded;
 mod finding;
+mod guard;
 mod identity;
 mod intake;
 mod maildrops;
@@ -42,6 +43,10 @@ pub use embedded::{
 };
 pub use embedded::{Proof, ProofError, ProofPlan, Sabotage, prove};
 pub use finding::{Depth, Finding, Owner, Problem, Progress};
+pub use guard::{
+    Admission, Forgiven, Guard, GuardOptions, Measure, Outcome, Reason, Sending, Throttled, TooMuch, Turn,
+    Verdict,
+};
 pub use identity::{MaildropId, MessageId, NoUniqueId, QueueId, UniqueId};
 pub use intake::{
     Carried, Delivery, Draft, Fate, Intake, IntakeError, Life, Receipt, RelayRecipient, TraceRow, TraceStep,

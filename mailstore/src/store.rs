@@ -9,8 +9,8 @@ use thiserror::Error;
 
 use crate::shared::Member;
 use crate::{
-    AccessAdministration, Administration, Directory, Intake, MaildropAdministration, Maildrops, Maintenance,
-    Queue, Quota, Repair,
+    AccessAdministration, Administration, Directory, Guard, GuardOptions, Intake, MaildropAdministration,
+    Maildrops, Maintenance, Queue, Quota, Repair,
 };
 
 /// How the store behaves: the table `[store]` of the configuration.
@@ -41,6 +41,9 @@ pub struct Options {
     /// Whose postmaster gets the mail for the postmaster of a domain that has none of its own.
     #[serde(skip)]
     pub primary_domain: Option<Domain>,
+    /// Who guesses too often, or sends too much: the table `[guard]`.
+    #[serde(skip)]
+    pub guard: GuardOptions,
 }
 
 /// Which processes may host a store: open its files themselves.
@@ -74,6 +77,7 @@ impl Default for Options {
             socket: PathBuf::from("socket"),
             hosted_by: HostedBy::Anyone,
             primary_domain: None,
+            guard: GuardOptions::default(),
         }
     }
 }
@@ -160,6 +164,8 @@ pub struct Store {
     pub queue: Arc<dyn Queue>,
     /// The store as a whole.
     pub maintenance: Arc<dyn Maintenance>,
+    /// Who guesses too often, or sends too much.
+    pub guard: Arc<dyn Guard>,
     member: Arc<Member>,
 }
 
@@ -177,8 +183,15 @@ impl Store {
             repair: member.clone(),
             queue: member.clone(),
             maintenance: member.clone(),
+            guard: member.clone(),
             member,
         }
+    }
+
+    /// True where this process hosts the store, so that nobody else knows what lies in its memory.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.member.is_host()
     }
 
     /// Waits until everything that was answered for is in the index as well, and marks the store as closed in

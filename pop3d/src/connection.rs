@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mailstore::{Account, Directory, Lease, MaildropError, Maildrops, Unavailable};
+use mailstore::{Account, Directory, Guard, Lease, MaildropError, Maildrops, Outcome};
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::line::Line;
@@ -14,7 +14,7 @@ use mailwire::sasl::{Credentials, TokensUnavailable};
 use thiserror::Error;
 use tracing::{Instrument, debug, field, info, info_span, warn};
 
-use crate::login::{login_refused, note};
+use crate::login::note;
 use crate::session::{
     Answer, Authorization, AuthorizationStep, Listing, Login, Offer, Progress, Range, Retrieval, Stls, Terms,
     Transaction, TransactionStep,
@@ -25,6 +25,7 @@ use crate::{ClearLogin, Config, Shared};
 pub(crate) struct Context {
     pub(crate) directory: Arc<dyn Directory>,
     maildrops: Arc<dyn Maildrops>,
+    pub(crate) guard: Arc<dyn Guard>,
     hostname: String,
     clear_login: ClearLogin,
     terms: Terms,
@@ -39,6 +40,7 @@ impl Context {
         Self {
             directory: Arc::clone(&shared.store.directory),
             maildrops: Arc::clone(&shared.store.maildrops),
+            guard: Arc::clone(&shared.store.guard),
             hostname: shared.server.hostname.clone(),
             clear_login: config.clear_login,
             terms: Terms {
@@ -71,7 +73,7 @@ impl Context {
 
 /// Why a session ended otherwise than by its own last reply. Nothing was deleted then.
 #[derive(Debug, Error)]
-enum Interrupted {
+pub(crate) enum Interrupted {
     /// The peer has gone, or was silent for too long.
     #[error(transparent)]
     Read(ReadError),
@@ -179,7 +181,7 @@ impl Session {
                         None
                     }
                     AuthorizationStep::Verify(credentials) => {
-                        Some(authorization.verified(self.verify(&credentials).await))
+                        Some(self.verify(&mut authorization, &credentials).await?)
                     }
                     AuthorizationStep::ScramKeys(login) => {
                         let (keys, nonce) = self.scram_keys(&login).await;
@@ -191,11 +193,10 @@ impl Session {
                         Some(authorization.token_checked(Err(nobody)))
                     }
                     AuthorizationStep::Account(login) => {
-                        Some(authorization.verified(self.account(&login).await))
+                        Some(self.account(&mut authorization, &login).await?)
                     }
                     AuthorizationStep::LoginRefused(refused) => {
-                        login_refused(&refused);
-                        Some(authorization.wrong_credentials())
+                        Some(self.login_refused(&mut authorization, &refused).await?)
                     }
                     AuthorizationStep::Lease(account) => {
                         Some(authorization.leased(self.lease(&account).await))
@@ -249,11 +250,29 @@ impl Session {
     }
 
     /// Who is this?
-    async fn verify(&self, credentials: &Credentials) -> Result<Option<Account>, Unavailable> {
+    async fn verify(
+        &mut self,
+        authorization: &mut Authorization,
+        credentials: &Credentials,
+    ) -> Result<AuthorizationStep, Interrupted> {
         let Credentials { login, password } = credentials;
+        let turn = match self.admit(authorization, login).await? {
+            Ok(turn) => turn,
+            Err(step) => return Ok(step),
+        };
         let answer = self.context.directory.authenticate(login, password).await;
+        let outcome = match &answer {
+            Ok(Some(_)) => Some(Outcome::Right),
+            Ok(None) => Some(Outcome::Wrong(password)),
+            Err(_) => None,
+        };
+        if let Some(outcome) = outcome
+            && let Err(step) = self.settle(authorization, (login, turn), outcome).await
+        {
+            return Ok(step);
+        }
         note(login, &answer);
-        answer
+        Ok(authorization.verified(answer))
     }
 
     /// May they have the maildrop?
@@ -378,6 +397,7 @@ mod tests {
             let context = Arc::new(Context {
                 directory: Arc::new(memory.clone()),
                 maildrops: Arc::new(memory.clone()),
+                guard: Arc::new(memory.clone()),
                 hostname: "mail.example.test".to_owned(),
                 clear_login,
                 terms: Terms { primary_domain: "example.test".into(), errors_max: 20, login_failures_max: 5 },

@@ -1,15 +1,15 @@
 //! The login's part of a connection: what the session asks of directory and TLS, and the log of what came of it.
 
-use mailstore::{Account, Unavailable};
+use mailstore::{Account, Admission, Outcome, Turn, Unavailable, Verdict};
 use mailwire::cause::chain;
 use mailwire::daemon::login;
 use mailwire::escape::escaped;
 use mailwire::net::LoginMeans;
 use mailwire::sasl::{Nonce, ScramKeys, Surroundings, Tokens};
-use tracing::{Span, info, warn};
+use tracing::{Span, debug, info, warn};
 
-use crate::connection::Session;
-use crate::session::RefusedLogin;
+use crate::connection::{Interrupted, Session};
+use crate::session::{Authorization, AuthorizationStep, RefusedLogin};
 
 impl Session {
     /// What the connection gives to a login.
@@ -32,10 +32,89 @@ impl Session {
     }
 
     /// The account of a login that was proven without a password.
-    pub(crate) async fn account(&self, login: &str) -> Result<Option<Account>, Unavailable> {
+    pub(crate) async fn account(
+        &mut self,
+        authorization: &mut Authorization,
+        login: &str,
+    ) -> Result<AuthorizationStep, Interrupted> {
         let answer = self.context.directory.account(login).await;
+        let outcome = match &answer {
+            Ok(Some(_)) => Some(Outcome::Right),
+            Ok(None) => Some(Outcome::WrongUnseen),
+            Err(_) => None,
+        };
+        if let Some(outcome) = outcome
+            && let Some(instead) = self.instead(authorization, login, outcome).await?
+        {
+            return Ok(instead);
+        }
         note(login, &answer);
-        answer
+        Ok(authorization.verified(answer))
+    }
+
+    /// A login that failed by what the client sent.
+    pub(crate) async fn login_refused(
+        &mut self,
+        authorization: &mut Authorization,
+        refused: &RefusedLogin,
+    ) -> Result<AuthorizationStep, Interrupted> {
+        let RefusedLogin { login, reason } = refused;
+        if let Some(login) = login
+            && let Some(instead) = self.instead(authorization, login, Outcome::WrongUnseen).await?
+        {
+            return Ok(instead);
+        }
+        info!(login = login.as_deref().map(login::shown), %reason, "login failed");
+        Ok(authorization.wrong_credentials())
+    }
+
+    /// What the guard has said instead of what a login came to that showed no secret.
+    async fn instead(
+        &mut self,
+        authorization: &mut Authorization,
+        login: &str,
+        outcome: Outcome<'_>,
+    ) -> Result<Option<AuthorizationStep>, Interrupted> {
+        match self.admit(authorization, login).await? {
+            Ok(turn) => Ok(self.settle(authorization, (login, turn), outcome).await.err()),
+            Err(step) => Ok(Some(step)),
+        }
+    }
+
+    /// Whether the login may be looked at now, which is when this returns; or what is said instead.
+    pub(crate) async fn admit(
+        &mut self,
+        authorization: &mut Authorization,
+        login: &str,
+    ) -> Result<Result<Turn, AuthorizationStep>, Interrupted> {
+        match self.context.guard.admit(self.connection.peer().ip(), login).await {
+            Ok(Admission::Admitted(turn)) => {
+                self.connection.pause(turn.delay).await.map_err(Interrupted::Read)?;
+                Ok(Ok(turn))
+            }
+            Ok(Admission::PutOff) => Ok(Err(put_off(authorization, login))),
+            Err(error) => {
+                warn!(reason = chain(&error), "login deferred");
+                Ok(Err(authorization.verified(Err(error))))
+            }
+        }
+    }
+
+    /// Tells the guard what a login came to. Where the client may not hear it, this is what is said instead.
+    pub(crate) async fn settle(
+        &self,
+        authorization: &mut Authorization,
+        (login, turn): (&str, Turn),
+        outcome: Outcome<'_>,
+    ) -> Result<(), AuthorizationStep> {
+        match self.context.guard.settle(self.connection.peer().ip(), login, turn, outcome).await {
+            Ok(Verdict::Stands) => Ok(()),
+            Ok(Verdict::PutOff) => Err(put_off(authorization, login)),
+            Err(error) => {
+                warn!(reason = chain(&error), "login deferred");
+                Err(authorization.verified(Err(error)))
+            }
+        }
     }
 }
 
@@ -50,8 +129,8 @@ pub(crate) fn note(login: &str, answer: &Result<Option<Account>, Unavailable>) {
     }
 }
 
-/// A login that failed by what the client sent, for the log.
-pub(crate) fn login_refused(refused: &RefusedLogin) {
-    let RefusedLogin { login, reason } = refused;
-    info!(login = login.as_deref().map(login::shown), %reason, "login failed");
+/// The guard has said in the log where this began; here it would be a line for each try.
+fn put_off(authorization: &mut Authorization, login: &str) -> AuthorizationStep {
+    debug!(login = login::shown(login), "login put off");
+    authorization.put_off()
 }

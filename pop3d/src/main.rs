@@ -47,7 +47,8 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let server = file.table::<Server>("server")?;
     let tls = file.table::<Tls>("tls")?;
     let certificates = Certificates::load(&tls.certificate, &tls.key)?;
-    let store = mailstore::open(file.table::<Options>("store")?.of_domains(&server.domains)).await?;
+    let options = file.table::<Options>("store")?.of_domains(&server.domains);
+    let store = mailstore::open(Options { guard: file.table("guard")?, ..options }).await?;
     let shared = Shared { server, tls: Some(tls.server(&certificates)?), store: store.clone() };
     let service = Service::bind(&config, &shared)?;
     drop(shared);

@@ -147,6 +147,22 @@ pub(crate) fn too_many_wrong_credentials() -> Reply {
     Reply::err_with(ResponseCode::Auth, "User name or password is wrong again, closing the connection")
 }
 
+/// RFC 3206 §4: nothing was looked at, so it says nothing about the password, and has no `[AUTH]`.
+pub(crate) fn login_put_off() -> Reply {
+    Reply::err_with(
+        ResponseCode::SysTemp,
+        "Too many wrong passwords were tried lately, please try again in a while",
+    )
+}
+
+/// The last login that this connection may try.
+pub(crate) fn login_put_off_again() -> Reply {
+    Reply::err_with(
+        ResponseCode::SysTemp,
+        "Too many wrong passwords were tried lately, please try again in a while; closing the connection",
+    )
+}
+
 /// RFC 2449 §8.1.2: another session has the maildrop.
 pub(crate) fn maildrop_in_use() -> Reply {
     Reply::err_with(
@@ -355,6 +371,8 @@ mod tests {
             malformed_response(),
             wrong_credentials(),
             too_many_wrong_credentials(),
+            login_put_off(),
+            login_put_off_again(),
             maildrop_in_use(),
             store_trouble(),
             not_expunged(),

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use mailstore::{IntakeError, Recipient, Store};
+use mailstore::{IntakeError, Outcome, Recipient, Sending, Store, TooMuch};
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::escape::escaped;
@@ -38,7 +38,7 @@ pub(crate) struct Common {
 
 /// How a session ended, for the log.
 #[derive(Debug)]
-enum End {
+pub(crate) enum End {
     /// We have said goodbye.
     Closed,
     /// The peer has gone, or was too slow, or the socket failed.
@@ -123,14 +123,14 @@ impl Conversation {
                         Step::Reply(reply)
                     }
                     Step::Receive(reply, incoming) => self.receive(reply, incoming).await?,
-                    Step::Authenticate(credentials) => self.authenticate(credentials).await,
+                    Step::Authenticate(credentials) => self.authenticate(credentials).await?,
                     Step::ScramKeys(login) => self.scram_keys(&login).await,
                     // Nobody checks tokens yet, so none is asked for.
                     Step::Token(_) => {
                         self.session.token_checked(Err(TokensUnavailable("nobody could".to_owned())))
                     }
-                    Step::Account(login) => self.account(&login).await,
-                    Step::LoginRefused(refused) => self.login_refused(&refused),
+                    Step::Account(login) => self.account(&login).await?,
+                    Step::LoginRefused(refused) => self.login_refused(&refused).await?,
                     Step::Draft(question) => self.draft(question).await,
                     Step::Commit(acceptance) => self.commit(*acceptance).await,
                     Step::Sender(question) => {
@@ -163,10 +163,23 @@ impl Conversation {
         self.connection.tls().ok_or(End::Tls(TlsError::Unavailable))
     }
 
-    async fn authenticate(&mut self, credentials: Credentials) -> Step {
-        let answer = self.store.directory.authenticate(&credentials.login, &credentials.password).await;
+    async fn authenticate(&mut self, credentials: Credentials) -> Result<Step, End> {
+        let Credentials { login, password } = credentials;
+        let turn = match self.admit(&login).await? {
+            Ok(turn) => turn,
+            Err(step) => return Ok(step),
+        };
+        let answer = self.store.directory.authenticate(&login, &password).await;
         warn_if_failed(answer.as_ref().err());
-        self.authenticated(&credentials.login, answer)
+        let outcome = match &answer {
+            Ok(Some(_)) => Outcome::Right,
+            Ok(None) => Outcome::Wrong(&password),
+            Err(_) => return Ok(self.session.authenticated(answer)),
+        };
+        if let Err(step) = self.settle(&login, turn, outcome).await {
+            return Ok(step);
+        }
+        Ok(self.authenticated(&login, answer))
     }
 
     async fn recipient(&mut self, question: RecipientQuestion) -> Step {
@@ -186,6 +199,9 @@ impl Conversation {
     }
 
     async fn draft(&mut self, question: ContentQuestion) -> Step {
+        if let Some(what) = self.sends_too_much(question.recipients()).await {
+            return self.session.content_put_off(&question, what);
+        }
         let Some(share) = self.receiving.share() else {
             info!("content put off: too much is coming in at the moment");
             return self.session.put_off(question);
@@ -193,6 +209,17 @@ impl Conversation {
         let answer = self.store.intake.draft(question.octets_expected()).await;
         warn_if_failed(answer.as_ref().err());
         self.session.drafted(question, answer.map(|draft| share.with(draft)))
+    }
+
+    /// Counts the message that is about to come; `None` where there is room for it, or no answer: the draft will tell.
+    async fn sends_too_much(&mut self, recipients: usize) -> Option<TooMuch> {
+        let account = self.session.account().map(|account| account.address.key());
+        let sending = Sending {
+            peer: self.connection.peer().ip(),
+            account: account.as_deref(),
+            recipients: u32::try_from(recipients).unwrap_or(u32::MAX),
+        };
+        self.store.guard.send(sending).await.ok().flatten()
     }
 
     /// Lets content pass into the draft until it ends. Whatever happens to it, it is read to its end.

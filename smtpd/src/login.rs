@@ -1,13 +1,13 @@
 //! The login's part of a connection: what the session asks of directory and TLS, and the log of what came of it.
 
-use mailstore::{Account, Unavailable};
+use mailstore::{Account, Admission, Outcome, Turn, Unavailable, Verdict};
 use mailwire::daemon::login;
 use mailwire::escape::escaped;
 use mailwire::net::LoginMeans;
 use mailwire::sasl::{Nonce, Surroundings, Tokens};
-use tracing::{Span, error, info};
+use tracing::{Span, debug, error, info};
 
-use crate::connection::{Conversation, warn_if_failed};
+use crate::connection::{Conversation, End, warn_if_failed};
 use crate::session::{RefusedLogin, Step};
 
 impl Conversation {
@@ -31,10 +31,16 @@ impl Conversation {
     }
 
     /// The account of a login that was proven without a password.
-    pub(crate) async fn account(&mut self, login: &str) -> Step {
+    pub(crate) async fn account(&mut self, login: &str) -> Result<Step, End> {
         let answer = self.store.directory.account(login).await;
         warn_if_failed(answer.as_ref().err());
-        self.authenticated(login, answer)
+        let outcome = match &answer {
+            Ok(Some(_)) => Outcome::Right,
+            Ok(None) => Outcome::WrongUnseen,
+            Err(_) => return Ok(self.session.authenticated(answer)),
+        };
+        let instead = self.instead(login, outcome).await?;
+        Ok(instead.unwrap_or_else(|| self.authenticated(login, answer)))
     }
 
     /// What the directory said of a login, whichever way it was proven.
@@ -54,9 +60,55 @@ impl Conversation {
     }
 
     /// A login that failed by what the client sent.
-    pub(crate) fn login_refused(&mut self, refused: &RefusedLogin) -> Step {
+    pub(crate) async fn login_refused(&mut self, refused: &RefusedLogin) -> Result<Step, End> {
         let RefusedLogin { login, reason } = refused;
+        if let Some(login) = login
+            && let Some(instead) = self.instead(login, Outcome::WrongUnseen).await?
+        {
+            return Ok(instead);
+        }
         info!(login = login.as_deref().map(login::shown), %reason, "login failed");
-        self.session.login_failed()
+        Ok(self.session.login_failed())
+    }
+
+    /// What the guard has said instead of what a login came to that showed no secret.
+    async fn instead(&mut self, login: &str, outcome: Outcome<'_>) -> Result<Option<Step>, End> {
+        match self.admit(login).await? {
+            Ok(turn) => Ok(self.settle(login, turn, outcome).await.err()),
+            Err(step) => Ok(Some(step)),
+        }
+    }
+
+    /// Whether the login may be looked at now, which is when this returns; or what is said instead.
+    pub(crate) async fn admit(&mut self, login: &str) -> Result<Result<Turn, Step>, End> {
+        match self.store.guard.admit(self.connection.peer().ip(), login).await {
+            Ok(Admission::Admitted(turn)) => {
+                self.connection.pause(turn.delay).await?;
+                Ok(Ok(turn))
+            }
+            Ok(Admission::PutOff) => Ok(Err(self.put_off(login))),
+            Err(error) => {
+                warn_if_failed(Some(&error));
+                Ok(Err(self.session.authenticated(Err(error))))
+            }
+        }
+    }
+
+    /// Tells the guard what a login came to. Where the client may not hear it, this is what is said instead.
+    pub(crate) async fn settle(&mut self, login: &str, turn: Turn, outcome: Outcome<'_>) -> Result<(), Step> {
+        match self.store.guard.settle(self.connection.peer().ip(), login, turn, outcome).await {
+            Ok(Verdict::Stands) => Ok(()),
+            Ok(Verdict::PutOff) => Err(self.put_off(login)),
+            Err(error) => {
+                warn_if_failed(Some(&error));
+                Err(self.session.authenticated(Err(error)))
+            }
+        }
+    }
+
+    /// The guard has said in the log where this began; here it would be a line for each try.
+    fn put_off(&mut self, login: &str) -> Step {
+        debug!(login = login::shown(login), "login put off");
+        self.session.login_put_off()
     }
 }

@@ -3,7 +3,7 @@
 //! Mail programs show the texts to their users, so they say what is wrong and whose move it is, without the client's
 //! own data. A failure of ours is never a 5yz.
 
-use mailstore::{MessageId, OverQuota};
+use mailstore::{MessageId, OverQuota, TooMuch};
 use mailwire::address::Mailbox;
 use mailwire::smtp::{CommandError, Enhanced, Extension, Reply};
 
@@ -311,6 +311,15 @@ pub(crate) fn login_unavailable() -> Reply {
     Reply::new(454, Enhanced(4, 7, 0), "Logging in is not possible at the moment, please try again later")
 }
 
+/// RFC 4954 §6, 454 4.7.0: nothing was looked at, so it says nothing about the password.
+pub(crate) fn login_put_off() -> Reply {
+    Reply::new(
+        454,
+        Enhanced(4, 7, 0),
+        "Too many wrong passwords were tried lately, please try again in a while",
+    )
+}
+
 /// RFC 5321 §3.8, §7.8; RFC 3463 §3.8, X.7.0.
 pub(crate) fn too_many_login_failures() -> Reply {
     Reply::new(421, Enhanced(4, 7, 0), "Too many failed logins, please check user name and password")
@@ -506,6 +515,17 @@ pub(crate) fn store_unavailable() -> Reply {
     Reply::new(451, Enhanced(4, 3, 0), "The server cannot take mail at the moment, please try again later")
 }
 
+/// RFC 5321 §4.3.2, 450 for reasons of policy; RFC 3463 §3.8, X.7.1.
+pub(crate) fn sends_too_much(what: TooMuch) -> Reply {
+    let text = match what {
+        TooMuch::Messages => "You have sent as many messages as you may for now, please try again later",
+        TooMuch::Recipients => {
+            "You have sent to as many recipients as you may for now, please try again later"
+        }
+    };
+    Reply::new(450, Enhanced(4, 7, 1), text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -626,6 +646,15 @@ mod tests {
             shutting_down(),
         ] {
             assert_eq!(reply.code() / 100, 4, "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_put_off_may_come_again() {
+        for reply in [login_put_off(), sends_too_much(TooMuch::Messages), sends_too_much(TooMuch::Recipients)]
+        {
+            assert_eq!((reply.code() / 100, reply.enhanced().unwrap().0), (4, 4), "{reply:?}");
+            assert!(reply.lines().all(|line| line.len() <= 110), "{reply:?}");
         }
     }
 

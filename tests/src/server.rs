@@ -63,6 +63,8 @@ pub struct Configuration {
     pub store: Option<PathBuf>,
     /// More lines of the table `[store]`.
     pub store_keys: &'static str,
+    /// Lines of the table `[guard]`.
+    pub guard: &'static str,
     /// More lines of the table `[smtp]`.
     pub smtp: &'static str,
     /// More lines of the table `[pop3]`.
@@ -79,6 +81,7 @@ impl Default for Configuration {
             clear_login: ClearLogin::Allowed,
             store: None,
             store_keys: "",
+            guard: "",
             smtp: "",
             pop3: "",
             accounts: Vec::new(),
@@ -308,6 +311,9 @@ key = "{folder}/key.pem"
 path = "{}"
 {}
 
+[guard]
+{}
+
 [smtp]
 reception = ["127.0.0.1:0"]
 submission = ["127.0.0.1:0"]
@@ -324,6 +330,7 @@ clear_login = "{clear_login}"
 "#,
             store.display(),
             configuration.store_keys,
+            configuration.guard,
             configuration.smtp,
             configuration.pop3
         )

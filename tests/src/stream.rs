@@ -1,11 +1,12 @@
 //! A client's connection: TCP, then perhaps TLS, or a Unix socket, read in lines.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::net::{AddressFamily, SocketType};
 use rustls_pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
@@ -38,7 +39,10 @@ impl Stream {
     /// # Errors
     /// Where nobody answers.
     pub fn clear(address: SocketAddr, trust: &Arc<ClientConfig>) -> io::Result<Self> {
-        let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+        Self::over(TcpStream::connect_timeout(&address, PATIENCE)?, trust)
+    }
+
+    fn over(socket: TcpStream, trust: &Arc<ClientConfig>) -> io::Result<Self> {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
@@ -58,6 +62,17 @@ impl Stream {
 
     fn over(link: Link, trust: &Arc<ClientConfig>) -> Self {
         Self { link, trust: Arc::clone(trust), unread: Vec::new(), consumed: 0 }
+    }
+
+    /// As [`Self::clear`], from an address of this machine's own choice, such as 127.0.0.2.
+    ///
+    /// # Errors
+    /// Where the address is not this machine's, or nobody answers.
+    pub fn clear_from(source: Ipv4Addr, address: SocketAddr, trust: &Arc<ClientConfig>) -> io::Result<Self> {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        rustix::net::bind(&socket, &SocketAddr::from((source, 0)))?;
+        rustix::net::connect(&socket, &address)?;
+        Self::over(TcpStream::from(socket), trust)
     }
 
     /// Connects with TLS from the first octet.

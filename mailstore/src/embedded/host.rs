@@ -18,6 +18,7 @@ use super::content::Contents;
 use super::credentials::FalseKeys;
 use super::files::{Disk, Files};
 use super::graves::Graves;
+use super::guard::Keeper;
 use super::holds::Holds;
 use super::index::IndexError;
 use super::index_slot::IndexSlot;
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     pub(crate) hasher: Hasher,
     pub(crate) remembered: Remembered,
     pub(crate) false_keys: FalseKeys,
+    pub(crate) keeper: Keeper,
     pub(crate) leases: Arc<Leases>,
     pub(crate) queue_leases: QueueLeases,
     /// Octets that drafts hold in memory.
@@ -105,6 +107,22 @@ pub(crate) enum Background {
     Nothing,
 }
 
+/// The thread of what the store does by itself; what it must do in any case is done at once.
+fn upkeep(core: &Arc<Core>, background: Background, trust: Trust) -> io::Result<Option<JoinHandle<()>>> {
+    match background {
+        Background::Upkeep => {
+            let core = Arc::clone(core);
+            spawn("upkeep", move || Upkeep(&core).run(trust)).map(Some)
+        }
+        Background::Nothing => {
+            if trust == Trust::Claimed {
+                Upkeep(core).verify();
+            }
+            Ok(None)
+        }
+    }
+}
+
 impl Host {
     /// Opens the store on this thread; it may take a while.
     pub(crate) fn open(
@@ -154,6 +172,7 @@ impl Host {
                 journal: recovered.journal,
                 folder: layout.content.clone(),
             },
+            keeper: Keeper::new(&options.guard).map_err(|error| at(io::Error::other(error)))?,
             options,
             layout,
             files: Arc::clone(files),
@@ -176,12 +195,7 @@ impl Host {
             spawn("committer", move || committer.run()).map_err(at)?,
             spawn("checkpoints", move || checkpoint::run(&index, &checkpoints, &requests)).map_err(at)?,
         ];
-        if background == Background::Upkeep {
-            let core = Arc::clone(&core);
-            threads.push(spawn("upkeep", move || Upkeep(&core).run(trust)).map_err(at)?);
-        } else if trust == Trust::Claimed {
-            Upkeep(&core).verify();
-        }
+        threads.extend(upkeep(&core, background, trust).map_err(at)?);
         Ok(Self { core, threads: Mutex::new(threads), _lock: lock })
     }
 

@@ -11,6 +11,7 @@
 //! - [`leases`]: who has what for now
 //! - [`password`], [`credentials`], [`app_passwords`], [`remembered`]: who knows the password, at what cost
 //! - [`grants`], [`access`]: whom accounts may send as besides themselves, and how that and their further passwords change
+//! - [`guard`]: who guesses too often or sends too much
 //! - [`draft`], [`header_end`], [`accounts`], [`directory`], [`maildrops`], [`queue`]: the traits of this crate, answered
 //! - [`simulation`]: the proof that a crash at any moment loses nothing that was answered for
 //! - `bench` (with the feature of that name): a store on a slower disk, for the benchmarks
@@ -40,6 +41,7 @@ mod event;
 mod files;
 mod grants;
 mod graves;
+mod guard;
 mod header_end;
 mod holds;
 mod host;

@@ -80,6 +80,18 @@ impl Member {
         }
     }
 
+    /// True while this process has the store's files open.
+    pub(crate) fn is_host(&self) -> bool {
+        match self.role() {
+            Role::Hosting(_) => true,
+            Role::Sharing(_) | Role::Closed => false,
+        }
+    }
+
+    pub(super) const fn options(&self) -> &Options {
+        &self.options
+    }
+
     fn role(&self) -> Role {
         self.role.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -6,6 +6,7 @@
 //! - [`server`]: the host's side of the socket
 //! - [`accounts`]: accounts and aliases behind their traits, which are the longest
 //! - [`access`]: application passwords and grants, both sides
+//! - [`guard`]: the guard, both sides
 //! - [`pool`]: the sharers' side: connections that are opened when needed and used again
 //! - [`objects`]: drafts and leases of a sharer
 //! - [`repair`]: checks, rebuilds and compactions, both sides
@@ -18,6 +19,7 @@
 mod access;
 mod accounts;
 mod frame;
+mod guard;
 mod maintenance;
 mod member;
 mod objects;

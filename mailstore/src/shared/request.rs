@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::AccessRequest;
 use super::frame::Octets;
+use super::guard::GuardRequest;
 use crate::{
     Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, Fate, Life, LocalRecipient,
     MaildropId, MessageId, QueueEntry, QueueId, QueueState, Quota, QuotaSource, RecipientTerms,
@@ -26,6 +27,7 @@ pub(crate) enum Request {
     Queue(QueueRequest),
     Repair(RepairRequest),
     Maintenance(MaintenanceRequest),
+    Guard(GuardRequest),
 }
 
 #[derive(Serialize, Deserialize)]

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use super::access;
 use super::frame::{self, GREETING, Octets};
+use super::guard;
 use super::pool::SocketPath;
 use super::repair;
 use super::request::{
@@ -167,6 +168,7 @@ impl Session {
             Request::Queue(request) => self.queue(request).await,
             Request::Repair(request) => repair::serve(&mut self.stream, &self.core, request).await,
             Request::Maintenance(request) => self.maintenance(request).await,
+            Request::Guard(request) => guard::serve(&mut self.stream, &self.core, request).await,
         }
     }
 

@@ -139,6 +139,14 @@ impl Authorization {
         }
     }
 
+    /// Too many wrong passwords came lately: what [`AuthorizationStep::Verify`] asks was not looked at.
+    pub fn put_off(&mut self) -> AuthorizationStep {
+        match self.login_failures.count() {
+            Patience::Left => answer_with(replies::login_put_off()),
+            Patience::Exhausted => AuthorizationStep::Close(replies::login_put_off_again()),
+        }
+    }
+
     /// Takes what came of [`AuthorizationStep::Lease`].
     pub fn leased(&mut self, answer: Result<Box<dyn Lease>, MaildropError>) -> AuthorizationStep {
         match answer {

@@ -1,12 +1,14 @@
 //! A directory and maildrops that are only there while a test runs, and answer at once.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use mailstore::{
-    Account, Directory, Entry, Lease, MaildropError, MaildropId, Maildrops, Recipient, Unavailable, UniqueId,
+    Account, Admission, Directory, Entry, Forgiven, Guard, Lease, MaildropError, MaildropId, Maildrops,
+    Outcome, Recipient, Sending, Throttled, TooMuch, Turn, Unavailable, UniqueId, Verdict,
 };
 use mailwire::address::Mailbox;
 use mailwire::sasl::ScramKeys;
@@ -129,6 +131,30 @@ impl Directory for Memory {
 
     async fn may_send_as(&self, _: &Account, _: &Mailbox) -> Result<bool, Unavailable> {
         unreachable!("POP3 sends nothing")
+    }
+}
+
+/// Nobody is slowed.
+#[async_trait]
+impl Guard for Memory {
+    async fn admit(&self, _: IpAddr, _: &str) -> Result<Admission, Unavailable> {
+        Ok(Admission::Admitted(Turn { delay: Duration::ZERO }))
+    }
+
+    async fn settle(&self, _: IpAddr, _: &str, _: Turn, _: Outcome<'_>) -> Result<Verdict, Unavailable> {
+        Ok(Verdict::Stands)
+    }
+
+    async fn send(&self, _: Sending<'_>) -> Result<Option<TooMuch>, Unavailable> {
+        unreachable!("POP3 sends nothing")
+    }
+
+    async fn throttled(&self) -> Result<Vec<Throttled>, Unavailable> {
+        unreachable!("a session does not ask that")
+    }
+
+    async fn forgive(&self, _: &Forgiven) -> Result<usize, Unavailable> {
+        unreachable!("a session does not ask that")
     }
 }
 

@@ -139,6 +139,13 @@ impl Session {
         }
     }
 
+    /// Too many wrong passwords came lately: this one was not looked at.
+    #[must_use]
+    pub fn login_put_off(&mut self) -> Step {
+        self.login_failures += 1;
+        Step::Reply(replies::login_put_off())
+    }
+
     /// [`Step::LoginRefused`] was noted. A wrong proof, token or certificate is told as a wrong password is
     /// (RFC 4616 §2, RFC 5802 §9).
     #[must_use]

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use mailstore::{Delivery, Draft, IntakeError, TraceRow, Unavailable};
+use mailstore::{Delivery, Draft, IntakeError, TooMuch, TraceRow, Unavailable};
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::smtp::Reply;
 
@@ -27,8 +27,9 @@ impl Session {
             Phase::Transaction(mut envelope) if !envelope.recipients.is_empty() => {
                 envelope.begun.content = self.now;
                 let octets_expected = envelope.octets_declared;
+                let recipients = envelope.recipients.len();
                 self.phase = Phase::Transaction(envelope);
-                Step::Draft(ContentQuestion { octets_expected, framing })
+                Step::Draft(ContentQuestion { octets_expected, recipients, framing })
             }
             Phase::Transaction(envelope) => {
                 let reply = self.why_no_content(&envelope);
@@ -132,6 +133,16 @@ impl Session {
             received_max: self.policy.received_max,
             own_names: Arc::clone(&self.policy.own_names),
         }
+    }
+
+    /// The sender has sent too much, so this message does not begin. Chunks that follow belong to nothing.
+    #[must_use]
+    pub fn content_put_off(&mut self, question: &ContentQuestion, what: TooMuch) -> Step {
+        match question.framing {
+            Framing::Dots(_) => {}
+            Framing::Chunk { .. } => self.phase = Phase::Ready,
+        }
+        self.refuse_content(&question.framing, replies::sends_too_much(what))
     }
 
     /// The content or chunk has come to its end, and what was taken of it is written.

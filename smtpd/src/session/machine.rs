@@ -87,6 +87,12 @@ impl Session {
         }
     }
 
+    /// Who has logged in.
+    #[must_use]
+    pub const fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
+    }
+
     /// Most octets of the next line, without CRLF.
     #[must_use]
     pub const fn line_octets_max(&self) -> usize {

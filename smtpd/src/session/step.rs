@@ -109,6 +109,7 @@ pub struct ExpansionQuestion {
 #[derive(Debug)]
 pub struct ContentQuestion {
     pub(super) octets_expected: u64,
+    pub(super) recipients: usize,
     pub(super) framing: Framing,
 }
 
@@ -167,6 +168,12 @@ impl RecipientQuestion {
 }
 
 impl ContentQuestion {
+    /// For how many recipients it is.
+    #[must_use]
+    pub const fn recipients(&self) -> usize {
+        self.recipients
+    }
+
     /// About how many octets will come; 0 where the client has not said.
     #[must_use]
     pub const fn octets_expected(&self) -> u64 {
