@@ -313,11 +313,7 @@ pub(crate) fn login_unavailable() -> Reply {
 
 /// RFC 4954 §6, 454 4.7.0: nothing was looked at, so it says nothing about the password.
 pub(crate) fn login_put_off() -> Reply {
-    Reply::new(
-        454,
-        Enhanced(4, 7, 0),
-        "Too many wrong passwords were tried lately, please try again in a while",
-    )
+    Reply::new(454, Enhanced(4, 7, 0), "Too many wrong passwords lately, please try again in a while")
 }
 
 /// RFC 5321 §3.8, §7.8; RFC 3463 §3.8, X.7.0.
@@ -413,11 +409,8 @@ pub(crate) fn recipient_needs_smtputf8() -> Reply {
 
 /// RFC 1870 §6.1, §6.3; RFC 3463 §3.4, X.3.4.
 pub(crate) fn too_big(octets_max: u64) -> Reply {
-    Reply::new(
-        552,
-        Enhanced(5, 3, 4),
-        format!("The message is too big: at most {octets_max} octets are taken"),
-    )
+    let text = format!("The message is too big: at most {octets_max} octets are taken");
+    Reply::new(552, Enhanced(5, 3, 4), text)
 }
 
 /// RFC 1870 §6.1: the domain of one recipient takes less than the server; RFC 3463 §3.4, X.3.4.
@@ -431,11 +424,8 @@ pub(crate) fn too_big_for_recipient(octets_max: u64) -> Reply {
 
 /// RFC 5321 §4.5.3.1.7: content, of which the header section is limited for itself; RFC 3463 §3.4, X.3.4.
 pub(crate) fn header_too_big(octets_max: u64) -> Reply {
-    Reply::new(
-        552,
-        Enhanced(5, 3, 4),
-        format!("The header of the message is too big: at most {octets_max} octets are taken"),
-    )
+    let text = format!("The header of the message is too big: at most {octets_max} octets are taken");
+    Reply::new(552, Enhanced(5, 3, 4), text)
 }
 
 /// RFC 5321 §4.5.3.1.10; RFC 3463 §3.6, X.5.3.
@@ -517,13 +507,11 @@ pub(crate) fn store_unavailable() -> Reply {
 
 /// RFC 5321 §4.3.2, 450 for reasons of policy; RFC 3463 §3.8, X.7.1.
 pub(crate) fn sends_too_much(what: TooMuch) -> Reply {
-    let text = match what {
-        TooMuch::Messages => "You have sent as many messages as you may for now, please try again later",
-        TooMuch::Recipients => {
-            "You have sent to as many recipients as you may for now, please try again later"
-        }
+    let what = match what {
+        TooMuch::Messages => "messages",
+        TooMuch::Recipients => "recipients",
     };
-    Reply::new(450, Enhanced(4, 7, 1), text)
+    Reply::new(450, Enhanced(4, 7, 1), format!("Too many {what} from you for now, please try again later"))
 }
 
 #[cfg(test)]
