@@ -1,5 +1,7 @@
 //! The login's part of a connection: what the session asks of directory and TLS, and the log of what came of it.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use mailstore::{Account, Admission, Outcome, Turn, Unavailable, Verdict};
 use mailwire::cause::chain;
 use mailwire::daemon::login;
@@ -81,13 +83,18 @@ impl Session {
         }
     }
 
+    /// The address that a login counts for; a socket of this machine has none and counts as this machine.
+    fn address(&self) -> IpAddr {
+        self.connection.peer().ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
     /// Whether the login may be looked at now, which is when this returns; or what is said instead.
     pub(crate) async fn admit(
         &mut self,
         authorization: &mut Authorization,
         login: &str,
     ) -> Result<Result<Turn, AuthorizationStep>, Interrupted> {
-        match self.context.guard.admit(self.connection.peer().ip(), login).await {
+        match self.context.guard.admit(self.address(), login).await {
             Ok(Admission::Admitted(turn)) => {
                 self.connection.pause(turn.delay).await.map_err(Interrupted::Read)?;
                 Ok(Ok(turn))
@@ -107,7 +114,7 @@ impl Session {
         (login, turn): (&str, Turn),
         outcome: Outcome<'_>,
     ) -> Result<(), AuthorizationStep> {
-        match self.context.guard.settle(self.connection.peer().ip(), login, turn, outcome).await {
+        match self.context.guard.settle(self.address(), login, turn, outcome).await {
             Ok(Verdict::Stands) => Ok(()),
             Ok(Verdict::PutOff) => Err(put_off(authorization, login)),
             Err(error) => {

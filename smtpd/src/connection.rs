@@ -215,7 +215,7 @@ impl Conversation {
     async fn sends_too_much(&mut self, recipients: usize) -> Option<TooMuch> {
         let account = self.session.account().map(|account| account.address.key());
         let sending = Sending {
-            peer: self.connection.peer().ip(),
+            peer: self.connection.peer().ip()?,
             account: account.as_deref(),
             recipients: u32::try_from(recipients).unwrap_or(u32::MAX),
         };

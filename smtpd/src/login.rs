@@ -1,5 +1,7 @@
 //! The login's part of a connection: what the session asks of directory and TLS, and the log of what came of it.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use mailstore::{Account, Admission, Outcome, Turn, Unavailable, Verdict};
 use mailwire::daemon::login;
 use mailwire::escape::escaped;
@@ -79,9 +81,14 @@ impl Conversation {
         }
     }
 
+    /// The address that a login counts for; a socket of this machine has none and counts as this machine.
+    fn address(&self) -> IpAddr {
+        self.connection.peer().ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
     /// Whether the login may be looked at now, which is when this returns; or what is said instead.
     pub(crate) async fn admit(&mut self, login: &str) -> Result<Result<Turn, Step>, End> {
-        match self.store.guard.admit(self.connection.peer().ip(), login).await {
+        match self.store.guard.admit(self.address(), login).await {
             Ok(Admission::Admitted(turn)) => {
                 self.connection.pause(turn.delay).await?;
                 Ok(Ok(turn))
@@ -96,7 +103,7 @@ impl Conversation {
 
     /// Tells the guard what a login came to. Where the client may not hear it, this is what is said instead.
     pub(crate) async fn settle(&mut self, login: &str, turn: Turn, outcome: Outcome<'_>) -> Result<(), Step> {
-        match self.store.guard.settle(self.connection.peer().ip(), login, turn, outcome).await {
+        match self.store.guard.settle(self.address(), login, turn, outcome).await {
             Ok(Verdict::Stands) => Ok(()),
             Ok(Verdict::PutOff) => Err(self.put_off(login)),
             Err(error) => {

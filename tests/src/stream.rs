@@ -39,10 +39,10 @@ impl Stream {
     /// # Errors
     /// Where nobody answers.
     pub fn clear(address: SocketAddr, trust: &Arc<ClientConfig>) -> io::Result<Self> {
-        Self::over(TcpStream::connect_timeout(&address, PATIENCE)?, trust)
+        Self::patient(TcpStream::connect_timeout(&address, PATIENCE)?, trust)
     }
 
-    fn over(socket: TcpStream, trust: &Arc<ClientConfig>) -> io::Result<Self> {
+    fn patient(socket: TcpStream, trust: &Arc<ClientConfig>) -> io::Result<Self> {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
@@ -72,7 +72,7 @@ impl Stream {
         let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
         rustix::net::bind(&socket, &SocketAddr::from((source, 0)))?;
         rustix::net::connect(&socket, &address)?;
-        Self::over(TcpStream::from(socket), trust)
+        Self::patient(TcpStream::from(socket), trust)
     }
 
     /// Connects with TLS from the first octet.
