@@ -1,5 +1,7 @@
 //! One connection, plain or TLS: bounded reading under deadlines, writing gathered into as few writes as possible.
 
+mod pause;
+
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -25,8 +27,6 @@ use crate::sasl::ChannelBindings;
 
 /// So many octets queued are sent before more is read or written.
 const QUEUE_OCTETS: usize = 64 << 10;
-/// So many octets of a peer that is kept waiting are read ahead; then its own system holds the rest.
-const AHEAD_OCTETS_MAX: usize = 4 << 10;
 /// How long a peer may take to read our last reply and close.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -292,35 +292,6 @@ impl Connection {
                 }
             }
         }
-    }
-
-    /// Sends what is queued, then lets `duration` pass before the peer is answered. What comes meanwhile is kept for the
-    /// next read.
-    ///
-    /// # Errors
-    /// At once where the peer closes or the drain begins.
-    pub async fn pause(&mut self, duration: Duration) -> Result<(), ReadError> {
-        if duration.is_zero() {
-            return Ok(());
-        }
-        self.flush().await?;
-        let end = clock::instant().checked_add(duration);
-        poll_fn(|context| {
-            while self.state.received.unread().len() < AHEAD_OCTETS_MAX {
-                match self.poll_receive(context) {
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => break,
-                }
-            }
-            if self.poll_drain(context).is_ready() {
-                return Poll::Ready(Err(ReadError::Shutdown));
-            }
-            let Some(end) = end else { return Poll::Pending };
-            ready!(self.state.alarm.poll(context, end));
-            Poll::Ready(Ok(()))
-        })
-        .await
     }
 
     /// Sends what is queued, switches to TLS as the server and forgets everything received before.

@@ -65,7 +65,9 @@ mod tests {
     use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
     use super::super::testing::{PATIENT, Tls};
-    use super::super::{ClientAuthorities, Connection, Listener, ListenerLimits, Security, Shutdown, Terms};
+    use super::super::{
+        ClientAuthorities, Connection, Listener, ListenerLimits, Proxies, Security, Shutdown, Terms,
+    };
     use super::*;
 
     /// An authority's file, and a client's certificate that it has signed for `mailbox`.
@@ -86,11 +88,12 @@ mod tests {
     /// What a server learns of a client that connects so, and what the client binds to.
     async fn met(tls: super::super::ServerTls, client: Arc<ClientConfig>) -> (LoginMeans, ChannelBindings) {
         let limits = ListenerLimits { connections_max: 1, connections_per_address_max: 1 };
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), limits).unwrap();
-        let port = listener.address().port();
+        let listener = Listener::bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)), limits).unwrap();
+        let port = listener.address().network().unwrap().port();
         let (_trigger, shutdown) = Shutdown::new();
         let (learnt, mut heard) = tokio::sync::mpsc::unbounded_channel();
-        let terms = Terms { security: Security::Implicit(tls), limits: PATIENT, refusal: b"" };
+        let security = Security::Implicit(tls);
+        let terms = Terms { security, limits: PATIENT, refusal: b"", proxies: Proxies::none() };
         tokio::spawn(listener.run(terms, shutdown, move |mut connection| {
             let learnt = learnt.clone();
             async move { learnt.send(connection.take_login_means()).unwrap() }

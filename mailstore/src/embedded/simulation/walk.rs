@@ -11,10 +11,11 @@ use super::super::layout::Layout;
 use super::backups::Backups;
 use super::disk::{Sabotage, SimulatedDisk};
 use super::image::Platter;
+use super::messages::compose;
 use super::model::{Asked, Model};
 use super::proof::{Proof, ProofPlan};
 use super::random::Random;
-use super::session::{ROOT, Session, compose};
+use super::session::{ROOT, Session};
 use super::view::Step;
 use super::workload::Workload;
 
