@@ -20,7 +20,7 @@ use super::deadline::{Alarm, ContentClock};
 use super::failure::{ReadError, TlsError, read_error};
 use super::login::{self, LoginMeans};
 use super::proxied::{OriginError, Proxies};
-use super::{ConnectionLimits, Endpoint, ServerTls, Shutdown, Socket};
+use super::{ConnectionLimits, Endpoint, ServerTls, Shutdown, Socket, TlsDetails};
 use crate::clock;
 use crate::line::{Line, LineBuffer};
 use crate::sasl::ChannelBindings;
@@ -29,15 +29,6 @@ use crate::sasl::ChannelBindings;
 const QUEUE_OCTETS: usize = 64 << 10;
 /// How long a peer may take to read our last reply and close.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// What a Received field says of TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsDetails {
-    /// `TLS1.2` or `TLS1.3`.
-    pub version: &'static str,
-    /// The suite's registered name.
-    pub cipher: String,
-}
 
 /// A connection. Holds no buffer while nothing is being read or written.
 ///
@@ -508,6 +499,8 @@ mod tests {
 
     use super::super::testing::{Ends, PATIENT, SOON, Tls};
     use super::*;
+
+    use super::pause::AHEAD_OCTETS_MAX;
 
     const LINE_OCTETS_MAX: usize = 100;
 

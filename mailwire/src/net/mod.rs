@@ -22,7 +22,7 @@ mod tls;
 mod unix_socket;
 
 pub use certificates::{CertificateError, Certificates, ClientAuthorities};
-pub use connection::{Connection, TlsDetails};
+pub use connection::Connection;
 pub use failure::{ReadError, TlsError};
 pub use limits::{ConnectionLimits, ListenerLimits};
 pub use listen_address::{ListenAddress, ListenAddressError};
@@ -32,4 +32,4 @@ pub use network::{Network, NetworkError};
 pub use proxied::Proxies;
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use socket::{Endpoint, Socket};
-pub use tls::{ServerTls, client_config, client_name};
+pub use tls::{ServerTls, TlsDetails, client_config, client_name};

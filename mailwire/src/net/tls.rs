@@ -10,6 +10,15 @@ use tokio_rustls::rustls::{self, pki_types::ServerName};
 use super::tickets::Tickets;
 use super::{Certificates, ClientAuthorities};
 
+/// What a Received field says of TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsDetails {
+    /// `TLS1.2` or `TLS1.3`.
+    pub version: &'static str,
+    /// The suite's registered name.
+    pub cipher: String,
+}
+
 /// The server's side of TLS, shared by all connections.
 #[derive(Clone, Debug)]
 pub struct ServerTls {

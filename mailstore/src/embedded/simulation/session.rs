@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailwire::address::{Mailbox, ReversePath};
 use mailwire::cause::chain;
 use tokio::task::JoinHandle;
 
@@ -30,11 +29,10 @@ use super::messages::{
     DELIVERY_PREFIX, TOKEN_FIELD, delivery, recipient, recipient_terms, sent, steps, terms,
 };
 use super::model::{Asked, Found, Model};
-use super::view::{AccountView, QueueChange, QueueView, Relay, Step, Token};
+use super::view::{AccountView, QueueChange, QueueView, Step, Token};
 use crate::{
-    Delivery, Draft, Fate, Intake, Kept, Lease, MaildropAdministration, MaildropId, Maildrops, Maintenance,
-    MessageId, Notify, Options, Queue, QueueId, QueueState, RecipientTerms, RelayRecipient, ReturnAs, Speed,
-    Terms, TraceRow, TraceStep,
+    Delivery, Draft, Intake, Kept, Lease, MaildropAdministration, MaildropId, Maildrops, Maintenance,
+    MessageId, Options, Queue, QueueId, QueueState, ReturnAs, Speed,
 };
 
 /// The store's folder on the simulated disk.

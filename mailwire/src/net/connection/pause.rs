@@ -9,7 +9,7 @@ use crate::clock;
 use crate::net::ReadError;
 
 /// So many octets of a peer that is kept waiting are read ahead; then its own system holds the rest.
-const AHEAD_OCTETS_MAX: usize = 4 << 10;
+pub(super) const AHEAD_OCTETS_MAX: usize = 4 << 10;
 
 impl Connection {
     /// Sends what is queued, then lets `duration` pass before the peer is answered. What comes meanwhile is kept for the
