@@ -20,16 +20,16 @@ use crate::session::{
 };
 
 /// A session, its socket and the store.
+///
+/// It is handed on in a box: a future that takes it by value would keep room for it once more.
 pub(crate) struct Conversation {
     pub(crate) session: Session,
     pub(crate) connection: Connection,
-    pub(crate) store: Store,
-    receiving: Receiving,
+    pub(crate) common: Arc<Common>,
     accepted: u32,
 }
 
 /// What all sessions share.
-#[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) policy: Arc<Policy>,
     pub(crate) store: Store,
@@ -55,22 +55,26 @@ impl From<ReadError> for End {
 
 impl Conversation {
     /// Begins with a client that has just connected; `session` names it in the log.
-    pub(crate) fn new(kind: Kind, common: Common, connection: Connection, session: String) -> Self {
-        let Common { policy, store, receiving } = common;
+    pub(crate) fn new(
+        kind: Kind,
+        common: &Arc<Common>,
+        connection: Connection,
+        session: String,
+    ) -> Box<Self> {
         let tls = match (connection.tls(), connection.can_start_tls()) {
             (Some(details), _) => Tls::Running(details),
             (None, true) => Tls::Available,
             (None, false) => Tls::Unavailable,
         };
         let peer = Peer { address: connection.peer().ip(), local: connection.local().ip(), session, tls };
-        let session = Session::new(kind, policy, peer);
-        let mut conversation = Self { session, connection, store, receiving, accepted: 0 };
+        let session = Session::new(kind, Arc::clone(&common.policy), peer);
+        let mut conversation = Self { session, connection, common: Arc::clone(common), accepted: 0 };
         conversation.surround();
-        conversation
+        Box::new(conversation)
     }
 
     /// Serves the client until it or we have had enough.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self: Box<Self>) {
         self.session.at(clock::unix_seconds());
         let greeting = self.session.greeting();
         self.say(&greeting);
@@ -134,13 +138,13 @@ impl Conversation {
                     Step::Draft(question) => self.draft(question).await,
                     Step::Commit(acceptance) => self.commit(*acceptance).await,
                     Step::Sender(question) => {
-                        let directory = &self.store.directory;
+                        let directory = &self.common.store.directory;
                         let answer = directory.may_send_as(question.account(), question.mailbox()).await;
                         warn_if_failed(answer.as_ref().err());
                         self.session.sender_checked(question, &answer)
                     }
                     Step::Originator(question) => {
-                        let directory = &self.store.directory;
+                        let directory = &self.common.store.directory;
                         let answer = directory.may_send_as(question.account(), question.mailbox()).await;
                         warn_if_failed(answer.as_ref().err());
                         self.session.originator_checked(question, &answer)
@@ -169,7 +173,7 @@ impl Conversation {
             Ok(turn) => turn,
             Err(step) => return Ok(step),
         };
-        let answer = self.store.directory.authenticate(&login, &password).await;
+        let answer = self.common.store.directory.authenticate(&login, &password).await;
         warn_if_failed(answer.as_ref().err());
         let outcome = match &answer {
             Ok(Some(_)) => Outcome::Right,
@@ -183,7 +187,8 @@ impl Conversation {
     }
 
     async fn recipient(&mut self, question: RecipientQuestion) -> Step {
-        let answer = self.store.directory.recipient(question.mailbox(), question.octets_declared()).await;
+        let answer =
+            self.common.store.directory.recipient(question.mailbox(), question.octets_declared()).await;
         warn_if_failed(answer.as_ref().err());
         if let Ok(Recipient::OverQuota(why)) = &answer {
             let mailbox = escaped(question.mailbox().to_string().as_bytes());
@@ -193,7 +198,7 @@ impl Conversation {
     }
 
     async fn expand(&mut self, question: ExpansionQuestion) -> Step {
-        let answer = self.store.administration.aliases().await;
+        let answer = self.common.store.administration.aliases().await;
         warn_if_failed(answer.as_ref().err());
         self.session.expanded(&question, answer)
     }
@@ -202,11 +207,11 @@ impl Conversation {
         if let Some(what) = self.sends_too_much(question.recipients()).await {
             return self.session.content_put_off(&question, what);
         }
-        let Some(share) = self.receiving.share() else {
+        let Some(share) = self.common.receiving.share() else {
             info!("content put off: too much is coming in at the moment");
             return self.session.put_off(question);
         };
-        let answer = self.store.intake.draft(question.octets_expected()).await;
+        let answer = self.common.store.intake.draft(question.octets_expected()).await;
         warn_if_failed(answer.as_ref().err());
         self.session.drafted(question, answer.map(|draft| share.with(draft)))
     }
@@ -219,7 +224,7 @@ impl Conversation {
             account: account.as_deref(),
             recipients: u32::try_from(recipients).unwrap_or(u32::MAX),
         };
-        self.store.guard.send(sending).await.ok().flatten()
+        self.common.store.guard.send(sending).await.ok().flatten()
     }
 
     /// Lets content pass into the draft until it ends. Whatever happens to it, it is read to its end.

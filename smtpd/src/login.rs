@@ -22,7 +22,7 @@ impl Conversation {
 
     /// What is kept of the login for SCRAM, and a nonce.
     pub(crate) async fn scram_keys(&mut self, login: &str) -> Step {
-        let answer = self.store.directory.scram_keys(login).await;
+        let answer = self.common.store.directory.scram_keys(login).await;
         warn_if_failed(answer.as_ref().err());
         let mut random = [0; Nonce::OCTETS];
         if let Err(error) = getrandom::fill(&mut random) {
@@ -34,7 +34,7 @@ impl Conversation {
 
     /// The account of a login that was proven without a password.
     pub(crate) async fn account(&mut self, login: &str) -> Result<Step, End> {
-        let answer = self.store.directory.account(login).await;
+        let answer = self.common.store.directory.account(login).await;
         warn_if_failed(answer.as_ref().err());
         let outcome = match &answer {
             Ok(Some(_)) => Outcome::Right,
@@ -88,7 +88,7 @@ impl Conversation {
 
     /// Whether the login may be looked at now, which is when this returns; or what is said instead.
     pub(crate) async fn admit(&mut self, login: &str) -> Result<Result<Turn, Step>, End> {
-        match self.store.guard.admit(self.address(), login).await {
+        match self.common.store.guard.admit(self.address(), login).await {
             Ok(Admission::Admitted(turn)) => {
                 self.connection.pause(turn.delay).await?;
                 Ok(Ok(turn))
@@ -103,7 +103,7 @@ impl Conversation {
 
     /// Tells the guard what a login came to. Where the client may not hear it, this is what is said instead.
     pub(crate) async fn settle(&mut self, login: &str, turn: Turn, outcome: Outcome<'_>) -> Result<(), Step> {
-        match self.store.guard.settle(self.address(), login, turn, outcome).await {
+        match self.common.store.guard.settle(self.address(), login, turn, outcome).await {
             Ok(Verdict::Stands) => Ok(()),
             Ok(Verdict::PutOff) => Err(self.put_off(login)),
             Err(error) => {

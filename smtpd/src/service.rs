@@ -77,7 +77,7 @@ pub struct Service {
     addresses: Addresses,
     limits: ConnectionLimits,
     proxies: Proxies,
-    common: Common,
+    common: Arc<Common>,
 }
 
 struct Bound {
@@ -129,11 +129,11 @@ impl Service {
             addresses,
             limits: config.connection_limits(),
             proxies: config.proxies(),
-            common: Common {
+            common: Arc::new(Common {
                 policy: Arc::new(Policy::new(config, &shared.server)?),
                 store: shared.store.clone(),
                 receiving: Receiving::new(config.receiving_octets_max),
-            },
+            }),
         })
     }
 
@@ -148,8 +148,8 @@ impl Service {
     pub async fn run(self, shutdown: Shutdown) {
         let mut running = JoinSet::new();
         for Bound { listener, kind, security } in self.listeners {
-            let common = self.common.clone();
-            let serve = move |connection| serve(kind, common.clone(), connection);
+            let common = Arc::clone(&self.common);
+            let serve = move |connection| serve(kind, Arc::clone(&common), connection);
             let proxies = match kind {
                 Kind::Reception | Kind::Submission => self.proxies.clone(),
                 // Those who deliver here are at home, and need no proxy.
@@ -189,12 +189,12 @@ fn listen<A: Clone + Into<ListenAddress>>(
     Ok(listeners)
 }
 
-async fn serve(kind: Kind, common: Common, connection: Connection) {
+async fn serve(kind: Kind, common: Arc<Common>, connection: Connection) {
     let session = match getrandom::u64() {
         // 48 bits tell the sessions of one log apart and stay short in trace fields.
         Ok(random) => format!("{:012x}", random >> 16),
         Err(error) => return error!(%error, "no randomness from the system, connection dropped"),
     };
     let span = info_span!("session", peer = %connection.peer(), session, account = Empty);
-    Conversation::new(kind, common, connection, session).run().instrument(span).await;
+    Conversation::new(kind, &common, connection, session).run().instrument(span).await;
 }
