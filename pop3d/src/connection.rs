@@ -184,8 +184,7 @@ impl Session {
                         Some(self.verify(&mut authorization, &credentials).await?)
                     }
                     AuthorizationStep::ScramKeys(login) => {
-                        let (keys, nonce) = self.scram_keys(&login).await;
-                        Some(authorization.scram_keys_found(&keys, &nonce))
+                        Some(self.scram_keys(&mut authorization, &login).await?)
                     }
                     // Nobody checks tokens yet, so none is asked for.
                     AuthorizationStep::Token(_) => {

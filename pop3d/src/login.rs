@@ -7,7 +7,7 @@ use mailwire::cause::chain;
 use mailwire::daemon::login;
 use mailwire::escape::escaped;
 use mailwire::net::LoginMeans;
-use mailwire::sasl::{Nonce, ScramKeys, Surroundings, Tokens};
+use mailwire::sasl::{Nonce, Surroundings, Tokens};
 use tracing::{Span, debug, info, warn};
 
 use crate::connection::{Interrupted, Session};
@@ -21,7 +21,17 @@ impl Session {
     }
 
     /// What is kept of the login for SCRAM, and a nonce.
-    pub(crate) async fn scram_keys(&self, login: &str) -> (Result<ScramKeys, Unavailable>, Nonce) {
+    ///
+    /// The guard is asked before: a right proof is answered with the server's own (RFC 5802 §3), which would tell whoever
+    /// is put off that the password was right.
+    pub(crate) async fn scram_keys(
+        &mut self,
+        authorization: &mut Authorization,
+        login: &str,
+    ) -> Result<AuthorizationStep, Interrupted> {
+        if let Err(step) = self.admit(authorization, login).await? {
+            return Ok(step);
+        }
         let mut random = [0; Nonce::OCTETS];
         let answer = match getrandom::fill(&mut random) {
             Ok(()) => self.context.directory.scram_keys(login).await,
@@ -30,7 +40,7 @@ impl Session {
         if let Err(error) = &answer {
             warn!(reason = chain(error), "login deferred");
         }
-        (answer, Nonce::new(random))
+        Ok(authorization.scram_keys_found(&answer, &Nonce::new(random)))
     }
 
     /// The account of a login that was proven without a password.

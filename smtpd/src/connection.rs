@@ -128,7 +128,7 @@ impl Conversation {
                     }
                     Step::Receive(reply, incoming) => self.receive(reply, incoming).await?,
                     Step::Authenticate(credentials) => self.authenticate(credentials).await?,
-                    Step::ScramKeys(login) => self.scram_keys(&login).await,
+                    Step::ScramKeys(login) => self.scram_keys(&login).await?,
                     // Nobody checks tokens yet, so none is asked for.
                     Step::Token(_) => {
                         self.session.token_checked(Err(TokensUnavailable("nobody could".to_owned())))

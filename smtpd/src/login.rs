@@ -21,15 +21,21 @@ impl Conversation {
     }
 
     /// What is kept of the login for SCRAM, and a nonce.
-    pub(crate) async fn scram_keys(&mut self, login: &str) -> Step {
+    ///
+    /// The guard is asked before: a right proof is answered with the server's own (RFC 5802 §3), which would tell whoever
+    /// is put off that the password was right.
+    pub(crate) async fn scram_keys(&mut self, login: &str) -> Result<Step, End> {
+        if let Err(step) = self.admit(login).await? {
+            return Ok(step);
+        }
         let answer = self.common.store.directory.scram_keys(login).await;
         warn_if_failed(answer.as_ref().err());
         let mut random = [0; Nonce::OCTETS];
         if let Err(error) = getrandom::fill(&mut random) {
             error!(%error, "no randomness from the system, login put off");
-            return self.session.authenticated(Err(Unavailable(error.to_string())));
+            return Ok(self.session.authenticated(Err(Unavailable(error.to_string()))));
         }
-        self.session.scram_keys_found(&answer, &Nonce::new(random))
+        Ok(self.session.scram_keys_found(&answer, &Nonce::new(random)))
     }
 
     /// The account of a login that was proven without a password.

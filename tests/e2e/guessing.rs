@@ -77,6 +77,22 @@ fn a_dictionary_is_stopped_and_the_owner_elsewhere_is_not() {
     assert!(!log.contains("word-"), "no password is in the log");
 }
 
+/// SCRAM answers a right proof with the server's own (RFC 5802 §3), so it must not get that far.
+#[test]
+fn by_scram_who_is_put_off_is_told_nothing_either() {
+    let server = server();
+    dictionary(&server, ATTACKER, "alice", 20);
+    let auth = "AUTH SCRAM-SHA-256 biwsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=";
+    let mut smtp = submission(&server, ATTACKER);
+    let told = smtp.ask(auth).unwrap().positive().unwrap_err().to_string();
+    assert!(told.starts_with("454 4.7.0 "), "{told}");
+    smtp.ask("NOOP").unwrap().positive().unwrap();
+    let mut pop3 = pop3(&server, ATTACKER);
+    let told = pop3.ask(auth).unwrap_err().to_string();
+    assert!(told.starts_with("-ERR [SYS/TEMP] "), "{told}");
+    pop3.ask("USER alice").unwrap();
+}
+
 #[test]
 fn a_stale_password_in_an_old_telephone_blocks_nobody_at_home() {
     let server = server();

@@ -132,6 +132,7 @@ impl Authorization {
 
     /// Takes what the directory said about [`AuthorizationStep::Verify`].
     pub fn verified(&mut self, answer: Result<Option<Account>, Unavailable>) -> AuthorizationStep {
+        self.state = State::Fresh;
         match answer {
             Ok(Some(account)) => AuthorizationStep::Lease(account),
             Ok(None) => self.wrong_credentials(),
@@ -141,6 +142,7 @@ impl Authorization {
 
     /// Too many wrong passwords came lately: what [`AuthorizationStep::Verify`] asks was not looked at.
     pub fn put_off(&mut self) -> AuthorizationStep {
+        self.state = State::Fresh;
         match self.login_failures.count() {
             Patience::Left => answer_with(replies::login_put_off()),
             Patience::Exhausted => AuthorizationStep::Close(replies::login_put_off_again()),

@@ -128,6 +128,7 @@ impl Session {
     /// What the directory says of the credentials, or of a login that was proven without it.
     #[must_use]
     pub fn authenticated(&mut self, answer: Result<Option<Account>, Unavailable>) -> Step {
+        self.phase = Phase::Ready;
         match answer {
             Ok(Some(account)) => {
                 self.note("login", account.address.to_string());
@@ -142,6 +143,7 @@ impl Session {
     /// Too many wrong passwords came lately: this one was not looked at.
     #[must_use]
     pub fn login_put_off(&mut self) -> Step {
+        self.phase = Phase::Ready;
         self.login_failures += 1;
         Step::Reply(replies::login_put_off())
     }
