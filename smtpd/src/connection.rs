@@ -263,7 +263,7 @@ impl Conversation {
     }
 
     async fn commit(&mut self, acceptance: Acceptance) -> Step {
-        let Acceptance { draft, delivery, recipients, line_ends_repaired } = acceptance;
+        let Acceptance { draft, delivery, recipients, line_ends_repaired, parts_converted } = acceptance;
         if line_ends_repaired > 0 {
             warn!(
                 line_ends_repaired,
@@ -281,6 +281,7 @@ impl Conversation {
                     recipients,
                     over_quota,
                     octets = receipt.octets,
+                    parts_converted,
                     reverse_path,
                     "accepted"
                 );

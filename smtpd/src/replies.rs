@@ -14,7 +14,7 @@ pub(crate) use self::login::{
     login_not_readable, login_put_off, login_refused, login_unavailable, mechanism_not_known, no_login_here,
     tls_and_login_first, tls_before_login, too_many_login_failures,
 };
-use crate::content::Field;
+use crate::content::{Field, MimeField};
 
 /// Said to a connection over a limit, before any session (RFC 5321 §3.1, §3.8; a greeting has no enhanced code).
 pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
@@ -184,6 +184,11 @@ pub(crate) fn chunks_begun() -> Reply {
     Reply::new(503, Enhanced(5, 5, 1), "Not now: the message is coming by BDAT, go on with it or say RSET")
 }
 
+/// RFC 3030 §3: binary content by DATA; RFC 3463 §3.6, X.5.1.
+pub(crate) fn chunks_only() -> Reply {
+    Reply::new(503, Enhanced(5, 5, 1), "Not by DATA: a message with BODY=BINARYMIME comes by BDAT")
+}
+
 /// RFC 5321 §4.1.1.11: a parameter of an extension that is not announced; RFC 3463 §3.6, X.5.4.
 pub(crate) fn parameter_not_announced(keyword: &'static str) -> Reply {
     Reply::new(555, Enhanced(5, 5, 4), format!("The parameter {keyword} is not supported here"))
@@ -329,6 +334,13 @@ pub(crate) fn too_big(octets_max: u64) -> Reply {
     Reply::new(552, Enhanced(5, 3, 4), text)
 }
 
+/// RFC 1870 §6.3, for binary content, which is stored as base64 (RFC 3030 §3); RFC 3463 §3.4, X.3.4.
+pub(crate) fn too_big_encoded(octets_max: u64) -> Reply {
+    let text =
+        format!("The message is too big in base64, as it is stored: at most {octets_max} octets are taken");
+    Reply::new(552, Enhanced(5, 3, 4), text)
+}
+
 /// RFC 1870 §6.1: the domain of one recipient takes less than the server; RFC 3463 §3.4, X.3.4.
 pub(crate) fn too_big_for_recipient(octets_max: u64) -> Reply {
     Reply::new(
@@ -382,6 +394,29 @@ pub(crate) fn bare_line_end() -> Reply {
 /// RFC 5322 §2.2; RFC 3463 §3.7, X.6.0.
 pub(crate) fn nul_in_header() -> Reply {
     Reply::new(554, Enhanced(5, 6, 0), "The message has a NUL character in its header, which is not allowed")
+}
+
+/// RFC 2045 §3, RFC 2046 §5.1.1: nobody could tell what binary content is; RFC 3463 §3.7, X.6.0.
+pub(crate) fn unclear_field(field: MimeField) -> Reply {
+    let what = match field {
+        MimeField::ContentType => "is there twice, too long, or without a usable boundary",
+        MimeField::TransferEncoding => "is there twice, or too long",
+    };
+    Reply::new(554, Enhanced(5, 6, 0), format!("{field} of the message or of a part {what}"))
+}
+
+/// Binary content has to be looked through before it can be stored; RFC 3463 §3.7, X.6.0.
+pub(crate) fn too_many_parts() -> Reply {
+    Reply::new(554, Enhanced(5, 6, 0), "The message has too many parts, or parts too deep within others")
+}
+
+/// RFC 1847 §2.1: what is signed must be 7bit, and must not be converted; RFC 3463 §3.7, X.6.2.
+pub(crate) fn signed_binary() -> Reply {
+    Reply::new(
+        554,
+        Enhanced(5, 6, 2),
+        "A signed part is binary, and converting it would break the signature: sign it as base64",
+    )
 }
 
 /// RFC 5321 §6.3; RFC 3463 §3.5, X.4.6.
@@ -504,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn the_enhanced_class_is_that_of_the_code_for_parameters_and_aliases_too() {
+    fn the_enhanced_class_is_that_of_the_code_for_parameters_aliases_and_binary_content_too() {
         for reply in [
             parameter_not_known(),
             parameter_value("MT-PRIORITY"),
@@ -514,6 +549,12 @@ mod tests {
             over_before_its_release(),
             no_such_alias(),
             alias_too_long(100),
+            chunks_only(),
+            too_big_encoded(i32::MAX.unsigned_abs().into()),
+            unclear_field(MimeField::ContentType),
+            unclear_field(MimeField::TransferEncoding),
+            too_many_parts(),
+            signed_binary(),
         ] {
             is_in_its_class(&reply);
         }

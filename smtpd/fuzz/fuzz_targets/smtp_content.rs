@@ -1,4 +1,5 @@
-//! Any content by DATA and by BDAT: what is stored is what was meant, or nothing is, and chunks make no difference.
+//! Any content by DATA and by BDAT, lines or binary: what is stored is what was meant, or nothing is, and chunks make no
+//! difference.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -22,16 +23,18 @@ mod quotas;
 mod session;
 
 const ENVELOPE: &str = "MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\n";
+const BINARY_ENVELOPE: &str =
+    "MAIL FROM:<alice@example.test> BODY=BINARYMIME\r\nRCPT TO:<bob@example.test>\r\n";
 
 /// What was said to the content and after it, and the content of each message that was committed.
 type Outcome = (String, Vec<(Vec<u8>, Vec<u8>)>);
 
-fn begun(kind: Kind) -> BareSession {
+fn begun(kind: Kind, envelope: &str) -> BareSession {
     let mut session = greeted(kind, &Config::default(), Accounts::new());
     if kind == Kind::Submission {
         session.ask(LOGIN);
     }
-    session.ask(ENVELOPE);
+    session.ask(envelope);
     session
 }
 
@@ -41,14 +44,14 @@ fn ended(said: String, session: &BareSession) -> Outcome {
 }
 
 fn by_data(kind: Kind, octets: &[u8], size: usize) -> Outcome {
-    let mut session = begun(kind);
+    let mut session = begun(kind, ENVELOPE);
     session.ask("DATA\r\n");
     let said = octets.chunks(size).map(|chunk| session.ask(chunk)).collect();
     ended(said, &session)
 }
 
-fn by_chunks(kind: Kind, octets: &[u8], size: usize) -> Outcome {
-    let mut session = begun(kind);
+fn by_chunks(kind: Kind, envelope: &str, octets: &[u8], size: usize) -> Outcome {
+    let mut session = begun(kind, envelope);
     for chunk in octets.chunks(size) {
         session.ask(format!("BDAT {}\r\n", chunk.len()));
         session.ask(chunk);
@@ -76,6 +79,27 @@ fn taken((said, messages): &Outcome) -> Option<&[u8]> {
     messages.first().filter(|_| said.starts_with("250 ")).map(|(_, content)| content.as_slice())
 }
 
+/// RFC 5321 §2.3.8: CR and LF as CRLF only.
+fn is_lines(content: &[u8]) -> bool {
+    let text: String = content.iter().copied().map(char::from).collect();
+    !text.replace("\r\n", "").contains(['\r', '\n'])
+}
+
+/// What is binary becomes lines; where nothing says that it is, all stays as it is.
+fn binary(kind: Kind, octets: &[u8], size: usize) {
+    let whole = by_chunks(kind, BINARY_ENVELOPE, octets, octets.len().max(1));
+    assert_eq!(by_chunks(kind, BINARY_ENVELOPE, octets, size).1, whole.1);
+    let Some(content) = taken(&whole) else { return };
+    assert!(is_lines(content), "{}", content.escape_ascii());
+    if kind == Kind::Reception && stays_as_it_is(octets) {
+        let says_binary = octets.to_ascii_lowercase().windows(6).any(|window| window == b"binary");
+        assert!(says_binary || content == octets, "{}", content.escape_ascii());
+        // There is nothing left to convert.
+        let again = by_chunks(kind, BINARY_ENVELOPE, content, size);
+        assert_eq!(taken(&again), Some(content));
+    }
+}
+
 /// True where reception stores the octets as they are.
 fn stays_as_it_is(content: &[u8]) -> bool {
     let lower = content.to_ascii_lowercase();
@@ -85,6 +109,9 @@ fn stays_as_it_is(content: &[u8]) -> bool {
 fuzz_target!(|input: (u8, u8, &[u8])| {
     let (flags, size, octets) = (input.0, usize::from(input.1 % 17) + 1, input.2);
     let kind = if flags & 1 == 0 { Kind::Reception } else { Kind::Submission };
+    if flags & 2 != 0 {
+        return binary(kind, octets, size);
+    }
     let whole = by_data(kind, octets, octets.len().max(1));
     assert_eq!(by_data(kind, octets, size), whole);
     if let (Some(content), Kind::Reception) = (taken(&whole), kind) {
@@ -92,9 +119,9 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
         assert!(!stays_as_it_is(&meant) || content == meant, "{}", content.escape_ascii());
     }
 
-    let chunks = by_chunks(kind, octets, octets.len().max(1));
+    let chunks = by_chunks(kind, ENVELOPE, octets, octets.len().max(1));
     // Each chunk of refused content is an error of its own, so the replies may differ.
-    assert_eq!(by_chunks(kind, octets, size).1, chunks.1);
+    assert_eq!(by_chunks(kind, ENVELOPE, octets, size).1, chunks.1);
     if let (Some(content), Kind::Reception) = (taken(&chunks), kind) {
         assert!(!stays_as_it_is(octets) || content == octets, "{}", content.escape_ascii());
     }

@@ -1,10 +1,12 @@
-//! Looks at content as it passes, whatever the chunks: its size, its line ends, and by its header section all else.
+//! Looks at content as it passes, whatever the chunks: its size, its line ends, and by its header section all else. Binary
+//! content is made into lines first, so that what is looked at is what will be stored.
 
 use mailwire::address::Mailbox;
 use memchr::memchr2;
 
 use super::header::{Beginning, HeaderSection};
-use super::{Field, LineEnds, Rules};
+use super::mime::Converter;
+use super::{Field, LineEnds, MimeField, Rules};
 
 /// Why content cannot be taken. Of several problems the first in this order is told, however the content was chopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,13 +15,15 @@ pub(crate) enum Problem {
     BareLineEnd,
     /// More octets than announced with SIZE (RFC 1870 §6.3), or than a recipient's domain takes.
     TooBig,
+    /// More octets than that once it has been converted.
+    TooBigEncoded,
     /// A NUL in the header section (RFC 5322 §4.1 names it obsolete; THREATS of truncated names and values).
     NulInHeader,
     /// A header section of more octets than are taken.
     HeaderTooBig,
     /// Too many Received fields (RFC 5321 §6.3).
     Loop,
-    /// A submission with a line among its fields that is none.
+    /// A submission, or an entity of binary content, with a line among its fields that is none.
     NoField,
     /// A submission with a field twice that may be there once (RFC 5322 §3.6).
     Twice(Field),
@@ -29,6 +33,13 @@ pub(crate) enum Problem {
     NotOneMailbox(Field),
     /// A submission with an originator field that shows an address which is not its mailbox.
     HiddenAddress(Field),
+    /// An entity of binary content of which this field does not say what it is: there twice, too long, or a Content-Type
+    /// whose boundary is missing or could be taken for several (RFC 2045 §5, RFC 2046 §5.1.1).
+    Unclear(MimeField),
+    /// Binary content with more parts than are looked at, or deeper within each other.
+    TooManyParts,
+    /// Binary data within signed parts, which must not be converted (RFC 1847 §2.1) and could not be carried as it is.
+    SignedBinary,
 }
 
 /// Watches content pass.
@@ -37,6 +48,8 @@ pub(crate) struct Inspector {
     octets: u64,
     ends_in_cr: bool,
     repairs: u64,
+    /// Of binary content.
+    converter: Option<Converter>,
     header: HeaderSection,
     problem: Option<Problem>,
 }
@@ -44,7 +57,12 @@ pub(crate) struct Inspector {
 impl Inspector {
     /// For content under these rules.
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { octets: 0, ends_in_cr: false, repairs: 0, header: HeaderSection::new(rules), problem: None }
+        let converter = match rules.line_ends {
+            LineEnds::Binary => Some(Converter::new(rules.header_octets_max)),
+            LineEnds::Strict | LineEnds::Repaired => None,
+        };
+        let header = HeaderSection::new(rules);
+        Self { octets: 0, ends_in_cr: false, repairs: 0, converter, header, problem: None }
     }
 
     /// Looks at the next octets of the content, which stand in `content` behind `before`, and takes out of them what is
@@ -58,10 +76,38 @@ impl Inspector {
         if self.problem == Some(Problem::BareLineEnd) {
             return;
         }
+        if let Some(converter) = &mut self.converter {
+            let received = content.split_off(before.min(content.len()));
+            converter.convert(&received, content);
+        }
+        self.pass(content, before);
+    }
+
+    /// The content has ended; what was held back of it goes behind `content`.
+    pub(crate) fn finish(&mut self, content: &mut Vec<u8>) {
+        let before = content.len();
+        if let Some(converter) = &mut self.converter {
+            converter.finish(content);
+            self.pass(content, before);
+        }
+        self.header.finish(content);
+        if self.ends_in_cr && self.header.rules().line_ends != LineEnds::Repaired {
+            self.found(Problem::BareLineEnd);
+        }
+    }
+
+    /// Line ends and the header section of what stands in `content` behind `before`.
+    fn pass(&mut self, content: &mut Vec<u8>, before: usize) {
+        if self.converter.as_ref().is_some_and(|converter| converter.octets() > self.octets_max()) {
+            self.found(Problem::TooBigEncoded);
+        }
         let line_ends = self.header.rules().line_ends;
         match line_ends {
-            LineEnds::Strict if self.line_ends_are_sound(content.get(before..).unwrap_or_default()) => {}
-            LineEnds::Strict => return self.found(Problem::BareLineEnd),
+            LineEnds::Strict | LineEnds::Binary => {
+                if !self.line_ends_are_sound(content.get(before..).unwrap_or_default()) {
+                    return self.found(Problem::BareLineEnd);
+                }
+            }
             LineEnds::Repaired => {
                 let received = content.split_off(before.min(content.len()));
                 self.repair(&received, content);
@@ -73,17 +119,15 @@ impl Inspector {
         }
     }
 
-    /// The content has ended; what was held back of it goes behind `content`.
-    pub(crate) fn finish(&mut self, content: &mut Vec<u8>) {
-        self.header.finish(content);
-        if self.ends_in_cr && self.header.rules().line_ends == LineEnds::Strict {
-            self.found(Problem::BareLineEnd);
-        }
-    }
-
     /// What is wrong with the content so far.
     pub(crate) fn problem(&self) -> Option<Problem> {
-        self.problem.into_iter().chain(self.header.problem()).min()
+        let converted = self.converter.as_ref().and_then(Converter::problem);
+        self.problem.into_iter().chain(self.header.problem()).chain(converted).min()
+    }
+
+    /// Parts that were binary, the message itself among them; `None` where there was nothing to convert.
+    pub(crate) fn parts_converted(&self) -> Option<u64> {
+        self.converter.as_ref().map(Converter::parts_converted).filter(|parts| *parts > 0)
     }
 
     /// True where so much has come that the rest is not read.

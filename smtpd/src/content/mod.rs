@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `inspector.rs` | [`Inspector`]: sizes, line ends, and all that was found |
+//! | `mime/` | binary content, made into lines before anything else is done with it |
 //! | `header.rs` | the header section, field by field, streamed |
 //! | `field.rs` | the fields that matter here |
 //! | `authserv.rs` | which Authentication-Results claim to be ours |
@@ -14,8 +15,10 @@ mod authserv;
 mod field;
 mod header;
 mod inspector;
+mod mime;
 mod rules;
 
 pub(crate) use field::Field;
 pub(crate) use inspector::{Inspector, Problem};
+pub(crate) use mime::{MimeField, octets_encoded};
 pub(crate) use rules::{LineEnds, Rules, Treatment, octets_read_max};

@@ -24,6 +24,8 @@ pub(crate) enum LineEnds {
     Strict,
     /// It becomes a CRLF. Programs under development on this machine need it; it never ends the content.
     Repaired,
+    /// In a part that says that it is binary it is kept, as base64; anywhere else the message is refused (RFC 3030 §3).
+    Binary,
 }
 
 /// What holds for one message's content.

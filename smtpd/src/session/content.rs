@@ -24,17 +24,16 @@ impl Session {
             return Step::Close(replies::too_big(self.policy.content_octets_max));
         }
         match mem::replace(&mut self.phase, Phase::Ready) {
-            Phase::Transaction(mut envelope) if !envelope.recipients.is_empty() => {
+            Phase::Transaction(mut envelope) => {
+                let refusal = self.why_no_content(&envelope, &framing);
                 envelope.begun.content = self.now;
-                let octets_expected = envelope.octets_declared;
+                let octets_expected = envelope.octets_expected();
                 let recipients = envelope.recipients.len();
                 self.phase = Phase::Transaction(envelope);
-                Step::Draft(ContentQuestion { octets_expected, recipients, framing })
-            }
-            Phase::Transaction(envelope) => {
-                let reply = self.why_no_content(&envelope);
-                self.phase = Phase::Transaction(envelope);
-                self.refuse_content(&framing, reply)
+                match refusal {
+                    Some(reply) => self.refuse_content(&framing, reply),
+                    None => Step::Draft(ContentQuestion { octets_expected, recipients, framing }),
+                }
             }
             Phase::Chunks(mut incoming) => match framing {
                 Framing::Chunk { .. } => {
@@ -53,12 +52,18 @@ impl Session {
         }
     }
 
-    /// What is said to content for nobody.
-    fn why_no_content(&self, envelope: &Envelope) -> Reply {
-        match self.kind {
-            Kind::Reception | Kind::Submission if envelope.refused > 0 => replies::no_valid_recipients(),
-            // RFC 2033 §4.2: 503, also where recipients were refused.
-            Kind::Reception | Kind::Submission | Kind::Lmtp => replies::recipient_first(),
+    /// What is said to content for nobody, and to binary content by DATA.
+    fn why_no_content(&self, envelope: &Envelope, framing: &Framing) -> Option<Reply> {
+        if envelope.recipients.is_empty() {
+            return Some(match self.kind {
+                Kind::Reception | Kind::Submission if envelope.refused > 0 => replies::no_valid_recipients(),
+                // RFC 2033 §4.2: 503, also where recipients were refused.
+                Kind::Reception | Kind::Submission | Kind::Lmtp => replies::recipient_first(),
+            });
+        }
+        match framing {
+            Framing::Dots(_) if envelope.is_binary() => Some(replies::chunks_only()),
+            Framing::Dots(_) | Framing::Chunk { .. } => None,
         }
     }
 
@@ -121,12 +126,17 @@ impl Session {
     fn rules(&self, envelope: &Envelope) -> Rules {
         let bare_line_ends = self.policy.bare_line_ends;
         let is_repaired = self.peer.address.is_some_and(|peer| bare_line_ends.are_repaired_for(peer));
+        let line_ends = match (envelope.is_binary(), is_repaired) {
+            (true, _) => LineEnds::Binary,
+            (false, true) => LineEnds::Repaired,
+            (false, false) => LineEnds::Strict,
+        };
         Rules {
             treatment: match self.kind {
                 Kind::Submission => Treatment::Submitted,
                 Kind::Reception | Kind::Lmtp => Treatment::PassedOn,
             },
-            line_ends: if is_repaired { LineEnds::Repaired } else { LineEnds::Strict },
+            line_ends,
             octets_max: self.policy.octets_max_for(&envelope.recipients),
             octets_read_max: content::octets_read_max(self.policy.content_octets_max),
             header_octets_max: self.policy.header_octets_max,
@@ -165,9 +175,11 @@ impl Session {
         match storage {
             Storage::Draft(draft) => {
                 let mut originators = unproven(inspector.take_originators(), &envelope.reverse_path);
-                let line_ends_repaired = inspector.repairs();
+                let (line_ends_repaired, parts_converted) =
+                    (inspector.repairs(), inspector.parts_converted());
                 let delivery = self.delivery(envelope, &inspector, unix_seconds);
-                let acceptance = Box::new(Acceptance { draft, delivery, recipients, line_ends_repaired });
+                let acceptance =
+                    Box::new(Acceptance { draft, delivery, recipients, line_ends_repaired, parts_converted });
                 // RFC 6409 §6.1, and what follows from it for the message itself: the commit comes where nobody is
                 // left to ask about.
                 match (self.account.clone(), originators.pop()) {
@@ -227,12 +239,16 @@ impl Session {
                 Problem::TooManyOriginators => replies::too_many_originators(),
                 Problem::NotOneMailbox(field) => replies::not_one_mailbox(field),
                 Problem::HiddenAddress(field) => replies::hidden_address(field),
+                Problem::TooBigEncoded => replies::too_big_encoded(inspector.octets_max()),
+                Problem::Unclear(field) => replies::unclear_field(field),
+                Problem::TooManyParts => replies::too_many_parts(),
+                Problem::SignedBinary => replies::signed_binary(),
             }),
         }
     }
 
-    /// Everything that becomes true with the commit. What we add stands in front; the content itself is not touched.
-    fn delivery(&self, envelope: Envelope, inspector: &Inspector, unix_seconds: u64) -> Delivery {
+    /// Everything that becomes true with the commit. What we add stands in front of the content.
+    fn delivery(&self, mut envelope: Envelope, inspector: &Inspector, unix_seconds: u64) -> Delivery {
         let id = format!("{}.{}", self.peer.session, self.transactions);
         let mut prefix = trace::received(&Hop {
             hello: &envelope.client.hello,
@@ -262,7 +278,14 @@ impl Session {
             prefix.push_str("\r\n");
         }
         let from = shown(self.peer.address);
-        let detail = format!("from {from} with {} octets", inspector.octets());
+        let octets = inspector.octets();
+        let detail = match inspector.parts_converted() {
+            None => format!("from {from} with {octets} octets"),
+            Some(parts) => {
+                format!("from {from} with {octets} octets, {parts} parts converted from binary")
+            }
+        };
+        envelope.convert();
         Delivery {
             steps: self.steps(&envelope),
             delivery_prefix: trace::return_path(&envelope.reverse_path).into_bytes(),

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use mailstore::{Account, Fate, LocalRecipient, MaildropId, Recipient, RecipientTerms, Terms, Unavailable};
+use mailstore::{
+    Account, Body, Fate, LocalRecipient, MaildropId, Recipient, RecipientTerms, Terms, Unavailable,
+};
 use mailwire::address::{Domain, ForwardPath, Mailbox, ReversePath};
 use mailwire::smtp::{MailParameters, RcptParameters, Reply};
 
 use super::machine::{Client, Phase};
 use super::terms::rcpt_terms;
 use super::{Kind, RecipientQuestion, SenderQuestion, Session, Step};
+use crate::content::octets_encoded;
 use crate::replies;
 
 /// One transaction's envelope (RFC 5321 §2.3.1).
@@ -60,6 +63,23 @@ impl Envelope {
             local: Vec::new(),
             refused: 0,
             begun: Begun { mail: now, recipients: now, content: now },
+        }
+    }
+
+    /// True where content will come as any octets, and by BDAT only (RFC 3030 §3).
+    pub(super) fn is_binary(&self) -> bool {
+        self.terms.body == Some(Body::Binary)
+    }
+
+    /// About how many octets of content there will be; 0 is unknown.
+    pub(super) fn octets_expected(&self) -> u64 {
+        if self.is_binary() { octets_encoded(self.octets_declared) } else { self.octets_declared }
+    }
+
+    /// Binary content has become lines, so that is what the message has from now on.
+    pub(super) fn convert(&mut self) {
+        if self.is_binary() {
+            self.terms.body = Some(Body::EightBit);
         }
     }
 

@@ -55,6 +55,8 @@ impl Session {
             Extension::EightBitMime,
             Extension::SmtpUtf8,
             Extension::Chunking,
+            // RFC 3030 §3: only beside CHUNKING.
+            Extension::BinaryMime,
             Extension::EnhancedStatusCodes,
             Extension::Dsn,
             Extension::Limits(self.limits()),

@@ -123,6 +123,8 @@ pub struct Acceptance {
     pub recipients: usize,
     /// Line ends that were not CRLF and have become so.
     pub line_ends_repaired: u64,
+    /// Parts that were binary and have been converted, if there are any.
+    pub parts_converted: Option<u64>,
 }
 
 impl SenderQuestion {

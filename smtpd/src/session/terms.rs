@@ -15,7 +15,6 @@ impl Session {
     pub(super) fn mail_terms(&self, parameters: &MailParameters) -> Result<Terms, Reply> {
         let MailParameters { body, auth, hold, by, mt_priority, requiretls, .. } = parameters;
         let not_offered = [
-            (*body == Some(smtp::Body::BinaryMime), "BODY=BINARYMIME"),
             // RFC 4954 §5: taken and not trusted where AUTH is offered.
             (auth.is_some() && self.kind != Kind::Submission, "AUTH"),
             (hold.is_some() && !self.offers_future_release(), "HOLDFOR and HOLDUNTIL"),

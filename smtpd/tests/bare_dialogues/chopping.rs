@@ -10,12 +10,13 @@ use crate::accounts::Accounts;
 use crate::session::{LOGIN, greeted};
 
 /// What clients say, and what they should not.
-const FRAGMENTS: [&str; 28] = [
+const FRAGMENTS: [&str; 33] = [
     LOGIN,
     "EHLO x\r\n",
     "HELO x\r\n",
     "MAIL FROM:<alice@example.test>\r\n",
     "MAIL FROM:<> SIZE=5\r\n",
+    "MAIL FROM:<> BODY=BINARYMIME\r\n",
     "RCPT TO:<bob@example.test>\r\n",
     "RCPT TO:<nobody@example.test>\r\n",
     "DATA\r\n",
@@ -32,6 +33,10 @@ const FRAGMENTS: [&str; 28] = [
     "..\r\n",
     "Subject: x\r\n",
     "Date: y\r\n",
+    "Content-Transfer-Encoding: binary\r\n",
+    "Content-Type: multipart/mixed; boundary=b\r\n",
+    "--b\r\n",
+    "BDAT 60\r\n",
     "\r\n",
     "text",
     "\r",

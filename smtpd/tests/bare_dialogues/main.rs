@@ -8,6 +8,7 @@
 )]
 
 mod accounts;
+mod binary;
 mod chopping;
 mod failures;
 mod header;

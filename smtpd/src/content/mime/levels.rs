@@ -1,0 +1,160 @@
+//! What is open while content passes, from the whole message down to the part that passes now, and the delimiters that
+//! end parts (RFC 2046 §5.1.1).
+
+use super::field::{MediaType, Parts};
+use crate::content::Problem;
+
+/// Most multiparts and messages within each other, as many as Postfix follows.
+pub(super) const LEVELS_MAX: usize = 100;
+/// Most delimiters in front of parts, in the whole message.
+pub(super) const PARTS_MAX: usize = 10_000;
+
+/// Multiparts and messages that are open, from the outside in.
+#[derive(Debug, Default)]
+pub(super) struct Levels {
+    open: Vec<Level>,
+    parts: usize,
+}
+
+#[derive(Debug)]
+enum Level {
+    /// It ends with what it is in.
+    Message,
+    Multipart(Parts, Vec<u8>),
+}
+
+/// A line that ends a part, and all that is open in that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Delimiter {
+    level: usize,
+    /// `close-delimiter`: no more parts follow.
+    pub(super) is_close: bool,
+}
+
+impl Levels {
+    /// A message begins within what is open.
+    pub(super) fn enter_message(&mut self) -> Result<(), Problem> {
+        self.enter(Level::Message)
+    }
+
+    /// A multipart begins within what is open.
+    pub(super) fn enter_multipart(&mut self, parts: Parts, boundary: Vec<u8>) -> Result<(), Problem> {
+        self.enter(Level::Multipart(parts, boundary))
+    }
+
+    fn enter(&mut self, level: Level) -> Result<(), Problem> {
+        if self.open.len() >= LEVELS_MAX {
+            return Err(Problem::TooManyParts);
+        }
+        self.open.push(level);
+        Ok(())
+    }
+
+    /// What an entity is that does not say so (RFC 2045 §5.2, RFC 2046 §5.1.5).
+    pub(super) fn media_type_default(&self) -> MediaType {
+        match self.open.last() {
+            Some(Level::Multipart(Parts::Digest, _)) => MediaType::Message,
+            Some(Level::Multipart(Parts::Mixed | Parts::Signed, _) | Level::Message) | None => {
+                MediaType::Discrete
+            }
+        }
+    }
+
+    /// True within signed parts.
+    pub(super) fn are_signed(&self) -> bool {
+        self.open.iter().any(|level| matches!(level, Level::Multipart(Parts::Signed, _)))
+    }
+
+    /// The delimiter that a line is: `"--" boundary ["--"] transport-padding`. The innermost multipart comes first, and any
+    /// outer one ends what is in it (RFC 2046 §5.1.2). A line that goes on otherwise behind a boundary is none: most
+    /// readers see it so, and a boundary may be the beginning of another one.
+    pub(super) fn delimiter(&self, line: &[u8]) -> Option<Delimiter> {
+        let text = line.strip_prefix(b"--")?;
+        let text = text.strip_suffix(b"\r\n").unwrap_or(text).trim_ascii_end();
+        self.open.iter().enumerate().rev().find_map(|(level, open)| match open {
+            Level::Message => None,
+            Level::Multipart(_, boundary) => match text.strip_prefix(boundary.as_slice())? {
+                b"" => Some(Delimiter { level, is_close: false }),
+                b"--" => Some(Delimiter { level, is_close: true }),
+                _ => None,
+            },
+        })
+    }
+
+    /// Goes to where a delimiter leads.
+    pub(super) fn cross(&mut self, delimiter: Delimiter) -> Result<(), Problem> {
+        let Delimiter { level, is_close } = delimiter;
+        self.open.truncate(if is_close { level } else { level.saturating_add(1) });
+        if !is_close {
+            self.parts = self.parts.saturating_add(1);
+        }
+        if self.parts > PARTS_MAX { Err(Problem::TooManyParts) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn levels(boundaries: &[&str]) -> Levels {
+        let mut levels = Levels::default();
+        for boundary in boundaries {
+            match *boundary {
+                "" => levels.enter_message().unwrap(),
+                boundary => levels.enter_multipart(Parts::Mixed, boundary.as_bytes().to_vec()).unwrap(),
+            }
+        }
+        levels
+    }
+
+    fn delimiter(levels: &Levels, line: &str) -> Option<(usize, bool)> {
+        levels.delimiter(line.as_bytes()).map(|found| (found.level, found.is_close))
+    }
+
+    #[test]
+    fn a_delimiter_is_a_whole_line_of_any_multipart_that_is_open() {
+        let levels = levels(&["a", "", "ab"]);
+        for (line, expected) in [
+            ("--a\r\n", Some((0, false))),
+            ("--a", Some((0, false))),
+            ("--a \t \r\n", Some((0, false))),
+            ("--a--\r\n", Some((0, true))),
+            ("--a-- \r\n", Some((0, true))),
+            ("--ab\r\n", Some((2, false))),
+            ("--ab--\r\n", Some((2, true))),
+            ("--abc\r\n", None),
+            ("--a-\r\n", None),
+            ("--a---\r\n", None),
+            ("--a --\r\n", None),
+            ("--A\r\n", None),
+            ("--\r\n", None),
+            ("-a\r\n", None),
+            (" --a\r\n", None),
+            ("--b\r\n", None),
+        ] {
+            assert_eq!(delimiter(&levels, line), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn equal_boundaries_are_the_innermost_ones_until_that_is_closed() {
+        let mut levels = levels(&["a", "a"]);
+        let close = levels.delimiter(b"--a--\r\n").unwrap();
+        levels.cross(close).unwrap();
+        assert_eq!(delimiter(&levels, "--a\r\n"), Some((0, false)));
+        let close = levels.delimiter(b"--a--\r\n").unwrap();
+        levels.cross(close).unwrap();
+        assert_eq!(delimiter(&levels, "--a\r\n"), None);
+    }
+
+    #[test]
+    fn levels_and_parts_are_limited_at_their_edge() {
+        let mut levels = levels(&["b"; LEVELS_MAX]);
+        assert_eq!(levels.enter_message(), Err(Problem::TooManyParts));
+        let part = levels.delimiter(b"--b\r\n").unwrap();
+        for _ in 0..PARTS_MAX {
+            assert_eq!(levels.cross(part), Ok(()));
+        }
+        assert_eq!(levels.cross(part), Err(Problem::TooManyParts));
+    }
+}
