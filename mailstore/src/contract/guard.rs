@@ -2,10 +2,13 @@
 
 use std::net::IpAddr;
 
+use mailwire::address::Mailbox;
+use mailwire::net::Network;
+
 use super::{secret, with_store};
 use crate::{
-    Admission, Forgiven, GuardOptions, Measure, Options, Outcome, Reason, Sending, Store, Throttled, TooMuch,
-    Turn, Verdict,
+    Admission, AppPasswordName, Forgiven, GuardOptions, Measure, Options, Outcome, Reason, Sending, Store,
+    Throttled, TooMuch, Turn, Verdict,
 };
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -68,6 +71,32 @@ async fn who_is_throttled_is_listed_and_forgiven() {
         assert_eq!(store.guard.forgive(&Forgiven::Everything).await.unwrap(), 1);
         assert!(store.guard.throttled().await.unwrap().is_empty());
         assert!(admitted(&store, HERE, "alice@example.test").await.unwrap().delay.is_zero());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_login_with_another_password_begins_anew() {
+    with_store(async |store| {
+        let alice = Mailbox::parse("alice@example.test").unwrap();
+        let phone = AppPasswordName::parse("phone").unwrap();
+        for change in 0..5 {
+            guess(&store, HERE, "Alice@example.test").await;
+            assert!(
+                !admitted(&store, HERE, "alice@example.test").await.is_some_and(|turn| turn.delay.is_zero())
+            );
+            match change {
+                0 => drop(store.administration.add_account(&alice, &secret("one")).await.unwrap()),
+                1 => store.administration.set_password(&alice, &secret("another")).await.unwrap(),
+                2 => drop(store.access.add_app_password(&alice, &phone).await.unwrap()),
+                3 => store.access.remove_app_password(&alice, &phone).await.unwrap(),
+                _ => store.administration.remove_account(&alice).await.unwrap(),
+            }
+            let throttled = store.guard.throttled().await.unwrap();
+            assert!(throttled.iter().all(|throttled| throttled.login.is_none()), "{change}: {throttled:?}");
+            let here = Forgiven::Network(Network::subscriber(HERE));
+            store.guard.forgive(&here).await.unwrap();
+        }
     })
     .await;
 }

@@ -92,6 +92,26 @@ pub(crate) enum DirectoryChange {
     Access(AccessChange),
 }
 
+impl DirectoryChange {
+    /// Whose logins go by other passwords afterwards.
+    pub(crate) fn login_changed(&self) -> Option<&str> {
+        match self {
+            Self::AddAccount { address, .. }
+            | Self::SetPassword { address, .. }
+            | Self::RemoveAccount { address }
+            | Self::Access(
+                AccessChange::AddAppPassword { address, .. }
+                | AccessChange::RemoveAppPassword { address, .. },
+            ) => Some(address),
+            Self::AddKeys { .. }
+            | Self::SetQuota { .. }
+            | Self::AddAlias { .. }
+            | Self::RemoveAlias { .. }
+            | Self::Access(AccessChange::Grant { .. }) => None,
+        }
+    }
+}
+
 /// A wish about one entry of the queue.
 #[derive(Debug)]
 pub(crate) enum QueueStep {

@@ -29,8 +29,15 @@ impl Core {
 
     pub(super) async fn change_directory(&self, change: DirectoryChange) -> Result<(), AdministrationError> {
         let unavailable = |why: &str| AdministrationError::Unavailable(Unavailable(why.to_owned()));
+        let login = change.login_changed().map(str::to_owned);
         match self.commit(Change::Directory(change)).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                // Whoever has just been given a new password is not to be put off for the old one.
+                if let Some(login) = login {
+                    self.keeper.forgive_guesses(&login);
+                }
+                Ok(())
+            }
             Err(Refused::Administration(error)) => Err(error),
             Err(Refused::Full) => Err(unavailable("the disk is full")),
             Err(Refused::Unavailable(why)) => Err(unavailable(&why)),

@@ -60,6 +60,11 @@ impl Keeper {
         self.sendings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets the guesses at one login, be they many.
+    pub(crate) fn forgive_guesses(&self, login: &str) {
+        self.logins().forgive_login(self.fingerprints.login(login));
+    }
+
     fn visitor<'a>(&self, peer: IpAddr, login: &'a str) -> Visitor<'a> {
         let neighbourhood_bits = match peer.to_canonical() {
             IpAddr::V4(_) => NEIGHBOURHOOD_BITS_V4,
