@@ -3,7 +3,8 @@
 //! [`open`] gives a [`Store`]. Its parts are small traits, by who needs them: [`Directory`] (who is this),
 //! [`Administration`] (accounts and aliases change), [`AccessAdministration`] (what accounts may log in with and send as),
 //! [`Intake`] (draft, commit), [`Maildrops`] (lease, list, read, expunge), [`MaildropAdministration`] (what was expunged
-//! comes back), [`Queue`] (due, lease, finish, hold) and [`Guard`] (who guesses too often, or sends too much).
+//! comes back), [`Queue`] (due, lease, finish, hold) and [`Guard`] (who guesses too often, or sends too much),
+//! which [`Logins`] asks for a session.
 //! Whatever answers `Ok` here is on disk.
 //!
 //! Invariant: the store knows no SMTP and no POP3; it keeps octets and says when they are safe.
@@ -18,6 +19,7 @@ mod finding;
 mod guard;
 mod identity;
 mod intake;
+mod login;
 mod maildrops;
 mod maintenance;
 mod queue;
@@ -51,6 +53,7 @@ pub use identity::{MaildropId, MessageId, NoUniqueId, QueueId, UniqueId};
 pub use intake::{
     Carried, Delivery, Draft, Fate, Intake, IntakeError, Life, Receipt, RelayRecipient, TraceRow, TraceStep,
 };
+pub use login::{Logins, NoLogin};
 pub use maildrops::{Entry, Kept, Lease, MaildropAdministration, MaildropError, Maildrops, ReturnAs};
 pub use maintenance::{HeldState, Hold, Maintenance};
 pub use queue::{Queue, QueueEntry, QueueError, QueueState};

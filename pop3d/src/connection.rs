@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mailstore::{Account, Directory, Guard, Lease, MaildropError, Maildrops, Outcome};
+use mailstore::{Account, Directory, Guard, Lease, Logins, MaildropError, Maildrops};
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::line::Line;
 use mailwire::net::{Connection, ReadError, TlsError};
 use mailwire::pop3::Reply;
-use mailwire::sasl::{Credentials, TokensUnavailable};
+use mailwire::sasl::TokensUnavailable;
 use thiserror::Error;
 use tracing::{Instrument, debug, field, info, info_span, warn};
 
-use crate::login::note;
 use crate::session::{
     Answer, Authorization, AuthorizationStep, Listing, Login, Offer, Progress, Range, Retrieval, Stls, Terms,
     Transaction, TransactionStep,
@@ -23,9 +22,9 @@ use crate::{ClearLogin, Config, Shared};
 
 /// What all connections of a service share.
 pub(crate) struct Context {
-    pub(crate) directory: Arc<dyn Directory>,
+    directory: Arc<dyn Directory>,
     maildrops: Arc<dyn Maildrops>,
-    pub(crate) guard: Arc<dyn Guard>,
+    guard: Arc<dyn Guard>,
     hostname: String,
     clear_login: ClearLogin,
     terms: Terms,
@@ -114,7 +113,8 @@ pub(crate) fn serve(
         session = context.session_name(),
         account = field::Empty,
     );
-    let mut session = Session { connection, context, tally: Tally::default() };
+    let logins = Logins::new(&context.directory, &context.guard, connection.peer().ip());
+    let mut session = Session { connection, context, logins, tally: Tally::default() };
     let life = async move {
         let end = session.converse().await;
         session.log_end(&end);
@@ -144,7 +144,8 @@ const fn may_say_goodbye(end: &Result<(), Interrupted>) -> bool {
 /// One connection being served.
 pub(crate) struct Session {
     pub(crate) connection: Connection,
-    pub(crate) context: Arc<Context>,
+    context: Arc<Context>,
+    pub(crate) logins: Logins,
     tally: Tally,
 }
 
@@ -246,32 +247,6 @@ impl Session {
                 };
             }
         }
-    }
-
-    /// Who is this?
-    async fn verify(
-        &mut self,
-        authorization: &mut Authorization,
-        credentials: &Credentials,
-    ) -> Result<AuthorizationStep, Interrupted> {
-        let Credentials { login, password } = credentials;
-        let turn = match self.admit(authorization, login).await? {
-            Ok(turn) => turn,
-            Err(step) => return Ok(step),
-        };
-        let answer = self.context.directory.authenticate(login, password).await;
-        let outcome = match &answer {
-            Ok(Some(_)) => Some(Outcome::Right),
-            Ok(None) => Some(Outcome::Wrong(password)),
-            Err(_) => None,
-        };
-        if let Some(outcome) = outcome
-            && let Err(step) = self.settle(authorization, (login, turn), outcome).await
-        {
-            return Ok(step);
-        }
-        note(login, &answer);
-        Ok(authorization.verified(answer))
     }
 
     /// May they have the maildrop?

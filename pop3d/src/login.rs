@@ -1,13 +1,11 @@
 //! The login's part of a connection: what the session asks of directory and TLS, and the log of what came of it.
 
-use std::net::{IpAddr, Ipv4Addr};
-
-use mailstore::{Account, Admission, Outcome, Turn, Unavailable, Verdict};
+use mailstore::{Account, NoLogin, Unavailable};
 use mailwire::cause::chain;
-use mailwire::daemon::login;
+use mailwire::daemon::login::shown;
 use mailwire::escape::escaped;
 use mailwire::net::LoginMeans;
-use mailwire::sasl::{Nonce, Surroundings, Tokens};
+use mailwire::sasl::{Credentials, Nonce, Surroundings, Tokens};
 use tracing::{Span, debug, info, warn};
 
 use crate::connection::{Interrupted, Session};
@@ -20,6 +18,19 @@ impl Session {
         Surroundings { bindings, certificate_logins, tokens: Tokens::Unknown }
     }
 
+    /// A login with its password.
+    pub(crate) async fn verify(
+        &mut self,
+        authorization: &mut Authorization,
+        credentials: &Credentials,
+    ) -> Result<AuthorizationStep, Interrupted> {
+        let answer = match self.admit(&credentials.login).await? {
+            Ok(()) => self.logins.authenticate(credentials).await,
+            Err(why) => Err(why),
+        };
+        Ok(answered(authorization, &credentials.login, answer))
+    }
+
     /// What is kept of the login for SCRAM, and a nonce.
     ///
     /// The guard is asked before: a right proof is answered with the server's own (RFC 5802 §3), which would tell whoever
@@ -29,12 +40,12 @@ impl Session {
         authorization: &mut Authorization,
         login: &str,
     ) -> Result<AuthorizationStep, Interrupted> {
-        if let Err(step) = self.admit(authorization, login).await? {
-            return Ok(step);
+        if let Err(why) = self.admit(login).await? {
+            return Ok(answered(authorization, login, Err(why)));
         }
         let mut random = [0; Nonce::OCTETS];
         let answer = match getrandom::fill(&mut random) {
-            Ok(()) => self.context.directory.scram_keys(login).await,
+            Ok(()) => self.logins.scram_keys(login).await,
             Err(error) => Err(Unavailable(format!("no randomness from the system: {error}"))),
         };
         if let Err(error) = &answer {
@@ -49,19 +60,11 @@ impl Session {
         authorization: &mut Authorization,
         login: &str,
     ) -> Result<AuthorizationStep, Interrupted> {
-        let answer = self.context.directory.account(login).await;
-        let outcome = match &answer {
-            Ok(Some(_)) => Some(Outcome::Right),
-            Ok(None) => Some(Outcome::WrongUnseen),
-            Err(_) => None,
+        let answer = match self.admit(login).await? {
+            Ok(()) => self.logins.account(login).await,
+            Err(why) => Err(why),
         };
-        if let Some(outcome) = outcome
-            && let Some(instead) = self.instead(authorization, login, outcome).await?
-        {
-            return Ok(instead);
-        }
-        note(login, &answer);
-        Ok(authorization.verified(answer))
+        Ok(answered(authorization, login, answer))
     }
 
     /// A login that failed by what the client sent.
@@ -71,83 +74,51 @@ impl Session {
         refused: &RefusedLogin,
     ) -> Result<AuthorizationStep, Interrupted> {
         let RefusedLogin { login, reason } = refused;
-        if let Some(login) = login
-            && let Some(instead) = self.instead(authorization, login, Outcome::WrongUnseen).await?
-        {
-            return Ok(instead);
+        if let Some(login) = login {
+            let why = match self.admit(login).await? {
+                Ok(()) => self.logins.wrong(login).await,
+                Err(why) => why,
+            };
+            if why != NoLogin::Wrong {
+                return Ok(answered(authorization, login, Err(why)));
+            }
         }
-        info!(login = login.as_deref().map(login::shown), %reason, "login failed");
+        info!(login = login.as_deref().map(shown), %reason, "login failed");
         Ok(authorization.wrong_credentials())
     }
 
-    /// What the guard has said instead of what a login came to that showed no secret.
-    async fn instead(
-        &mut self,
-        authorization: &mut Authorization,
-        login: &str,
-        outcome: Outcome<'_>,
-    ) -> Result<Option<AuthorizationStep>, Interrupted> {
-        match self.admit(authorization, login).await? {
-            Ok(turn) => Ok(self.settle(authorization, (login, turn), outcome).await.err()),
-            Err(step) => Ok(Some(step)),
-        }
-    }
-
-    /// The address that a login counts for; a socket of this machine has none and counts as this machine.
-    fn address(&self) -> IpAddr {
-        self.connection.peer().ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
-    }
-
-    /// Whether the login may be looked at now, which is when this returns; or what is said instead.
-    pub(crate) async fn admit(
-        &mut self,
-        authorization: &mut Authorization,
-        login: &str,
-    ) -> Result<Result<Turn, AuthorizationStep>, Interrupted> {
-        match self.context.guard.admit(self.address(), login).await {
-            Ok(Admission::Admitted(turn)) => {
-                self.connection.pause(turn.delay).await.map_err(Interrupted::Read)?;
-                Ok(Ok(turn))
-            }
-            Ok(Admission::PutOff) => Ok(Err(put_off(authorization, login))),
-            Err(error) => {
-                warn!(reason = chain(&error), "login deferred");
-                Ok(Err(authorization.verified(Err(error))))
-            }
-        }
-    }
-
-    /// Tells the guard what a login came to. Where the client may not hear it, this is what is said instead.
-    pub(crate) async fn settle(
-        &self,
-        authorization: &mut Authorization,
-        (login, turn): (&str, Turn),
-        outcome: Outcome<'_>,
-    ) -> Result<(), AuthorizationStep> {
-        match self.context.guard.settle(self.address(), login, turn, outcome).await {
-            Ok(Verdict::Stands) => Ok(()),
-            Ok(Verdict::PutOff) => Err(put_off(authorization, login)),
-            Err(error) => {
-                warn!(reason = chain(&error), "login deferred");
-                Err(authorization.verified(Err(error)))
-            }
+    /// Waits until the login may be looked at.
+    async fn admit(&mut self, login: &str) -> Result<Result<(), NoLogin>, Interrupted> {
+        match self.logins.admit(login).await {
+            Ok(delay) => Ok(Ok(self.connection.pause(delay).await.map_err(Interrupted::Read)?)),
+            Err(why) => Ok(Err(why)),
         }
     }
 }
 
-/// What the directory said of a login, whichever way it was proven, for the log.
-pub(crate) fn note(login: &str, answer: &Result<Option<Account>, Unavailable>) {
+/// What a login came to, whichever way it was tried, for the log and the session.
+fn answered(
+    authorization: &mut Authorization,
+    login: &str,
+    answer: Result<Account, NoLogin>,
+) -> AuthorizationStep {
     match answer {
-        Ok(Some(account)) => {
+        Ok(account) => {
             Span::current().record("account", escaped(account.address.to_string().as_bytes()));
+            authorization.verified(Ok(Some(account)))
         }
-        Ok(None) => info!(login = login::shown(login), "login failed"),
-        Err(error) => warn!(reason = chain(error), "login deferred"),
+        Err(NoLogin::Wrong) => {
+            info!(login = shown(login), "login failed");
+            authorization.verified(Ok(None))
+        }
+        // The guard has said in the log where this began; here it would be a line for each try.
+        Err(NoLogin::PutOff) => {
+            debug!(login = shown(login), "login put off");
+            authorization.put_off()
+        }
+        Err(NoLogin::Unavailable(error)) => {
+            warn!(reason = chain(&error), "login deferred");
+            authorization.verified(Err(error))
+        }
     }
-}
-
-/// The guard has said in the log where this began; here it would be a line for each try.
-fn put_off(authorization: &mut Authorization, login: &str) -> AuthorizationStep {
-    debug!(login = login::shown(login), "login put off");
-    authorization.put_off()
 }

@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use mailstore::{IntakeError, Outcome, Recipient, Sending, Store, TooMuch};
+use mailstore::{IntakeError, Logins, Recipient, Sending, Store, TooMuch};
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::escape::escaped;
 use mailwire::net::{Connection, ReadError, TlsDetails, TlsError};
-use mailwire::sasl::{Credentials, TokensUnavailable};
+use mailwire::sasl::TokensUnavailable;
 use mailwire::smtp::Reply;
 use tracing::{debug, info, warn};
 
@@ -26,6 +26,7 @@ pub(crate) struct Conversation {
     pub(crate) session: Session,
     pub(crate) connection: Connection,
     pub(crate) common: Arc<Common>,
+    pub(crate) logins: Logins,
     accepted: u32,
 }
 
@@ -67,8 +68,9 @@ impl Conversation {
             (None, false) => Tls::Unavailable,
         };
         let peer = Peer { address: connection.peer().ip(), local: connection.local().ip(), session, tls };
+        let logins = Logins::new(&common.store.directory, &common.store.guard, peer.address);
         let session = Session::new(kind, Arc::clone(&common.policy), peer);
-        let mut conversation = Self { session, connection, common: Arc::clone(common), accepted: 0 };
+        let mut conversation = Self { session, connection, common: Arc::clone(common), logins, accepted: 0 };
         conversation.surround();
         Box::new(conversation)
     }
@@ -167,25 +169,6 @@ impl Conversation {
         self.connection.tls().ok_or(End::Tls(TlsError::Unavailable))
     }
 
-    async fn authenticate(&mut self, credentials: Credentials) -> Result<Step, End> {
-        let Credentials { login, password } = credentials;
-        let turn = match self.admit(&login).await? {
-            Ok(turn) => turn,
-            Err(step) => return Ok(step),
-        };
-        let answer = self.common.store.directory.authenticate(&login, &password).await;
-        warn_if_failed(answer.as_ref().err());
-        let outcome = match &answer {
-            Ok(Some(_)) => Outcome::Right,
-            Ok(None) => Outcome::Wrong(&password),
-            Err(_) => return Ok(self.session.authenticated(answer)),
-        };
-        if let Err(step) = self.settle(&login, turn, outcome).await {
-            return Ok(step);
-        }
-        Ok(self.authenticated(&login, answer))
-    }
-
     async fn recipient(&mut self, question: RecipientQuestion) -> Step {
         let answer =
             self.common.store.directory.recipient(question.mailbox(), question.octets_declared()).await;
@@ -218,7 +201,11 @@ impl Conversation {
 
     /// Counts the message that is about to come; `None` where there is room for it, or no answer: the draft will tell.
     async fn sends_too_much(&mut self, recipients: usize) -> Option<TooMuch> {
-        let account = self.session.account().map(|account| account.address.key());
+        let account = match self.session.kind() {
+            Kind::Reception | Kind::Submission => self.session.account().map(|account| account.address.key()),
+            // Those who deliver here are at home, and what they bring has been counted where it came in.
+            Kind::Lmtp => return None,
+        };
         let sending = Sending {
             peer: self.connection.peer().ip()?,
             account: account.as_deref(),

@@ -87,6 +87,12 @@ impl Session {
         }
     }
 
+    /// Which service it is of.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// Who has logged in.
     #[must_use]
     pub const fn account(&self) -> Option<&Account> {

@@ -1,0 +1,180 @@
+//! What every server does alike about the logins of one session: the guard is asked before and told after, once each.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailwire::sasl::{Credentials, ScramKeys};
+
+use crate::{Account, Admission, Directory, Guard, Outcome, Turn, Unavailable, Verdict};
+
+/// Why a login did not come to an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoLogin {
+    /// The secret is wrong, or belongs to nobody.
+    Wrong,
+    /// The guard lets nobody know now.
+    PutOff,
+    /// The store cannot answer.
+    Unavailable(Unavailable),
+}
+
+impl From<Unavailable> for NoLogin {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+/// The logins of one session. Each begins with [`Self::admit`] and the wait that it asks for; an exchange of several
+/// steps has its turn once, and keeps it to its end.
+pub struct Logins {
+    directory: Arc<dyn Directory>,
+    guard: Arc<dyn Guard>,
+    /// Where the client is; a socket of this machine has no address and counts as this machine.
+    peer: IpAddr,
+    /// Whose turn it is, where a login was admitted and has not come to anything yet.
+    turn: Option<(String, Turn)>,
+}
+
+impl Logins {
+    /// Of a client at `peer`.
+    #[must_use]
+    pub fn new(directory: &Arc<dyn Directory>, guard: &Arc<dyn Guard>, peer: Option<IpAddr>) -> Self {
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        Self { directory: Arc::clone(directory), guard: Arc::clone(guard), peer, turn: None }
+    }
+
+    /// How long the login has to wait before it is looked at.
+    ///
+    /// # Errors
+    /// Where it is not to be looked at.
+    pub async fn admit(&mut self, login: &str) -> Result<Duration, NoLogin> {
+        if self.turn.as_ref().is_some_and(|(whose, _)| whose == login) {
+            return Ok(Duration::ZERO);
+        }
+        self.turn = None;
+        match self.guard.admit(self.peer, login).await? {
+            Admission::Admitted(turn) => {
+                self.turn = Some((login.to_owned(), turn));
+                Ok(turn.delay)
+            }
+            Admission::PutOff => Err(NoLogin::PutOff),
+        }
+    }
+
+    /// The account of an admitted login and its password.
+    ///
+    /// # Errors
+    /// See [`NoLogin`].
+    pub async fn authenticate(&mut self, credentials: &Credentials) -> Result<Account, NoLogin> {
+        let Credentials { login, password } = credentials;
+        let account = self.directory.authenticate(login, password).await?;
+        self.settle(login, account, Outcome::Wrong(password)).await
+    }
+
+    /// The account of an admitted login that was proven without a password.
+    ///
+    /// # Errors
+    /// See [`NoLogin`].
+    pub async fn account(&mut self, login: &str) -> Result<Account, NoLogin> {
+        let account = self.directory.account(login).await?;
+        self.settle(login, account, Outcome::WrongUnseen).await
+    }
+
+    /// What is said of an admitted login that was wrong by what the client sent, and showed no secret.
+    pub async fn wrong(&mut self, login: &str) -> NoLogin {
+        match self.settle(login, None, Outcome::WrongUnseen).await {
+            Ok(_) => NoLogin::Wrong,
+            Err(why) => why,
+        }
+    }
+
+    /// What is kept of an admitted login for SCRAM.
+    ///
+    /// # Errors
+    /// Where the store cannot answer.
+    pub async fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable> {
+        self.directory.scram_keys(login).await
+    }
+
+    /// Tells the guard what came of the turn, which ends with it, and asks whether the client may hear it.
+    async fn settle(
+        &mut self,
+        login: &str,
+        account: Option<Account>,
+        wrong: Outcome<'_>,
+    ) -> Result<Account, NoLogin> {
+        let turn = self.turn.take().filter(|(whose, _)| whose == login);
+        // Nobody comes here without one; whoever did would have waited for nothing.
+        let turn = turn.map_or(Turn { delay: Duration::ZERO }, |(_, turn)| turn);
+        let outcome = if account.is_some() { Outcome::Right } else { wrong };
+        match self.guard.settle(self.peer, login, turn, outcome).await? {
+            Verdict::Stands => account.ok_or(NoLogin::Wrong),
+            Verdict::PutOff => Err(NoLogin::PutOff),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mailwire::secret::Secret;
+
+    use super::*;
+    use crate::{GuardOptions, Store};
+
+    const LOGIN: &str = "alice@example.test";
+
+    /// Logins of one session from a network that is far away.
+    async fn logins(folder: &std::path::Path) -> (Store, Logins) {
+        let guard = GuardOptions { free_guesses: 1, ..GuardOptions::default() };
+        let options = crate::Options { guard, ..crate::contract::options(folder) };
+        let store = crate::open(options).await.unwrap();
+        let logins = Logins::new(&store.directory, &store.guard, Some(IpAddr::from([192, 0, 2, 1])));
+        (store, logins)
+    }
+
+    fn credentials(login: &str, password: &str) -> Credentials {
+        Credentials { login: login.to_owned(), password: Secret::new(password.to_owned()) }
+    }
+
+    async fn guess(logins: &mut Logins, word: &str) -> NoLogin {
+        logins.admit(LOGIN).await.unwrap();
+        logins.authenticate(&credentials(LOGIN, word)).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn an_exchange_of_several_steps_waits_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, mut logins) = logins(folder.path()).await;
+        assert_eq!(guess(&mut logins, "one").await, NoLogin::Wrong);
+        assert!(!logins.admit(LOGIN).await.unwrap().is_zero());
+        logins.scram_keys(LOGIN).await.unwrap();
+        assert!(logins.admit(LOGIN).await.unwrap().is_zero(), "it has waited");
+        assert_eq!(logins.wrong(LOGIN).await, NoLogin::Wrong);
+        assert!(!logins.admit(LOGIN).await.unwrap().is_zero(), "the next one waits again");
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_turn_is_for_one_login() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, mut logins) = logins(folder.path()).await;
+        guess(&mut logins, "one").await;
+        assert!(!logins.admit(LOGIN).await.unwrap().is_zero());
+        logins.admit("bob@example.test").await.unwrap();
+        assert!(!logins.admit(LOGIN).await.unwrap().is_zero(), "it was given up");
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn guesses_without_a_turn_are_put_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, mut logins) = logins(folder.path()).await;
+        assert_eq!(logins.wrong(LOGIN).await, NoLogin::Wrong, "the free one");
+        for _ in 0..10 {
+            logins.wrong(LOGIN).await;
+        }
+        assert_eq!(logins.wrong(LOGIN).await, NoLogin::PutOff);
+        store.close().await;
+    }
+}
