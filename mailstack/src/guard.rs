@@ -140,6 +140,8 @@ const fn word(reason: Reason) -> &'static str {
         Reason::Guesses => "guesses",
         Reason::Messages => "messages",
         Reason::Recipients => "recipients",
+        Reason::Connections => "connections",
+        Reason::Errors => "errors",
     }
 }
 

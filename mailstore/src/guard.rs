@@ -1,16 +1,20 @@
-//! Who has guessed too often, or sends too much: asked before a login and before a message, told after a login.
+//! Who has guessed too often, comes too often or sends too much: asked before a connection, a login and a message.
 //!
 //! A guess is a *distinct* wrong secret for one login from one address. So a program that repeats one stale password,
 //! or tries four mechanisms with it, has made one guess, and a dictionary makes one with each word.
 
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use mailwire::daemon::config::positive;
-use mailwire::net::Network;
+use mailwire::net::{Admittance, Door, Doorkeeper, Network};
 use mailwire::secret::Secret;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use crate::Unavailable;
 
@@ -55,6 +59,10 @@ pub struct GuardOptions {
     pub address_messages_per_minute: u32,
     /// Recipients of these (6000).
     pub address_recipients_per_minute: u32,
+    /// Connections that may come from an address in a minute (600), and four times as many from its neighbourhood.
+    pub address_connections_per_minute: u32,
+    /// Errors in all sessions from one address in an hour before new connections from there are put off (600).
+    pub address_errors_per_hour: u32,
     /// How many addresses, accounts, and pairs of both are remembered, of each (10000).
     #[serde(deserialize_with = "positive")]
     pub entries_max: usize,
@@ -79,6 +87,8 @@ impl Default for GuardOptions {
             account_recipients_per_day: 20_000,
             address_messages_per_minute: 600,
             address_recipients_per_minute: 6000,
+            address_connections_per_minute: 600,
+            address_errors_per_hour: 600,
             entries_max: 10_000,
         }
     }
@@ -134,6 +144,15 @@ pub enum Verdict {
     PutOff,
 }
 
+/// What is done about a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arrival {
+    /// It is served.
+    Welcome,
+    /// Not now.
+    PutOff,
+}
+
 /// A message that is about to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sending<'a> {
@@ -163,7 +182,7 @@ pub struct Throttled {
     pub login: Option<String>,
     /// What it is about.
     pub reason: Reason,
-    /// So many guesses, messages or recipients.
+    /// So many guesses, messages, recipients, connections or errors.
     pub count: u32,
     /// What comes of it.
     pub measure: Measure,
@@ -180,6 +199,10 @@ pub enum Reason {
     Messages,
     /// Recipients.
     Recipients,
+    /// Connections.
+    Connections,
+    /// Wrong commands.
+    Errors,
 }
 
 /// How somebody is throttled.
@@ -202,7 +225,7 @@ pub enum Forgiven {
     Everything,
 }
 
-/// Guesses are slowed and then put off, and so is who sends too much. What is known lies in the memory of the process
+/// Guesses are slowed and then put off, and so is who comes too often or sends too much. What is known lies in the memory of the process
 /// that hosts the store, within a constant bound, and ends with it.
 ///
 /// Errors of all methods: where the store cannot answer.
@@ -232,6 +255,18 @@ pub trait Guard: Send + Sync {
     /// See [`Guard`].
     async fn send(&self, sending: Sending<'_>) -> Result<Option<TooMuch>, Unavailable>;
 
+    /// Asked once for each connection, before anything is said; it is counted then.
+    ///
+    /// # Errors
+    /// See [`Guard`].
+    async fn arrive(&self, peer: IpAddr) -> Result<Arrival, Unavailable>;
+
+    /// Told at the end of a session in which so many commands were wrong.
+    ///
+    /// # Errors
+    /// See [`Guard`].
+    async fn erred(&self, peer: IpAddr, errors: u32) -> Result<(), Unavailable>;
+
     /// Who is slowed or refused at the moment, those that are put off first; of very many only some.
     ///
     /// # Errors
@@ -243,4 +278,26 @@ pub trait Guard: Send + Sync {
     /// # Errors
     /// See [`Guard`].
     async fn forgive(&self, whose: &Forgiven) -> Result<usize, Unavailable>;
+}
+
+/// How long the guard may think about a connection: without an answer, it is served.
+const ARRIVAL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The door of a service that this guard keeps.
+#[must_use]
+pub fn door(guard: &Arc<dyn Guard>) -> Door {
+    Door::kept_by(Arc::new(Keeper(Arc::clone(guard))))
+}
+
+struct Keeper(Arc<dyn Guard>);
+
+impl Doorkeeper for Keeper {
+    fn knock(&self, peer: IpAddr) -> Pin<Box<dyn Future<Output = Admittance> + Send + '_>> {
+        Box::pin(async move {
+            match timeout(ARRIVAL_PATIENCE, self.0.arrive(peer)).await {
+                Ok(Ok(Arrival::PutOff)) => Admittance::Refused,
+                Ok(Ok(Arrival::Welcome) | Err(_)) | Err(_) => Admittance::Granted,
+            }
+        })
+    }
 }

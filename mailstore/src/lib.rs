@@ -46,8 +46,8 @@ pub use embedded::{
 pub use embedded::{Proof, ProofError, ProofPlan, Sabotage, prove};
 pub use finding::{Depth, Finding, Owner, Problem, Progress};
 pub use guard::{
-    Admission, Forgiven, Guard, GuardOptions, Measure, Outcome, Reason, Sending, Throttled, TooMuch, Turn,
-    Verdict,
+    Admission, Arrival, Forgiven, Guard, GuardOptions, Measure, Outcome, Reason, Sending, Throttled, TooMuch,
+    Turn, Verdict, door,
 };
 pub use identity::{MaildropId, MessageId, NoUniqueId, QueueId, UniqueId};
 pub use intake::{

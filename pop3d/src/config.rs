@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mailwire::daemon::config::positive;
+use mailwire::daemon::errors::ErrorDelay;
 use mailwire::daemon::login::ClearLogin;
 use mailwire::net::{ConnectionLimits, ListenerLimits, Network, Proxies};
 use serde::Deserialize;
@@ -31,6 +32,11 @@ pub struct Config {
     pub proxy_seconds: u64,
     /// Commands of one session that may be wrong before it is closed.
     pub errors_max: u32,
+    /// Seconds that the answer to a wrong command waits once a session has said half of these; not on this machine.
+    pub error_delay_seconds: u64,
+    /// Commands of one session that may come before its login.
+    #[serde(deserialize_with = "positive")]
+    pub commands_max: u32,
     /// Logins of one session that may fail before it is closed.
     pub login_failures_max: u32,
     /// How long a client may be silent; RFC 1939 §3 demands at least 600.
@@ -63,6 +69,8 @@ impl Default for Config {
             proxy_trusted: Vec::new(),
             proxy_seconds: 5,
             errors_max: 20,
+            error_delay_seconds: 1,
+            commands_max: 1000,
             login_failures_max: 5,
             idle_seconds: 600,
             command_seconds: 60,
@@ -92,6 +100,11 @@ impl Config {
     /// Whose word is taken for who a client is.
     pub(crate) fn proxies(&self) -> Proxies {
         Proxies::new(&self.proxy_trusted, Duration::from_secs(self.proxy_seconds))
+    }
+
+    /// How long answers to errors wait.
+    pub(crate) const fn error_delay(&self) -> ErrorDelay {
+        ErrorDelay::new(self.errors_max, Duration::from_secs(self.error_delay_seconds))
     }
 
     /// How many connections there may be.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mailstore::{Account, Directory, Guard, Lease, Logins, MaildropError, Maildrops};
 use mailwire::cause::chain;
 use mailwire::clock;
+use mailwire::daemon::errors::ErrorDelay;
 use mailwire::line::Line;
 use mailwire::net::{Connection, ReadError, TlsError};
 use mailwire::pop3::Reply;
@@ -29,6 +30,7 @@ pub(crate) struct Context {
     clear_login: ClearLogin,
     terms: Terms,
     lease_wait: Duration,
+    error_delay: ErrorDelay,
     begun_at: u64,
     sessions: AtomicU64,
 }
@@ -45,9 +47,11 @@ impl Context {
             terms: Terms {
                 primary_domain: shared.server.domains.first().map_or("", String::as_str).into(),
                 errors_max: config.errors_max,
+                commands_max: config.commands_max,
                 login_failures_max: config.login_failures_max,
             },
             lease_wait: Duration::from_secs(config.lease_wait_seconds),
+            error_delay: config.error_delay(),
             begun_at: clock::unix_seconds(),
             sessions: AtomicU64::new(0),
         }
@@ -100,6 +104,8 @@ struct Tally {
     retrieved: u64,
     octets: u64,
     deleted: usize,
+    /// Wrong commands.
+    errors: u32,
 }
 
 /// Serves one connection from the greeting to its end.
@@ -118,6 +124,7 @@ pub(crate) fn serve(
     let life = async move {
         let end = session.converse().await;
         session.log_end(&end);
+        session.tell_errors().await;
         if may_say_goodbye(&end) {
             session.connection.close().await;
         }
@@ -152,7 +159,7 @@ pub(crate) struct Session {
 impl Session {
     /// The one line that a session leaves in the log.
     fn log_end(&self, end: &Result<(), Interrupted>) {
-        let Tally { retrieved, octets, deleted } = self.tally;
+        let Tally { retrieved, octets, deleted, errors: _ } = self.tally;
         let end = end.as_ref().map_or_else(|interruption| chain(interruption), |()| "closed".to_owned());
         info!(retrieved, octets, deleted, end, "session ended");
     }
@@ -175,6 +182,7 @@ impl Session {
         loop {
             let line = self.read_line(authorization.line_octets_max()).await?;
             let mut next = Some(authorization.line(&line));
+            self.slow_errors(authorization.errors()).await?;
             while let Some(step) = next {
                 next = match step {
                     AuthorizationStep::Answer(answer) => {
@@ -226,6 +234,7 @@ impl Session {
         loop {
             let line = self.read_line(transaction.line_octets_max()).await?;
             let mut next = Some(transaction.line(&line));
+            self.slow_errors(transaction.errors()).await?;
             while let Some(step) = next {
                 next = match step {
                     TransactionStep::Answer(answer) => {
@@ -307,6 +316,26 @@ impl Session {
         transaction.expunged(&answer)
     }
 
+    /// Lets the answer to an error wait where a client has made so many.
+    async fn slow_errors(&mut self, errors: u32) -> Result<(), Interrupted> {
+        if errors > self.tally.errors {
+            self.tally.errors = errors;
+            let delay = self.context.error_delay.of(errors, self.connection.peer().ip());
+            self.connection.pause(delay).await.map_err(Interrupted::Read)?;
+        }
+        Ok(())
+    }
+
+    /// The guard counts errors of all sessions together.
+    async fn tell_errors(&mut self) {
+        let (errors, peer) = (self.tally.errors, self.connection.peer().ip());
+        if let Some(peer) = peer.filter(|_| errors > 0)
+            && let Err(error) = self.context.guard.erred(peer, errors).await
+        {
+            warn!(reason = chain(&error), "errors not counted");
+        }
+    }
+
     async fn read_line(&mut self, octets_max: usize) -> Result<Line, Interrupted> {
         self.connection.read_line(octets_max).await.map_err(Interrupted::Read)
     }
@@ -374,8 +403,14 @@ mod tests {
                 guard: Arc::new(memory.clone()),
                 hostname: "mail.example.test".to_owned(),
                 clear_login,
-                terms: Terms { primary_domain: "example.test".into(), errors_max: 20, login_failures_max: 5 },
+                terms: Terms {
+                    primary_domain: "example.test".into(),
+                    errors_max: 20,
+                    commands_max: 100,
+                    login_failures_max: 5,
+                },
                 lease_wait: Duration::ZERO,
+                error_delay: ErrorDelay::new(20, Duration::ZERO),
                 begun_at: 0,
                 sessions: AtomicU64::new(0),
             });
@@ -510,13 +545,14 @@ mod tests {
     async fn trouble_in_the_store_is_told_and_nothing_is_lost() {
         for (trouble, commands) in [
             (Trouble::Directory, LOGIN),
+            (Trouble::Logins, LOGIN),
             (Trouble::Leases, LOGIN),
             (Trouble::ReadingFrom(0), b"RETR 1\r\n"),
             (Trouble::Expunging, b"DELE 1\r\nQUIT\r\n"),
         ] {
             let memory = memory();
             let mut served = match trouble {
-                Trouble::Directory | Trouble::Leases => {
+                Trouble::Directory | Trouble::Logins | Trouble::Leases => {
                     Served::new(&memory, ClearLogin::Loopback, PATIENT).await
                 }
                 Trouble::ReadingFrom(_) | Trouble::Expunging => Served::logged_in(&memory).await,

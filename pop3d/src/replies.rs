@@ -82,6 +82,11 @@ pub(crate) fn too_many_errors() -> Reply {
     Reply::err("Too many wrong commands, closing the connection")
 }
 
+/// The limit of commands before a login is reached.
+pub(crate) fn too_many_commands() -> Reply {
+    Reply::err("Too many commands without a login, closing the connection")
+}
+
 /// A command of the TRANSACTION state (RFC 1939 §5) before login.
 pub(crate) fn log_in_first() -> Reply {
     Reply::err("Please log in first")
@@ -358,6 +363,7 @@ mod tests {
             not_a_command(&CommandError::MessageNumber),
             line_too_long(),
             too_many_errors(),
+            too_many_commands(),
             log_in_first(),
             logged_in_already(),
             apop_not_supported(),

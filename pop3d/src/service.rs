@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailstore::Store;
+use mailstore::{Store, door};
 use mailwire::daemon::config::Server;
-use mailwire::net::{Listener, Security, ServerTls, Shutdown, Terms};
+use mailwire::net::{Door, Listener, Security, ServerTls, Shutdown, Terms};
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tracing::warn;
@@ -59,6 +59,7 @@ pub struct Service {
     listeners: Vec<(Listener, Security)>,
     addresses: Addresses,
     config: Config,
+    door: Door,
     context: Arc<Context>,
 }
 
@@ -83,8 +84,8 @@ impl Service {
             addresses.pop3s.extend(listener.address().network());
             listeners.push((listener, Security::Implicit(tls)));
         }
-        let context = Arc::new(Context::new(config, shared));
-        Ok(Self { listeners, addresses, config: config.clone(), context })
+        let (context, door) = (Arc::new(Context::new(config, shared)), door(&shared.store.guard));
+        Ok(Self { listeners, addresses, config: config.clone(), door, context })
     }
 
     /// Where it listens, in the order of the configuration.
@@ -102,7 +103,8 @@ impl Service {
             let serve = move |connection| connection::serve(connection, Arc::clone(&context));
             let limits = self.config.connection_limits();
             let proxies = self.config.proxies();
-            let terms = Terms { security, limits, refusal: replies::TOO_MANY_CONNECTIONS, proxies };
+            let (refusal, door) = (replies::TOO_MANY_CONNECTIONS, self.door.clone());
+            let terms = Terms { security, limits, refusal, proxies, door };
             running.spawn(listener.run(terms, shutdown.clone(), serve));
         }
         let deadline = async {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mailwire::daemon::config::positive;
+use mailwire::daemon::errors::ErrorDelay;
 use mailwire::daemon::login::ClearLogin;
 use mailwire::net::{ConnectionLimits, ListenAddress, ListenerLimits, Network, Proxies};
 use serde::Deserialize;
@@ -107,6 +108,11 @@ pub struct Config {
     pub received_names_login: bool,
     /// Errors that a session may make before it is ended.
     pub errors_max: u32,
+    /// Seconds that the answer to an error waits once a session has made half of these; not on this machine.
+    pub error_delay_seconds: u64,
+    /// Commands of a session between two messages, but for those of the messages themselves, before it is ended.
+    #[serde(deserialize_with = "positive")]
+    pub commands_max: u32,
     /// Failed logins of a session before it is ended; clients try up to four mechanisms in a row.
     pub login_failures_max: u32,
     /// Connections at one time, for each of the services.
@@ -158,6 +164,8 @@ impl Default for Config {
             expand_aliases: false,
             received_names_login: false,
             errors_max: 20,
+            error_delay_seconds: 1,
+            commands_max: 1000,
             login_failures_max: 5,
             connections_max: 8192,
             connections_per_address_max: 256,
@@ -191,6 +199,11 @@ impl Config {
     #[must_use]
     pub fn proxies(&self) -> Proxies {
         Proxies::new(&self.proxy_trusted, Duration::from_secs(self.proxy_seconds))
+    }
+
+    /// How long answers to errors wait.
+    pub(crate) const fn error_delay(&self) -> ErrorDelay {
+        ErrorDelay::new(self.errors_max, Duration::from_secs(self.error_delay_seconds))
     }
 
     /// The bounds of all listeners of one service.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mailstore::{IntakeError, Logins, Recipient, Sending, Store, TooMuch};
 use mailwire::cause::chain;
 use mailwire::clock;
+use mailwire::daemon::errors::ErrorDelay;
 use mailwire::escape::escaped;
 use mailwire::net::{Connection, ReadError, TlsDetails, TlsError};
 use mailwire::sasl::TokensUnavailable;
@@ -27,6 +28,7 @@ pub(crate) struct Conversation {
     pub(crate) connection: Connection,
     pub(crate) common: Arc<Common>,
     pub(crate) logins: Logins,
+    errors: u32,
     accepted: u32,
 }
 
@@ -35,6 +37,7 @@ pub(crate) struct Common {
     pub(crate) policy: Arc<Policy>,
     pub(crate) store: Store,
     pub(crate) receiving: Receiving,
+    pub(crate) error_delay: ErrorDelay,
 }
 
 /// How a session ended, for the log.
@@ -70,7 +73,8 @@ impl Conversation {
         let peer = Peer { address: connection.peer().ip(), local: connection.local().ip(), session, tls };
         let logins = Logins::new(&common.store.directory, &common.store.guard, peer.address);
         let session = Session::new(kind, Arc::clone(&common.policy), peer);
-        let mut conversation = Self { session, connection, common: Arc::clone(common), logins, accepted: 0 };
+        let mut conversation =
+            Self { session, connection, common: Arc::clone(common), logins, errors: 0, accepted: 0 };
         conversation.surround();
         Box::new(conversation)
     }
@@ -89,6 +93,7 @@ impl Conversation {
             End::Read(ReadError::Shutdown) => self.say(&replies::shutting_down()),
         }
         self.log_end(&end);
+        self.tell_errors().await;
         self.connection.close().await;
     }
 
@@ -98,6 +103,7 @@ impl Conversation {
             self.session.at(clock::unix_seconds());
             let mut step = self.session.line(&line);
             drop(line);
+            self.slow_errors().await?;
             loop {
                 step = match step {
                     Step::Reply(reply) => {
@@ -155,6 +161,28 @@ impl Conversation {
                     Step::Expand(question) => self.expand(question).await,
                 };
             }
+        }
+    }
+
+    /// Lets the answer to an error wait where a client makes many.
+    async fn slow_errors(&mut self) -> Result<(), End> {
+        let errors = self.session.errors();
+        if errors > self.errors {
+            self.errors = errors;
+            let delay = self.common.error_delay.of(errors, self.connection.peer().ip());
+            self.connection.pause(delay).await?;
+        }
+        Ok(())
+    }
+
+    /// The guard counts errors of all sessions together; neighbours are not counted.
+    async fn tell_errors(&mut self) {
+        let (errors, peer) = (self.session.errors(), self.connection.peer().ip());
+        match (self.session.kind(), peer) {
+            (Kind::Reception | Kind::Submission, Some(peer)) if errors > 0 => {
+                warn_if_failed(self.common.store.guard.erred(peer, errors).await.err().as_ref());
+            }
+            (Kind::Reception | Kind::Submission | Kind::Lmtp, _) => {}
         }
     }
 

@@ -247,6 +247,11 @@ pub(crate) fn too_many_errors() -> Reply {
     Reply::new(421, Enhanced(4, 7, 0), "Too many errors, goodbye")
 }
 
+/// RFC 5321 §3.8, §7.8; RFC 3463 §3.8, X.7.0.
+pub(crate) fn too_many_commands() -> Reply {
+    Reply::new(421, Enhanced(4, 7, 0), "Too many commands without a message, please connect again")
+}
+
 /// RFC 5321 §3.8; RFC 3463 §3.4, X.3.2.
 pub(crate) fn shutting_down() -> Reply {
     Reply::new(421, Enhanced(4, 3, 2), "The server is being restarted, please try again in a moment")
@@ -507,6 +512,7 @@ mod tests {
             login_unavailable(),
             too_many_login_failures(),
             too_many_errors(),
+            too_many_commands(),
             shutting_down(),
             timed_out(),
             sender_not_yours(),

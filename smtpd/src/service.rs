@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailstore::Store;
+use mailstore::{Store, door};
 use mailwire::daemon::config::Server;
 use mailwire::net::{
-    Connection, ConnectionLimits, ListenAddress, Listener, ListenerLimits, Proxies, Security, ServerTls,
-    Shutdown, Terms,
+    Connection, ConnectionLimits, Door, ListenAddress, Listener, ListenerLimits, Proxies, Security,
+    ServerTls, Shutdown, Terms,
 };
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -133,6 +133,7 @@ impl Service {
                 policy: Arc::new(Policy::new(config, &shared.server)?),
                 store: shared.store.clone(),
                 receiving: Receiving::new(config.receiving_octets_max),
+                error_delay: config.error_delay(),
             }),
         })
     }
@@ -150,13 +151,13 @@ impl Service {
         for Bound { listener, kind, security } in self.listeners {
             let common = Arc::clone(&self.common);
             let serve = move |connection| serve(kind, Arc::clone(&common), connection);
-            let proxies = match kind {
-                Kind::Reception | Kind::Submission => self.proxies.clone(),
-                // Those who deliver here are at home, and need no proxy.
-                Kind::Lmtp => Proxies::none(),
+            let (proxies, door) = match kind {
+                Kind::Reception | Kind::Submission => (self.proxies.clone(), door(&self.common.store.guard)),
+                // Those who deliver here are at home: they need no proxy, and may come as often as they like.
+                Kind::Lmtp => (Proxies::none(), Door::open()),
             };
             let refusal = replies::TOO_MANY_CONNECTIONS;
-            let terms = Terms { security, limits: self.limits, refusal, proxies };
+            let terms = Terms { security, limits: self.limits, refusal, proxies, door };
             running.spawn(listener.run(terms, shutdown.clone(), serve));
         }
         let deadline = async {

@@ -1,13 +1,15 @@
 //! Every dialogue, played against real processes over TCP, STARTTLS or STLS, and implicit TLS.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::io;
+use std::net::SocketAddr;
 
-use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, Setting, Transport};
-use mailstack_tests::player::{Chopping, Security, World, play_all};
+use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, PutsOff, Setting, Transport};
+use mailstack_tests::player::{Chopping, Peer as _, Security, World, play_all};
 use mailstack_tests::server::{Configuration, Server};
+use mailstack_tests::smtp::Smtp;
 use mailstack_tests::stream::Stream;
 
 #[test]
@@ -40,17 +42,19 @@ fn pop3_dialogues_go_the_same_in_pieces() {
     play_over_processes(Protocol::Pop3, Chopping::Pieces);
 }
 
-/// One server for each of the two configurations, all dialogues one after the other.
+/// One server for each of the three configurations, all dialogues one after the other.
 fn play_over_processes(protocol: Protocol, chopping: Chopping) {
     let allowed = Served::new(ClearLogin::Allowed);
     let never = Served::new(ClearLogin::Never);
+    let guarded = Served::guarded();
     play_all(protocol, chopping, |setting, transport| {
-        let served = match setting.clear_login {
-            ClearLogin::Allowed => &allowed,
-            ClearLogin::Never => &never,
+        let served = match (setting.puts_off, setting.clear_login) {
+            (Some(_), _) => &guarded,
+            (None, ClearLogin::Allowed) => &allowed,
+            (None, ClearLogin::Never) => &never,
         };
         served.prepare(setting).unwrap();
-        Connections { served, port: setting.port, transport }
+        Connections { served, setting: setting.clone(), transport }
     });
 }
 
@@ -58,13 +62,66 @@ fn play_over_processes(protocol: Protocol, chopping: Chopping) {
 struct Served {
     server: Server,
     filled: RefCell<BTreeSet<String>>,
+    /// Where the last client far away was: where alice has logged in, she is not put off.
+    client: Cell<u16>,
 }
 
 /// All dialogues come from one address, and many of them log in wrongly.
 const NO_GUARD: &str =
     "guesses_max = 0\nnetwork_guesses_max = 0\naccount_guesses_max = 0\nturn_seconds_max = 0";
 
+/// Each of these is used up by one.
+const STRICT_GUARD: &str = "guesses_max = 1\nturn_seconds_max = 0\n\
+    address_messages_per_minute = 1\naddress_recipients_per_minute = 1\n\
+    account_messages_per_hour = 1\naccount_recipients_per_hour = 1";
 impl Served {
+    /// A server whose clients come through a proxy, so that they count.
+    fn guarded() -> Self {
+        let behind = "proxy_trusted = [\"127.0.0.1\"]";
+        let configuration =
+            Configuration { guard: STRICT_GUARD, smtp: behind, pop3: behind, ..Configuration::default() };
+        Self {
+            server: Server::start(&configuration).unwrap(),
+            filled: RefCell::default(),
+            client: Cell::default(),
+        }
+    }
+
+    /// The client does what it is put off for.
+    fn exhaust(&self, puts_off: PutsOff) -> io::Result<()> {
+        self.server.mailstack(&["guard", "clear", "--all"], "")?;
+        self.client.set(self.client.get() + 1);
+        let addresses = self.server.addresses()?;
+        let mut submission = Smtp::new(self.proxied(addresses.submissions, Security::Tls)?)?;
+        match puts_off {
+            PutsOff::Logins => {
+                submission.login("alice@example.test", "wrong").unwrap_err();
+            }
+            PutsOff::Messages => {
+                submission.login("alice@example.test", "pw-alice")?;
+                let reception = Smtp::new(self.proxied(addresses.reception, Security::Clear)?)?;
+                for mut smtp in [submission, reception] {
+                    smtp.envelope("alice@example.test", &["carol@example.test"])?;
+                    smtp.data(b"From: alice@example.test\r\n\r\ntext\r\n")?.positive()?;
+                }
+            }
+            PutsOff::Recipients => {}
+        }
+        Ok(())
+    }
+
+    /// A connection of the client far away.
+    fn proxied(&self, address: SocketAddr, security: Security) -> io::Result<Stream> {
+        let mut stream = Stream::clear(address, self.server.trust())?;
+        let [high, low] = self.client.get().to_be_bytes();
+        stream.send(format!("PROXY TCP4 198.18.{high}.{low} 198.51.100.1 56324 25\r\n").as_bytes())?;
+        match security {
+            Security::Clear => {}
+            Security::Tls => stream.start_tls()?,
+        }
+        Ok(stream)
+    }
+
     fn new(clear_login: ClearLogin) -> Self {
         let accounts = vec!["dora"];
         let configuration =
@@ -76,11 +133,14 @@ impl Served {
         for granted in ["press@example.test", "@second.test"] {
             server.mailstack(&["account", "grant", "carol@example.test", "--as", granted], "").unwrap();
         }
-        Self { server, filled: RefCell::default() }
+        Self { server, filled: RefCell::default(), client: Cell::default() }
     }
 
     /// Empties maildrops that an earlier dialogue has filled, and puts the setting's messages in.
     fn prepare(&self, setting: &Setting) -> io::Result<()> {
+        if let Some(puts_off) = setting.puts_off {
+            return self.exhaust(puts_off);
+        }
         for account in std::mem::take(&mut *self.filled.borrow_mut()) {
             self.empty(&account)?;
         }
@@ -108,7 +168,7 @@ impl Served {
 /// Opens the connections of one dialogue.
 struct Connections<'a> {
     served: &'a Served,
-    port: Port,
+    setting: Setting,
     transport: Transport,
 }
 
@@ -118,7 +178,18 @@ impl World for Connections<'_> {
     fn connect(&mut self, security: Security) -> io::Result<Stream> {
         let server = &self.served.server;
         let addresses = server.addresses()?;
-        match (self.port, security) {
+        if self.setting.puts_off.is_some() {
+            let address = match (self.setting.port, security) {
+                (Port::Reception, _) => addresses.reception,
+                (Port::Submission, Security::Clear) => addresses.submission,
+                (Port::Submission, Security::Tls) => addresses.submissions,
+                (Port::Pop3, Security::Clear) => addresses.pop3,
+                (Port::Pop3, Security::Tls) => addresses.pop3s,
+                (Port::Lmtp, _) => return Err(io::Error::other("LMTP puts nobody off")),
+            };
+            return self.served.proxied(address, security);
+        }
+        match (self.setting.port, security) {
             (Port::Lmtp, _) if self.transport == Transport::Unix => {
                 Stream::local(&server.lmtp_socket(), server.trust())
             }

@@ -1,8 +1,9 @@
 //! Passwords are guessed at, and too much is sent: whoever does it is stopped, and nobody else notices.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
+use mailstack_tests::player::{Peer as _, Received};
 use mailstack_tests::pop3::Pop3;
 use mailstack_tests::server::{Configuration, Server};
 use mailstack_tests::smtp::Smtp;
@@ -145,4 +146,74 @@ fn a_client_that_goes_on_is_let_go_with_a_reply() {
         assert!(by_smtp(&mut smtp, "alice", "pw-alice").starts_with("454 4.7.0 "));
     }
     assert!(by_smtp(&mut smtp, "alice", "pw-alice").starts_with("421 4.7.0 "));
+}
+
+/// A server whose clients come through a proxy, so that they count, and are answered at once.
+fn behind_a_proxy(guard: &'static str, smtp: &'static str) -> Server {
+    let pop3 = "proxy_trusted = [\"127.0.0.1\"]\nerror_delay_seconds = 0";
+    Server::start(&Configuration { guard, smtp, pop3, ..Configuration::default() }).unwrap()
+}
+
+const AT_ONCE: &str = "proxy_trusted = [\"127.0.0.1\"]\nerror_delay_seconds = 0";
+
+/// A connection of a client far away.
+fn from_afar(server: &Server, address: SocketAddr, client: &str) -> Stream {
+    let mut stream = Stream::clear(address, server.trust()).unwrap();
+    stream.send(format!("PROXY TCP4 {client} 198.51.100.1 56324 25\r\n").as_bytes()).unwrap();
+    stream
+}
+
+/// The first line of such a connection.
+fn greeting(server: &Server, address: SocketAddr, client: &str) -> String {
+    String::from_utf8(from_afar(server, address, client).line().unwrap()).unwrap()
+}
+
+#[test]
+fn who_comes_too_often_is_refused_at_the_door_of_every_service_listed_and_cleared() {
+    let server = behind_a_proxy("address_connections_per_minute = 2", AT_ONCE);
+    let addresses = server.addresses().unwrap();
+    assert!(greeting(&server, addresses.reception, "192.0.2.7").starts_with("220 "));
+    assert!(greeting(&server, addresses.pop3, "192.0.2.7").starts_with("+OK "));
+    assert!(greeting(&server, addresses.submission, "192.0.2.7").starts_with("421 "));
+    assert!(greeting(&server, addresses.pop3, "192.0.2.7").starts_with("-ERR [SYS/TEMP] "));
+    let mut tls = from_afar(&server, addresses.submissions, "192.0.2.7");
+    tls.start_tls().unwrap_err();
+    assert!(greeting(&server, addresses.reception, "192.0.2.8").starts_with("220 "));
+    let listed = server.mailstack(&["guard", "list", "--plain"], "").unwrap();
+    assert!(listed.starts_with("192.0.2.7\tall\tconnections\tput-off\t2\t"), "{listed}");
+    let shown = server.mailstack(&["guard", "list"], "").unwrap();
+    assert!(shown.contains("192.0.2.7  all  2 connections, put off until 20"), "{shown}");
+    let told = server.log();
+    assert_eq!(told.lines().filter(|line| line.contains("connections are put off")).count(), 1);
+    server.mailstack(&["guard", "clear", "192.0.2.7"], "").unwrap();
+    assert!(greeting(&server, addresses.reception, "192.0.2.7").starts_with("220 "));
+}
+
+#[test]
+fn who_says_too_much_that_is_wrong_is_refused_at_the_door() {
+    let server = behind_a_proxy("address_errors_per_hour = 10", AT_ONCE);
+    let addresses = server.addresses().unwrap();
+    for (address, errors) in [(addresses.reception, 6), (addresses.pop3, 4)] {
+        let mut stream = from_afar(&server, address, "192.0.2.7");
+        stream.send(format!("{}QUIT\r\n", "XYZZY\r\n".repeat(errors)).as_bytes()).unwrap();
+        while stream.receive_line().unwrap() != Received::Closed {}
+    }
+    assert!(greeting(&server, addresses.reception, "192.0.2.7").starts_with("421 "));
+    assert!(greeting(&server, addresses.reception, "192.0.2.8").starts_with("220 "));
+    let listed = server.mailstack(&["guard", "list", "--plain"], "").unwrap();
+    assert!(listed.starts_with("192.0.2.7\tall\terrors\tput-off\t10\t"), "{listed}");
+}
+
+/// An hour, so that whoever is answered within the test was answered at once.
+#[test]
+fn the_answer_to_an_error_waits_once_a_session_has_made_half_of_what_it_may() {
+    let slow = "proxy_trusted = [\"127.0.0.1\"]\nerrors_max = 4\nerror_delay_seconds = 3600";
+    let server = behind_a_proxy("", slow);
+    let mut stream = from_afar(&server, server.addresses().unwrap().reception, "192.0.2.7");
+    stream.send(&b"XYZZY\r\n".repeat(3)).unwrap();
+    for code in ["220 ", "500 ", "500 "] {
+        assert!(stream.line().unwrap().starts_with(code.as_bytes()));
+    }
+    server.terminate().unwrap();
+    assert!(stream.line().unwrap().starts_with(b"421 4.3.2 "), "the third is not answered any more");
 }

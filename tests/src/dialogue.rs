@@ -31,6 +31,20 @@ pub struct Setting {
     /// What lies in maildrops before the connection is made: account and content, in order.
     /// Over real processes the trace fields of delivery stand in front of each content.
     pub messages: Vec<(String, Vec<u8>)>,
+    /// What the guard lets nobody do at the moment.
+    pub puts_off: Option<PutsOff>,
+}
+
+/// What somebody has done too much of before the script begins. Over real processes the client comes through a proxy from
+/// another machine, so it logs in under TLS only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutsOff {
+    /// Guesses, at alice's password.
+    Logins,
+    /// Messages.
+    Messages,
+    /// Recipients: there is room for one more only.
+    Recipients,
 }
 
 /// A service.
@@ -170,6 +184,7 @@ struct Reader {
     clear_login: ClearLogin,
     begin: Begin,
     messages: Vec<(String, Vec<u8>)>,
+    puts_off: Option<PutsOff>,
     steps: Vec<(usize, Step)>,
 }
 
@@ -182,6 +197,7 @@ impl Reader {
             clear_login: ClearLogin::Allowed,
             begin: Begin::Connect,
             messages: Vec::new(),
+            puts_off: None,
             steps: Vec::new(),
         }
     }
@@ -223,6 +239,7 @@ impl Reader {
                 }
                 "clear-login" => self.clear_login = clear_login(value)?,
                 "begin" => self.begin = begin(value)?,
+                "puts-off" => self.puts_off = Some(puts_off(value)?),
                 _ => return Err(format!("no setting is called {name}")),
             },
             Some(("message", account)) => self.messages.push((account.to_owned(), text::octets(value)?)),
@@ -256,6 +273,7 @@ impl Reader {
             clear_login: self.clear_login,
             begin: self.begin,
             messages: self.messages,
+            puts_off: self.puts_off,
         };
         Ok(Dialogue { file: file.to_owned(), setting, steps: self.steps })
     }
@@ -303,6 +321,15 @@ fn begin(value: &str) -> Result<Begin, String> {
         None if value == "hello" => Ok(Begin::Hello),
         Some(("login", account)) => Ok(Begin::Login(account.to_owned())),
         _ => Err(format!("a dialogue does not begin at {value}")),
+    }
+}
+
+fn puts_off(value: &str) -> Result<PutsOff, String> {
+    match value {
+        "logins" => Ok(PutsOff::Logins),
+        "messages" => Ok(PutsOff::Messages),
+        "recipients" => Ok(PutsOff::Recipients),
+        _ => Err(format!("nobody is put off for {value}")),
     }
 }
 
@@ -355,7 +382,7 @@ mod tests {
     #[test]
     fn settings_stand_before_the_dialogue() {
         let text = "# x\n@ port: submission\n@ transport: plain tls\n@ clear-login: never\n\
-                    @ begin: login alice\n@ message bob: a\\r\\n\n\nC: QUIT\n";
+                    @ begin: login alice\n@ message bob: a\\r\\n\n@ puts-off: messages\n\nC: QUIT\n";
         let dialogue = parse(text).unwrap();
         assert_eq!(dialogue.name(), "a-test");
         assert_eq!(
@@ -366,6 +393,7 @@ mod tests {
                 clear_login: ClearLogin::Never,
                 begin: Begin::Login("alice".to_owned()),
                 messages: vec![("bob".to_owned(), b"a\r\n".to_vec())],
+                puts_off: Some(PutsOff::Messages),
             }
         );
     }
@@ -389,9 +417,17 @@ mod tests {
 
     #[test]
     fn what_has_no_known_form_is_refused_with_its_line() {
-        for line in
-            ["X: a", "C? a", "S! open", "@ port: imap", "@ colour: red", "S: ... but x", "Cx: a", "C: \\q"]
-        {
+        for line in [
+            "@ puts-off: all",
+            "X: a",
+            "C? a",
+            "S! open",
+            "@ port: imap",
+            "@ colour: red",
+            "S: ... but x",
+            "Cx: a",
+            "C: \\q",
+        ] {
             let text = format!("@ port: reception\n{line}\nC: QUIT\n");
             let error = parse(&text).unwrap_err().to_string();
             assert!(error.starts_with("a-test.txt:2: "), "{error}");

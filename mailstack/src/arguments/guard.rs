@@ -1,4 +1,4 @@
-//! `mailstack guard`: what is said of those who guess too often, or send too much.
+//! `mailstack guard`: what is said of those who guess or come too often, or send too much.
 
 use clap::{Args, Subcommand};
 
@@ -10,8 +10,8 @@ pub(crate) enum GuardCommand {
     ///
     /// Times are in UTC.
     List {
-        /// Exact, for programs: address or network (or everywhere), login (or all), guesses, messages or recipients, put-off
-        /// or slowed, how many, and until when in seconds since 1970, with a tab between each
+        /// Exact, for programs: address or network (or everywhere), login (or all), guesses, messages, recipients,
+        /// connections or errors, put-off or slowed, how many, and until when in seconds since 1970, with a tab between each
         #[arg(long)]
         plain: bool,
         #[command(flatten)]

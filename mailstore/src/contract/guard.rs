@@ -7,8 +7,8 @@ use mailwire::net::Network;
 
 use super::{secret, with_store};
 use crate::{
-    Admission, AppPasswordName, Forgiven, GuardOptions, Measure, Options, Outcome, Reason, Sending, Store,
-    Throttled, TooMuch, Turn, Verdict,
+    Admission, AppPasswordName, Arrival, Forgiven, GuardOptions, Measure, Options, Outcome, Reason, Sending,
+    Store, Throttled, TooMuch, Turn, Verdict,
 };
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -116,6 +116,34 @@ async fn who_sends_too_much_is_put_off() {
         assert_eq!(store.guard.send(many).await.unwrap(), Some(TooMuch::Recipients));
         let here = Sending { peer: IpAddr::from([127, 0, 0, 1]), ..many };
         assert_eq!(store.guard.send(here).await.unwrap(), None, "this machine's programs are spared");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_comes_too_often_or_says_too_much_that_is_wrong_is_put_off() {
+    with_store(async |store| {
+        let GuardOptions { address_connections_per_minute, address_errors_per_hour, .. } =
+            GuardOptions::default();
+        for _ in 0..address_connections_per_minute {
+            assert_eq!(store.guard.arrive(HERE).await.unwrap(), Arrival::Welcome);
+        }
+        // One more comes back while so many are looked at.
+        let mut answers = Vec::new();
+        for _ in 0..address_connections_per_minute {
+            answers.push(store.guard.arrive(HERE).await.unwrap());
+        }
+        assert!(answers.contains(&Arrival::PutOff));
+        store.guard.erred(ELSEWHERE, address_errors_per_hour).await.unwrap();
+        assert_eq!(store.guard.arrive(ELSEWHERE).await.unwrap(), Arrival::PutOff);
+        let listed = store.guard.throttled().await.unwrap();
+        let errors = listed.iter().find(|throttled| throttled.reason == Reason::Errors).unwrap();
+        assert_eq!((errors.network, errors.login.as_deref()), (Some(Network::subscriber(ELSEWHERE)), None));
+        store.guard.forgive(&Forgiven::Network(Network::subscriber(ELSEWHERE))).await.unwrap();
+        assert_eq!(store.guard.arrive(ELSEWHERE).await.unwrap(), Arrival::Welcome);
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        store.guard.erred(loopback, address_errors_per_hour).await.unwrap();
+        assert_eq!(store.guard.arrive(loopback).await.unwrap(), Arrival::Welcome, "spared");
     })
     .await;
 }

@@ -13,13 +13,17 @@ use super::frame;
 use super::member::{Member, Way, ask};
 use super::request::Request;
 use crate::embedded::Core;
-use crate::{Admission, Forgiven, Guard, Outcome, Sending, Throttled, TooMuch, Turn, Unavailable, Verdict};
+use crate::{
+    Admission, Arrival, Forgiven, Guard, Outcome, Sending, Throttled, TooMuch, Turn, Unavailable, Verdict,
+};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) enum GuardRequest {
     Admit { peer: IpAddr, login: String },
     Settle { peer: IpAddr, login: String, turn: Turn, outcome: OutcomeText },
     Send { peer: IpAddr, account: Option<String>, recipients: u32 },
+    Arrive { peer: IpAddr },
+    Erred { peer: IpAddr, errors: u32 },
     Throttled,
     Forgive(Forgiven),
 }
@@ -57,6 +61,8 @@ pub(super) async fn serve(
             let answer = core.send(Sending { peer, account: account.as_deref(), recipients }).await;
             frame::write(stream, &answer).await
         }
+        GuardRequest::Arrive { peer } => frame::write(stream, &core.arrive(peer).await).await,
+        GuardRequest::Erred { peer, errors } => frame::write(stream, &core.erred(peer, errors).await).await,
         GuardRequest::Throttled => frame::write(stream, &core.throttled().await).await,
         GuardRequest::Forgive(whose) => frame::write(stream, &core.forgive(&whose).await).await,
     }
@@ -105,6 +111,28 @@ impl Guard for Member {
             Way::Host(connection) => {
                 let account = account.map(str::to_owned);
                 ask(connection, Request::Guard(GuardRequest::Send { peer, account, recipients })).await?
+            }
+        }
+    }
+
+    async fn arrive(&self, peer: IpAddr) -> Result<Arrival, Unavailable> {
+        if self.options().guard.spares(peer) {
+            return Ok(Arrival::Welcome);
+        }
+        match self.way().await? {
+            Way::Here(core) => core.arrive(peer).await,
+            Way::Host(connection) => ask(connection, Request::Guard(GuardRequest::Arrive { peer })).await?,
+        }
+    }
+
+    async fn erred(&self, peer: IpAddr, errors: u32) -> Result<(), Unavailable> {
+        if self.options().guard.spares(peer) {
+            return Ok(());
+        }
+        match self.way().await? {
+            Way::Here(core) => core.erred(peer, errors).await,
+            Way::Host(connection) => {
+                ask(connection, Request::Guard(GuardRequest::Erred { peer, errors })).await?
             }
         }
     }

@@ -1,6 +1,7 @@
-//! What every server program needs around its listeners: configuration file, log, logins, signals, limits of the process.
+//! What every server program needs around its listeners: configuration file, log, logins, errors, signals, limits of the process.
 
 pub mod config;
+pub mod errors;
 pub mod log;
 pub mod login;
 mod nearest;

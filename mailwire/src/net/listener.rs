@@ -15,8 +15,8 @@ use super::counts::{Counts, Place};
 use super::proxied::OriginError;
 use super::unix_socket::UnixSocket;
 use super::{
-    Connection, ConnectionLimits, Endpoint, ListenAddress, ListenerLimits, Proxies, ServerTls, Shutdown,
-    Socket,
+    Admittance, Connection, ConnectionLimits, Door, Endpoint, ListenAddress, ListenerLimits, Proxies,
+    ServerTls, Shutdown, Socket,
 };
 use crate::cause::chain;
 use crate::clock;
@@ -50,6 +50,8 @@ pub struct Terms {
     pub refusal: &'static [u8],
     /// The proxies through which some of them come.
     pub proxies: Proxies,
+    /// Who of those that there is a place for is let in.
+    pub door: Door,
 }
 
 /// By whose hands a connection comes.
@@ -189,15 +191,16 @@ impl Listener {
                 Through::Nobody => peer.ip(),
             };
             if let Some(place) = self.counts.place(counted) {
-                let Terms { security, limits, .. } = &*terms;
-                let connection = Connection::server(socket, security.tls(), *limits, shutdown.clone());
+                let tls = terms.security.tls();
+                let connection = Connection::server(socket, tls, terms.limits, shutdown.clone());
                 match through {
                     Through::Proxy => {
                         let session = proxied(connection, place, Arc::clone(&terms), Arc::clone(&serve));
                         sessions.spawn(session);
                     }
                     Through::Nobody => {
-                        sessions.spawn(session(connection, security.begins(), place, Arc::clone(&serve)));
+                        let terms = Arc::clone(&terms);
+                        sessions.spawn(session(connection, place, terms, Arc::clone(&serve)));
                     }
                 }
             } else {
@@ -234,29 +237,32 @@ where
         }
         return;
     }
-    let begins = terms.security.begins();
     let peer = connection.peer();
     let place = match peer.ip() {
         Some(address) => place.of(address),
         None => Some(place),
     };
     if let Some(place) = place {
-        drop(terms);
-        return session(connection, begins, place, serve).await;
+        return session(connection, place, terms, serve).await;
     }
     debug!(%peer, %proxy, "connection refused: too many connections from one address");
-    if begins == Begins::InClear {
-        connection.write(terms.refusal);
-        connection.close().await;
-    }
+    refuse(connection, &terms).await;
 }
 
 /// One connection's task.
-async fn session<S, F>(mut connection: Connection, begins: Begins, place: Place, serve: Arc<S>)
+async fn session<S, F>(mut connection: Connection, place: Place, terms: Arc<Terms>, serve: Arc<S>)
 where
     S: Fn(Connection) -> F,
     F: Future<Output = ()>,
 {
+    let begins = terms.security.begins();
+    match terms.door.knock(connection.peer().ip()).await {
+        Admittance::Granted => drop(terms),
+        Admittance::Refused => {
+            debug!(peer = %connection.peer(), "connection refused at the door");
+            return Box::pin(refuse(connection, &terms)).await;
+        }
+    }
     if begins == Begins::WithTls
         && let Err(error) = connection.accept_tls().await
     {
@@ -265,6 +271,14 @@ where
     }
     serve(connection).await;
     drop(place);
+}
+
+/// The last word to a connection that has cost us no more than its task; TLS is not begun for it.
+async fn refuse(mut connection: Connection, terms: &Terms) {
+    if terms.security.begins() == Begins::InClear {
+        connection.write(terms.refusal);
+        connection.close().await;
+    }
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -347,15 +361,16 @@ impl Burst {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::pin::Pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpStream, UnixStream};
     use tokio::task::JoinHandle;
 
-    use super::super::ShutdownTrigger;
     use super::super::testing::{PATIENT, SOON, Tls};
+    use super::super::{Doorkeeper, ShutdownTrigger};
     use super::*;
     use crate::line::Line;
 
@@ -390,11 +405,24 @@ mod tests {
         security: Security,
         limits: ConnectionLimits,
     ) -> Running {
+        run_on(Terms { security, limits, refusal: REFUSAL, proxies, door: Door::open() }, listener)
+    }
+
+    fn run_on(terms: Terms, listener: Listener) -> Running {
         let (trigger, shutdown) = Shutdown::new();
         let address = listener.address().network().unwrap_or(ANY);
-        let terms = Terms { security, limits, refusal: REFUSAL, proxies };
         let task = tokio::spawn(listener.run(terms, shutdown, echo));
         Running { address, trigger, task }
+    }
+
+    /// Lets in whoever comes from this address.
+    struct OnlyFrom(IpAddr);
+
+    impl Doorkeeper for OnlyFrom {
+        fn knock(&self, peer: IpAddr) -> Pin<Box<dyn Future<Output = Admittance> + Send + '_>> {
+            let admittance = if peer == self.0 { Admittance::Granted } else { Admittance::Refused };
+            Box::pin(std::future::ready(admittance))
+        }
     }
 
     async fn greeted(address: SocketAddr) -> (TcpStream, String) {
@@ -459,8 +487,13 @@ mod tests {
         let listener = Listener::bind(ANY, MANY).unwrap();
         let address = listener.address().network().unwrap();
         let counted = Arc::clone(&ended);
-        let terms =
-            Terms { security: Security::Plain, limits: PATIENT, refusal: REFUSAL, proxies: Proxies::none() };
+        let terms = Terms {
+            security: Security::Plain,
+            limits: PATIENT,
+            refusal: REFUSAL,
+            proxies: Proxies::none(),
+            door: Door::open(),
+        };
         let task = tokio::spawn(listener.run(terms, shutdown, move |connection| {
             let counted = Arc::clone(&counted);
             async move {
@@ -611,6 +644,37 @@ mod tests {
         let mut client = TcpStream::connect(running.address).await.unwrap();
         client.write_all(b"PROXY ").await.unwrap();
         assert_eq!(client.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_refused_at_the_door_hears_so_before_anything_else() {
+        let door = |address: &str| Door::kept_by(Arc::new(OnlyFrom(address.parse().unwrap())));
+        let terms =
+            |security, proxies, door| Terms { security, limits: PATIENT, refusal: REFUSAL, proxies, door };
+        let plain = |door| terms(Security::Plain, Proxies::none(), door);
+        let running = run_on(plain(door("127.0.0.1")), Listener::bind(ANY, MANY).unwrap());
+        assert_eq!(greeted(running.address).await.1, "220 ready\r\n");
+        let running = run_on(plain(door("192.0.2.7")), Listener::bind(ANY, MANY).unwrap());
+        let (mut client, refusal) = greeted(running.address).await;
+        assert_eq!(refusal.as_bytes(), REFUSAL);
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap_or(0), 0);
+
+        let behind = terms(Security::Plain, loopback(), door("192.0.2.7"));
+        let running = run_on(behind, Listener::bind(ANY, MANY).unwrap());
+        for (client, said) in [("192.0.2.7", &b"220 ready\r\n"[..]), ("192.0.2.8", REFUSAL)] {
+            let mut proxy = TcpStream::connect(running.address).await.unwrap();
+            let header = format!("PROXY TCP4 {client} 198.51.100.1 1 25\r\n");
+            proxy.write_all(header.as_bytes()).await.unwrap();
+            let mut heard = vec![0; said.len()];
+            proxy.read_exact(&mut heard).await.unwrap();
+            assert_eq!(heard, said, "{client}");
+        }
+
+        let tls = Security::Implicit(Tls::new().server);
+        let running =
+            run_on(terms(tls, Proxies::none(), door("192.0.2.7")), Listener::bind(ANY, MANY).unwrap());
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap_or(0), 0, "not even a handshake");
     }
 
     #[tokio::test]

@@ -66,7 +66,7 @@ mod tests {
 
     use super::super::testing::{PATIENT, Tls};
     use super::super::{
-        ClientAuthorities, Connection, Listener, ListenerLimits, Proxies, Security, Shutdown, Terms,
+        ClientAuthorities, Connection, Door, Listener, ListenerLimits, Proxies, Security, Shutdown, Terms,
     };
     use super::*;
 
@@ -93,7 +93,8 @@ mod tests {
         let (_trigger, shutdown) = Shutdown::new();
         let (learnt, mut heard) = tokio::sync::mpsc::unbounded_channel();
         let security = Security::Implicit(tls);
-        let terms = Terms { security, limits: PATIENT, refusal: b"", proxies: Proxies::none() };
+        let (proxies, door) = (Proxies::none(), Door::open());
+        let terms = Terms { security, limits: PATIENT, refusal: b"", proxies, door };
         tokio::spawn(listener.run(terms, shutdown, move |mut connection| {
             let learnt = learnt.clone();
             async move { learnt.send(connection.take_login_means()).unwrap() }

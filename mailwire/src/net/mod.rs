@@ -5,6 +5,7 @@ mod channel;
 mod connection;
 mod counts;
 mod deadline;
+mod door;
 mod end_point;
 mod failure;
 mod limits;
@@ -23,6 +24,7 @@ mod unix_socket;
 
 pub use certificates::{CertificateError, Certificates, ClientAuthorities};
 pub use connection::Connection;
+pub use door::{Admittance, Door, Doorkeeper};
 pub use failure::{ReadError, TlsError};
 pub use limits::{ConnectionLimits, ListenerLimits};
 pub use listen_address::{ListenAddress, ListenAddressError};

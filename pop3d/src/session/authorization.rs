@@ -74,6 +74,8 @@ pub struct Terms {
     pub primary_domain: Arc<str>,
     /// Wrong commands that are answered before the session ends.
     pub errors_max: u32,
+    /// Commands that are answered before a login.
+    pub commands_max: u32,
     /// Failed logins that are answered before the session ends.
     pub login_failures_max: u32,
 }
@@ -87,6 +89,7 @@ pub struct Authorization {
     pub(super) primary_domain: Arc<str>,
     errors: Errors,
     login_failures: Errors,
+    commands_left: u32,
 }
 
 impl Authorization {
@@ -100,6 +103,7 @@ impl Authorization {
             primary_domain: Arc::clone(&terms.primary_domain),
             errors: Errors::new(terms.errors_max),
             login_failures: Errors::new(terms.login_failures_max),
+            commands_left: terms.commands_max,
         }
     }
 
@@ -107,6 +111,12 @@ impl Authorization {
     #[must_use]
     pub fn greeting(hostname: &str) -> Reply {
         replies::greeting(hostname)
+    }
+
+    /// Wrong commands so far.
+    #[must_use]
+    pub const fn errors(&self) -> u32 {
+        self.errors.made()
     }
 
     /// The longest line that may come next, without CRLF.
@@ -183,6 +193,10 @@ impl Authorization {
             Err(error) => return self.error(replies::not_a_command(&error)),
         };
         debug!(?command, "command");
+        let Some(commands_left) = self.commands_left.checked_sub(1) else {
+            return AuthorizationStep::Close(replies::too_many_commands());
+        };
+        self.commands_left = commands_left;
         match command {
             Command::User(login) => self.user(login),
             Command::Pass(password) => self.pass(named, password),
@@ -271,7 +285,7 @@ mod tests {
     const CLEAR_WITHOUT_LOGIN: Offer = Offer { login: Login::NeedsTls, stls: Stls::Offered };
 
     fn terms(errors_max: u32) -> Terms {
-        Terms { primary_domain: "example.test".into(), errors_max, login_failures_max: 5 }
+        Terms { primary_domain: "example.test".into(), errors_max, login_failures_max: 5, commands_max: 30 }
     }
 
     fn session(offer: Offer) -> Authorization {
@@ -503,6 +517,15 @@ mod tests {
     fn quit_before_login_just_closes() {
         let step = told(&say(&mut session(CLEAR), "QUIT"));
         assert!(step.starts_with("+OK ") && step.ends_with("closed"));
+    }
+
+    #[test]
+    fn commands_without_a_login_have_an_end() {
+        let mut session = session(CLEAR);
+        for _ in 0..30 {
+            assert!(matches!(say(&mut session, "CAPA"), AuthorizationStep::Answer(_)));
+        }
+        assert!(matches!(say(&mut session, "CAPA"), AuthorizationStep::Close(_)));
     }
 
     #[test]

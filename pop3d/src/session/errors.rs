@@ -1,9 +1,10 @@
 //! The error limit: a client that only sends what is wrong is let go.
 
-/// Errors that a session may still make.
+/// The errors of a session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Errors {
-    left: u32,
+    made: u32,
+    errors_max: u32,
 }
 
 /// Whether an error was one too many.
@@ -18,13 +19,18 @@ pub(super) enum Patience {
 impl Errors {
     /// The error number `errors_max` is the last.
     pub(super) const fn new(errors_max: u32) -> Self {
-        Self { left: errors_max }
+        Self { made: 0, errors_max }
     }
 
     /// Counts one.
     pub(super) const fn count(&mut self) -> Patience {
-        self.left = self.left.saturating_sub(1);
-        if self.left == 0 { Patience::Exhausted } else { Patience::Left }
+        self.made = self.made.saturating_add(1);
+        if self.made >= self.errors_max { Patience::Exhausted } else { Patience::Left }
+    }
+
+    /// How many there were.
+    pub(super) const fn made(self) -> u32 {
+        self.made
     }
 }
 

@@ -70,6 +70,12 @@ impl Transaction {
         &mut *self.lease
     }
 
+    /// Wrong commands so far.
+    #[must_use]
+    pub const fn errors(&self) -> u32 {
+        self.errors.made()
+    }
+
     /// Takes the next line.
     pub fn line(&mut self, line: &Line) -> TransactionStep {
         let octets = match line {

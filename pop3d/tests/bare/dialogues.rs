@@ -2,11 +2,11 @@
 
 use std::io;
 
-use mailstack_tests::dialogue::{ClearLogin, Protocol, Setting};
+use mailstack_tests::dialogue::{ClearLogin, Protocol, PutsOff, Setting};
 use mailstack_tests::player::{self, Chopping, Received, Security, World, play_all, play_all_cut};
 use pop3d::session::{Login, Offer, Stls};
 
-use crate::memory::Memory;
+use crate::memory::{Memory, Trouble};
 use crate::peer::Peer;
 
 impl player::Peer for Peer {
@@ -56,6 +56,11 @@ fn shared(setting: &Setting) -> Shared {
     let memory = Memory::default();
     for (account, content) in &setting.messages {
         memory.deliver(account, content);
+    }
+    match setting.puts_off {
+        Some(PutsOff::Logins) => memory.trouble(Trouble::Logins),
+        Some(PutsOff::Messages | PutsOff::Recipients) => panic!("POP3 sends nothing"),
+        None => {}
     }
     let login = match setting.clear_login {
         ClearLogin::Allowed => Login::Allowed,

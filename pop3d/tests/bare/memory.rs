@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mailstore::{
-    Account, Admission, Directory, Entry, Forgiven, Guard, Lease, MaildropError, MaildropId, Maildrops,
-    Outcome, Recipient, Sending, Throttled, TooMuch, Turn, Unavailable, UniqueId, Verdict,
+    Account, Admission, Arrival, Directory, Entry, Forgiven, Guard, Lease, MaildropError, MaildropId,
+    Maildrops, Outcome, Recipient, Sending, Throttled, TooMuch, Turn, Unavailable, UniqueId, Verdict,
 };
 use mailwire::address::Mailbox;
 use mailwire::sasl::ScramKeys;
@@ -39,6 +39,8 @@ struct Maildrop {
 pub(crate) enum Trouble {
     /// Questions about accounts.
     Directory,
+    /// Logins, which the guard puts off.
+    Logins,
     /// Leases.
     Leases,
     /// Reading from this offset of a message on.
@@ -82,6 +84,11 @@ impl Memory {
 
     fn password(account: &Account) -> String {
         format!("pw-{}", account.address.local_part().as_str())
+    }
+
+    /// What the guard says to a login.
+    pub(crate) fn puts_off_logins(&self) -> bool {
+        self.fails(Trouble::Logins)
     }
 
     fn fails(&self, trouble: Trouble) -> bool {
@@ -134,10 +141,13 @@ impl Directory for Memory {
     }
 }
 
-/// Nobody is slowed.
+/// Nobody is slowed; all are put off where a test says so.
 #[async_trait]
 impl Guard for Memory {
     async fn admit(&self, _: IpAddr, _: &str) -> Result<Admission, Unavailable> {
+        if self.puts_off_logins() {
+            return Ok(Admission::PutOff);
+        }
         Ok(Admission::Admitted(Turn { delay: Duration::ZERO }))
     }
 
@@ -147,6 +157,14 @@ impl Guard for Memory {
 
     async fn send(&self, _: Sending<'_>) -> Result<Option<TooMuch>, Unavailable> {
         unreachable!("POP3 sends nothing")
+    }
+
+    async fn arrive(&self, _: IpAddr) -> Result<Arrival, Unavailable> {
+        Ok(Arrival::Welcome)
+    }
+
+    async fn erred(&self, _: IpAddr, _: u32) -> Result<(), Unavailable> {
+        Ok(())
     }
 
     async fn throttled(&self) -> Result<Vec<Throttled>, Unavailable> {

@@ -38,6 +38,7 @@ impl Peer {
         let terms = Terms {
             primary_domain: "example.test".into(),
             errors_max: config.errors_max,
+            commands_max: config.commands_max,
             login_failures_max: config.login_failures_max,
         };
         let mut authorization = Authorization::new(offer, &terms);
@@ -126,8 +127,20 @@ impl Peer {
         reply.encode(&mut self.said);
     }
 
+    /// What the session says where the guard puts logins off.
+    fn put_off(&self, authorization: &mut Authorization, step: AuthorizationStep) -> AuthorizationStep {
+        let is_login = matches!(
+            step,
+            AuthorizationStep::Verify(_)
+                | AuthorizationStep::ScramKeys(_)
+                | AuthorizationStep::Account(_)
+                | AuthorizationStep::LoginRefused(_)
+        );
+        if is_login && self.memory.puts_off_logins() { authorization.put_off() } else { step }
+    }
+
     fn authorization_step(&mut self, mut authorization: Authorization, step: AuthorizationStep) -> State {
-        match step {
+        match self.put_off(&mut authorization, step) {
             AuthorizationStep::Answer(answer) => {
                 answer.encode(&mut self.said);
                 State::Authorization(authorization)

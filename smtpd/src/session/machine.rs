@@ -40,6 +40,8 @@ pub struct Session {
     pub(super) login_failures: u32,
     pub(super) refused_recipients: usize,
     errors: u32,
+    /// Commands since the last message, but for those that a message has many of.
+    pub(super) commands: u32,
     /// Seconds since 1970, as the session was told last.
     pub(super) now: u64,
     /// What has led up to the messages of the session.
@@ -82,6 +84,7 @@ impl Session {
             login_failures: 0,
             refused_recipients: 0,
             errors: 0,
+            commands: 0,
             now: 0,
             steps: Vec::new(),
         }
@@ -97,6 +100,12 @@ impl Session {
     #[must_use]
     pub const fn account(&self) -> Option<&Account> {
         self.account.as_ref()
+    }
+
+    /// What the client has done wrong so far.
+    #[must_use]
+    pub const fn errors(&self) -> u32 {
+        self.errors
     }
 
     /// Most octets of the next line, without CRLF.
@@ -151,6 +160,13 @@ impl Session {
     }
 
     fn command(&mut self, command: Command) -> Step {
+        // These have limits of their own.
+        if !matches!(command, Command::Rcpt(..) | Command::Data | Command::Bdat { .. }) {
+            if self.commands >= self.policy.commands_max {
+                return Step::Close(replies::too_many_commands());
+            }
+            self.commands += 1;
+        }
         match command {
             Command::Ehlo(hello) => self.hello(Dialect::Esmtp, hello),
             Command::Helo(hello) => self.hello(Dialect::Smtp, hello),

@@ -14,6 +14,7 @@ impl Session {
     /// §4.2.5).
     #[must_use]
     pub fn committed(&mut self, result: Result<Receipt, IntakeError>, recipients: usize) -> Step {
+        self.commands = 0;
         match (result, self.kind) {
             (Ok(receipt), Kind::Reception | Kind::Submission) => {
                 Step::Reply(replies::message_accepted(receipt.message))

@@ -13,6 +13,7 @@ fn small() -> Config {
         content_octets_max: 1000,
         recipients_max: 100,
         errors_max: 3,
+        commands_max: 5,
         login_failures_max: 2,
         ..Config::default()
     }
@@ -28,6 +29,18 @@ fn the_error_over_the_limit_ends_the_session() {
     assert_eq!(session.codes("WHAT\r\nMAIL\r\nDATA\r\n"), [500, 501, 503]);
     assert!(!session.is_closed());
     assert_eq!(session.codes("NOOP\r\nWHAT\r\nNOOP\r\n"), [250, 421]);
+    assert!(session.is_closed());
+}
+
+#[test]
+fn the_command_over_the_limit_ends_the_session_and_a_message_begins_the_count_anew() {
+    let message = format!("{ENVELOPE}DATA\r\n");
+    // EHLO was the first.
+    let mut session = reception();
+    assert_eq!(session.codes(format!("NOOP\r\nRSET\r\nVRFY x\r\n{message}")), [250, 250, 252, 250, 250, 354]);
+    assert_eq!(session.codes("A: b\r\n\r\n.\r\n"), [250]);
+    assert_eq!(session.codes("NOOP\r\n".repeat(5)), [250; 5]);
+    assert_eq!(session.codes("NOOP\r\nNOOP\r\n"), [421]);
     assert!(session.is_closed());
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, Setting, Transport};
+use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, PutsOff, Setting, Transport};
 use mailstack_tests::player::{Chopping, Security, World, play_all, play_all_cut};
 use smtpd::Config;
 use smtpd::session::{Kind, Policy};
@@ -16,6 +16,7 @@ struct BareWorld {
     policy: Arc<Policy>,
     accounts: Arc<Accounts>,
     transport: Transport,
+    guard: Option<PutsOff>,
 }
 
 impl World for BareWorld {
@@ -23,12 +24,14 @@ impl World for BareWorld {
 
     fn connect(&mut self, security: Security) -> std::io::Result<BareSession> {
         let (policy, accounts) = (Arc::clone(&self.policy), Arc::clone(&self.accounts));
-        Ok(match self.transport {
+        let mut session = match self.transport {
             Transport::Unix => BareSession::local(self.kind, policy, accounts),
             Transport::Plain | Transport::StartTls | Transport::Tls => {
                 BareSession::new(self.kind, policy, accounts, security)
             }
-        })
+        };
+        session.guard = self.guard;
+        Ok(session)
     }
 }
 
@@ -46,7 +49,7 @@ fn world(setting: &Setting, transport: Transport) -> BareWorld {
     let policy = policy(&Config { clear_login, ..Config::default() });
     let messages = setting.messages.iter().filter(|(account, _)| account == "dora").count();
     let accounts = Accounts::new().holding("dora", u64::try_from(messages).unwrap());
-    BareWorld { kind, policy, accounts: Arc::new(accounts), transport }
+    BareWorld { kind, policy, accounts: Arc::new(accounts), transport, guard: setting.puts_off }
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use mailstack_tests::dialogue::PutsOff;
 use mailstack_tests::player::{Peer, Received, Security};
+use mailstore::TooMuch;
 use mailwire::daemon::config::Server;
 use mailwire::line::LineBuffer;
 use mailwire::net::TlsDetails;
@@ -32,6 +34,8 @@ pub(crate) struct BareSession {
     expects: Expects,
     /// There is no memory for more content.
     pub(crate) puts_off: bool,
+    /// What the guard says.
+    pub(crate) guard: Option<PutsOff>,
 }
 
 /// What the next octets from the client are.
@@ -80,6 +84,7 @@ impl BareSession {
             output: VecDeque::new(),
             expects: Expects::Lines,
             puts_off: false,
+            guard: None,
         };
         bare.say(&greeting);
         bare
@@ -176,9 +181,27 @@ impl BareSession {
         }
     }
 
+    /// What the session says where the guard puts somebody off.
+    fn put_off(&mut self, step: Step) -> Step {
+        let Some(guard) = self.guard else { return step };
+        match (guard, step) {
+            (
+                PutsOff::Logins,
+                Step::Authenticate(_) | Step::ScramKeys(_) | Step::Account(_) | Step::LoginRefused(_),
+            ) => self.session.login_put_off(),
+            (PutsOff::Messages, Step::Draft(question)) => {
+                self.session.content_put_off(&question, TooMuch::Messages)
+            }
+            (PutsOff::Recipients, Step::Draft(question)) if question.recipients() > 1 => {
+                self.session.content_put_off(&question, TooMuch::Recipients)
+            }
+            (PutsOff::Logins | PutsOff::Messages | PutsOff::Recipients, step) => step,
+        }
+    }
+
     fn carry_out(&mut self, mut step: Step) {
         loop {
-            step = match step {
+            step = match self.put_off(step) {
                 Step::Reply(reply) => return self.say(&reply),
                 Step::Close(reply) => {
                     self.expects = Expects::Nothing;

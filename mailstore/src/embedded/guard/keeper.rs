@@ -11,29 +11,31 @@ use mailwire::net::Network;
 use tracing::info;
 
 use super::super::Core;
+use super::arrivals::{Arrivals, Comer};
 use super::fingerprints::Fingerprints;
 use super::logins::{Logins, Throttle, Tried, Trust, Visitor};
 use super::sendings::{Sender, Sendings};
 use crate::{
-    Admission, Forgiven, Guard, GuardOptions, Measure, Outcome, Reason, Sending, Throttled, TooMuch, Turn,
-    Unavailable, Verdict,
+    Admission, Arrival, Forgiven, Guard, GuardOptions, Measure, Outcome, Reason, Sending, Throttled, TooMuch,
+    Turn, Unavailable, Verdict,
 };
 
 /// Most that [`Guard::throttled`] shows.
 const THROTTLED_MAX: usize = 5000;
 /// Octets of a login that are kept to be shown.
 const LOGIN_OCTETS_MAX: usize = 128;
-/// What counts as the neighbourhood of an address.
+/// Bits of the prefix that an address has in common with its neighbourhood.
 const NEIGHBOURHOOD_BITS_V4: u32 = 24;
 const NEIGHBOURHOOD_BITS_V6: u32 = 48;
 
-/// Everything that is known of those who log in and send.
+/// Everything that is known of those who come, log in and send.
 pub(crate) struct Keeper {
     options: GuardOptions,
     fingerprints: Fingerprints,
     began: Instant,
     logins: Mutex<Logins>,
     sendings: Mutex<Sendings>,
+    arrivals: Mutex<Arrivals>,
 }
 
 impl Keeper {
@@ -45,6 +47,7 @@ impl Keeper {
             began: clock::instant(),
             logins: Mutex::new(Logins::new(options)),
             sendings: Mutex::new(Sendings::new(options)),
+            arrivals: Mutex::new(Arrivals::new(options)),
         })
     }
 
@@ -60,21 +63,21 @@ impl Keeper {
         self.sendings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn arrivals(&self) -> MutexGuard<'_, Arrivals> {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets the guesses at one login, be they many.
     pub(crate) fn forgive_guesses(&self, login: &str) {
         self.logins().forgive_login(self.fingerprints.login(login));
     }
 
     fn visitor<'a>(&self, peer: IpAddr, login: &'a str) -> Visitor<'a> {
-        let neighbourhood_bits = match peer.to_canonical() {
-            IpAddr::V4(_) => NEIGHBOURHOOD_BITS_V4,
-            IpAddr::V6(_) => NEIGHBOURHOOD_BITS_V6,
-        };
         Visitor {
             key: self.fingerprints.login(login),
             login: cut(login),
             address: Network::subscriber(peer),
-            neighbourhood: Network::around(peer, neighbourhood_bits),
+            neighbourhood: neighbourhood(peer),
             trust: if self.options.trusts(peer) { Trust::Trusted } else { Trust::Stranger },
         }
     }
@@ -82,8 +85,18 @@ impl Keeper {
     fn throttles(&self, now: Duration) -> Vec<Throttle> {
         let mut all: Vec<_> = self.logins().throttles(now).collect();
         all.extend(self.sendings().throttles(now));
+        all.extend(self.arrivals().throttles(now));
         all
     }
+}
+
+/// What counts as the neighbourhood of an address.
+fn neighbourhood(peer: IpAddr) -> Network {
+    let bits = match peer.to_canonical() {
+        IpAddr::V4(_) => NEIGHBOURHOOD_BITS_V4,
+        IpAddr::V6(_) => NEIGHBOURHOOD_BITS_V6,
+    };
+    Network::around(peer, bits)
 }
 
 /// The beginning of `login` that is kept.
@@ -101,6 +114,9 @@ fn tell(begun: &Throttle) {
         (Reason::Guesses, Measure::Slowed) => info!(network, login, count, "guessing: logins are slowed"),
         (Reason::Messages | Reason::Recipients, _) => {
             info!(network, login, count, reason = ?begun.reason, "sends too much: messages are put off");
+        }
+        (Reason::Connections | Reason::Errors, _) => {
+            info!(network, count, reason = ?begun.reason, "too much at once: connections are put off");
         }
     }
 }
@@ -147,6 +163,25 @@ impl Guard for Core {
         Ok(said.too_much)
     }
 
+    async fn arrive(&self, peer: IpAddr) -> Result<Arrival, Unavailable> {
+        if self.keeper.options.spares(peer) {
+            return Ok(Arrival::Welcome);
+        }
+        let comer = Comer { address: Network::subscriber(peer), neighbourhood: neighbourhood(peer) };
+        let now = self.keeper.now();
+        let (arrival, begun) = self.keeper.arrivals().arrive(comer, now);
+        begun.iter().for_each(tell);
+        Ok(arrival)
+    }
+
+    async fn erred(&self, peer: IpAddr, errors: u32) -> Result<(), Unavailable> {
+        if !self.keeper.options.spares(peer) {
+            let now = self.keeper.now();
+            self.keeper.arrivals().erred(Network::subscriber(peer), errors, now);
+        }
+        Ok(())
+    }
+
     async fn throttled(&self) -> Result<Vec<Throttled>, Unavailable> {
         let (now, unix_seconds) = (self.keeper.now(), clock::unix_seconds());
         let mut all = self.keeper.throttles(now);
@@ -173,6 +208,7 @@ impl Guard for Core {
             Forgiven::Network(network) => {
                 self.keeper.logins().forgive_network(network);
                 self.keeper.sendings().forgive_network(network);
+                self.keeper.arrivals().forgive_network(network);
             }
             Forgiven::Login(login) => {
                 let login = self.keeper.fingerprints.login(login);
@@ -182,6 +218,7 @@ impl Guard for Core {
             Forgiven::Everything => {
                 self.keeper.logins().forgive_all();
                 self.keeper.sendings().forgive_all();
+                self.keeper.arrivals().forgive_all();
             }
         }
         Ok(before.saturating_sub(self.keeper.throttles(now).len()))

@@ -6,8 +6,10 @@
 //! - [`logins`]: guesses, and who is put off for them
 //! - [`standing`]: where an account and its address stand
 //! - [`sendings`]: messages and recipients
+//! - [`arrivals`]: connections, and errors in them
 //! - [`keeper`]: all of it together, with the clock and the log
 
+mod arrivals;
 mod counts;
 mod fingerprints;
 mod generations;

@@ -12,8 +12,8 @@ const UNSEEN_IN_A_GUESS: u32 = 3;
 const UNSEEN_IN_A_GUESS_OF_THE_NETWORK: u32 = 5;
 /// Guesses of which one login is remembered at one address, where there is no limit to them.
 const SEEN_MAX: u32 = 32;
-/// A neighbourhood may make so many times the guesses of one address.
-const ADDRESSES_IN_A_NEIGHBOURHOOD: u32 = 4;
+/// A neighbourhood may do so many times what one address may.
+pub(super) const ADDRESSES_IN_A_NEIGHBOURHOOD: u32 = 4;
 /// The wait before the first guess that is not free; it doubles with each.
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
 /// Between logins of an address that has used up its free guesses: five a second.
