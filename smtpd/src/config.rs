@@ -246,7 +246,7 @@ fn received_max<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Er
     Ok(fields)
 }
 
-/// What RFC 4865 §3 and RFC 2852 §4 have room for.
+/// What RFC 4865 §3 and RFC 2852 §2 have room for.
 fn nine_digits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let seconds = u32::deserialize(deserializer)?;
     if seconds > NINE_DIGITS_LARGEST {

@@ -286,6 +286,8 @@ impl Conversation {
             );
         }
         let reverse_path = escaped(delivery.reverse_path.to_string().as_bytes());
+        // RFC 6710 §4.1.
+        let priority = delivery.terms.priority;
         let result = draft.commit(delivery).await;
         match &result {
             Ok(receipt) => {
@@ -297,6 +299,7 @@ impl Conversation {
                     over_quota,
                     octets = receipt.octets,
                     parts_converted,
+                    priority,
                     reverse_path,
                     "accepted"
                 );

@@ -204,7 +204,7 @@ pub(crate) fn parameter_value(keyword: &'static str) -> Reply {
     Reply::new(501, Enhanced(5, 5, 4), format!("The value of {keyword} is not valid"))
 }
 
-/// RFC 4865 §4, beyond what was announced; RFC 3463 §3.6, X.5.4.
+/// RFC 4865 §4.2, beyond what was announced; RFC 3463 §3.6, X.5.4.
 pub(crate) fn release_too_late(seconds_max: u32) -> Reply {
     Reply::new(
         501,
@@ -213,21 +213,21 @@ pub(crate) fn release_too_late(seconds_max: u32) -> Reply {
     )
 }
 
-/// RFC 4865 §4, HOLDUNTIL; RFC 3463 §3.6, X.5.4.
+/// RFC 4865 §4.2, HOLDUNTIL; RFC 3463 §3.6, X.5.4.
 pub(crate) fn release_has_passed() -> Reply {
     Reply::new(501, Enhanced(5, 5, 4), "The time until which the message shall be held has passed already")
 }
 
-/// RFC 2852 §4, BY; RFC 3463 §3.6, X.5.4.
+/// RFC 2852 §3, less than was announced is a 55z, and §4, a valid BY that cannot be honoured; RFC 3463 §3.6, X.5.4.
 pub(crate) fn deliver_by_too_soon(seconds_min: u32) -> Reply {
     Reply::new(
-        501,
+        555,
         Enhanced(5, 5, 4),
         format!("BY must leave at least {seconds_min} seconds for the delivery"),
     )
 }
 
-/// RFC 2852 §4 with RFC 4865 §4: it would go back before it may be delivered; RFC 3463 §3.6, X.5.4.
+/// RFC 4865 §5.2.2: its time would be over before it may be delivered; RFC 3463 §3.6, X.5.4.
 pub(crate) fn over_before_its_release() -> Reply {
     Reply::new(501, Enhanced(5, 5, 4), "The message shall be held for longer than BY leaves for its delivery")
 }

@@ -37,6 +37,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) smtputf8: bool,
     pub(crate) id: &'a str,
     pub(crate) recipients: &'a [Mailbox],
+    /// As the client has asked.
+    pub(crate) priority: Option<i8>,
     pub(crate) unix_seconds: u64,
 }
 
@@ -75,6 +77,11 @@ pub(crate) fn received(hop: &Hop<'_>) -> String {
         field.push_str(&recipient.to_string());
         field.push('>');
     }
+    // `Pri = CFWS "PRIORITY" FWS priority-value`, RFC 6710 §7; §4.1 asks for it.
+    if let Some(priority) = hop.priority {
+        field.push_str("\r\n\tPRIORITY ");
+        field.push_str(&priority.to_string());
+    }
     field.push_str(";\r\n\t");
     field.push_str(&date_time(hop.unix_seconds));
     field.push_str("\r\n");
@@ -96,7 +103,7 @@ pub(crate) fn message_id(id: &str, hostname: &str, unix_seconds: u64) -> String 
     format!("Message-ID: <{unix_seconds}.{id}@{hostname}>\r\n")
 }
 
-/// `Internet-style-date-time-UC`, RFC 4865 §3: as RFC 3339 writes it, in upper case.
+/// `max-future-release-date-time = date-time`, RFC 4865 §3, as RFC 3339 §5.6 writes it.
 pub(crate) fn internet_date_time(unix_seconds: u64) -> String {
     at(unix_seconds).to_rfc3339()
 }
@@ -171,6 +178,7 @@ mod tests {
             smtputf8: false,
             id: "abc.1",
             recipients,
+            priority: None,
             unix_seconds: AT,
         }
     }
@@ -211,6 +219,13 @@ mod tests {
         let field =
             received(&Hop { peer: None, dialect: Dialect::Lmtp, ..hop(&other("mta.example.org"), &[]) });
         assert!(field.starts_with("Received: from mta.example.org\r\n\tby mail.example.test"), "{field}");
+    }
+
+    #[test]
+    fn a_priority_that_was_asked_for_is_told_last() {
+        let hello = other("x");
+        let field = received(&Hop { priority: Some(-3), ..hop(&hello, &[]) });
+        assert!(field.contains("\r\n\tid abc.1\r\n\tPRIORITY -3;\r\n\tFri, "), "{field}");
     }
 
     #[test]

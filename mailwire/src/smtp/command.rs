@@ -1,5 +1,7 @@
 //! What a client can say, and how it is written (RFC 5321 §4.1.1 and the extensions' parameters).
 
+use std::num::NonZeroU32;
+
 use crate::address::{Domain, ForwardPath, ReversePath};
 use crate::secret::Secret;
 
@@ -54,13 +56,15 @@ const CRLF_OCTETS: usize = 2;
 /// Most octets of a command line without CRLF (RFC 5321 §4.5.3.1.4: 512 with it).
 const LINE_OCTETS_MAX: usize = 512 - CRLF_OCTETS;
 
-/// Most octets of MAIL: each extension adds what its parameters take (RFC 1870 §3: 26; RFC 6152 §2: 17, in which
-/// `BODY=BINARYMIME` has room; RFC 6531 §3.1: 10; RFC 4954 §3: 500; RFC 3461 §4.3 and §4.4: `RET=` 9 and `ENVID=` with
-/// 100 octets 107; RFC 4865 §3: 34; RFC 2852 §4: 17; RFC 6710 §3: 15; RFC 8689 §2: 11).
+/// Most octets of MAIL: each extension adds what its parameters take (RFC 1870 §3: 26; RFC 6152 §2: 17, where RFC 3030 §3
+/// has 16 for the same parameter; RFC 6531 §3.1: 10; RFC 4954 §3: 500; RFC 4865 §3: 34; RFC 2852 §2: 17; RFC 6710 §3: 15;
+/// RFC 8689 §2: 11). RFC 3461 adds nothing by itself, but has room for `RET=` (§4.3), 9, and an `ENVID=` of 100 octets
+/// (§4.4), 107.
 pub(super) const MAIL_LINE_OCTETS_MAX: usize =
     LINE_OCTETS_MAX + 26 + 17 + 10 + 500 + 9 + 107 + 34 + 17 + 15 + 11;
 
-/// Most octets of RCPT: `NOTIFY=SUCCESS,FAILURE,DELAY` takes 29 (RFC 3461 §4.1), `ORCPT=` with 500 octets 507 (§4.2).
+/// Most octets of RCPT: likewise, `NOTIFY=SUCCESS,FAILURE,DELAY` takes 29 (RFC 3461 §4.1), `ORCPT=` with 500 octets 507
+/// (§4.2).
 const RCPT_LINE_OCTETS_MAX: usize = LINE_OCTETS_MAX + 29 + 507;
 
 /// Most octets of VRFY and EXPN, which may end in ` SMTPUTF8` (RFC 6531 §3.7.4.2).
@@ -115,13 +119,13 @@ pub struct MailParameters {
     pub ret: Option<Return>,
     /// `ENVID=`, decoded from xtext (RFC 3461 §4.4).
     pub envid: Option<String>,
-    /// `HOLDFOR=` or `HOLDUNTIL=` (RFC 4865 §4).
+    /// `HOLDFOR=` or `HOLDUNTIL=` (RFC 4865 §3).
     pub hold: Option<Hold>,
     /// `BY=` (RFC 2852 §4).
     pub by: Option<DeliverBy>,
-    /// `MT-PRIORITY=`, -9 to 9 (RFC 6710 §4).
+    /// `MT-PRIORITY=`, -9 to 9 (RFC 6710 §3).
     pub mt_priority: Option<i8>,
-    /// `REQUIRETLS` (RFC 8689 §4.1).
+    /// `REQUIRETLS` (RFC 8689 §2).
     pub requiretls: bool,
     /// Keywords that no standard above names, in upper case: a server answers 555 (RFC 5321 §4.1.1.11).
     pub unknown: Vec<String>,
@@ -187,8 +191,8 @@ pub struct OriginalRecipient {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// Seconds from now, at most 999,999,999.
-    For(u32),
-    /// An RFC 3339 date-time, as it came.
+    For(NonZeroU32),
+    /// An RFC 3339 date-time, in capitals.
     Until(String),
 }
 

@@ -165,7 +165,7 @@ mod tests {
 
     fn holds() -> impl Strategy<Value = Hold> {
         prop_oneof![
-            (0_u32..1_000_000_000).prop_map(Hold::For),
+            (1_u32..1_000_000_000).prop_map(|seconds| Hold::For(seconds.try_into().unwrap())),
             "20[0-9]{2}-1[0-2]-0[1-9]T[01][0-9]:[0-5][0-9]:60(\\.[0-9]{1,3})?(Z|[+-]0[0-9]:30)"
                 .prop_map(Hold::Until),
         ]

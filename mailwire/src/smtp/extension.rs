@@ -48,6 +48,9 @@ pub enum Extension {
     Other(String),
 }
 
+/// Most of anything that can be said (RFC 9422 §4): a number of six digits.
+const LIMIT_LARGEST: u32 = 999_999;
+
 /// What a server takes at most in this session (RFC 9422 §4); `None` where it does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -77,7 +80,7 @@ impl Extension {
             "DSN" => Self::Dsn,
             "LIMITS" => Self::Limits(Limits::parse(words)),
             "FUTURERELEASE" => Self::future_release(words).unwrap_or_else(|| Self::Other(line.to_owned())),
-            "DELIVERBY" => Self::DeliverBy(words.next().and_then(|seconds| seconds.parse().ok())),
+            "DELIVERBY" => Self::DeliverBy(words.next().and_then(min_by_time)),
             "MT-PRIORITY" => Self::MtPriority(words.next().map(str::to_owned)),
             "REQUIRETLS" => Self::RequireTls,
             "STARTTLS" => Self::StartTls,
@@ -97,11 +100,11 @@ impl Extension {
 }
 
 impl Limits {
-    /// `limits-params`, RFC 9422 §3. What is not known, or no number, is passed over.
+    /// `limits-param`, RFC 9422 §3. What is not known, or no number, is passed over (§3.7).
     fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Self {
         let mut limits = Self::default();
         for (name, value) in words.filter_map(|word| word.split_once('=')) {
-            let value = value.parse().ok();
+            let value = limit(value);
             match name.to_ascii_uppercase().as_str() {
                 "MAILMAX" => limits.mail_max = value,
                 "RCPTMAX" => limits.rcpt_max = value,
@@ -113,12 +116,24 @@ impl Limits {
     }
 }
 
+/// `deliverby-param = min-by-time *( ',' extension-token )`, RFC 2852 §2.
+fn min_by_time(parameter: &str) -> Option<u32> {
+    parameter.split(',').next().and_then(|seconds| seconds.parse().ok())
+}
+
+/// `%x31-39 0*5DIGIT`, the value of each limit of RFC 9422 §4.
+fn limit(value: &str) -> Option<u32> {
+    let is_number =
+        value.len() <= 6 && value.bytes().all(|octet| octet.is_ascii_digit()) && !value.starts_with('0');
+    value.parse().ok().filter(|_| is_number)
+}
+
 impl std::fmt::Display for Limits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("LIMITS")?;
         let named =
             [("MAILMAX", self.mail_max), ("RCPTMAX", self.rcpt_max), ("RCPTDOMAINMAX", self.rcpt_domain_max)];
-        let mut said = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let mut said = named.into_iter().filter_map(|(name, value)| Some((name, value?.min(LIMIT_LARGEST))));
         said.try_for_each(|(name, value)| write!(f, " {name}={value}"))
     }
 }
@@ -202,6 +217,24 @@ mod tests {
     fn limits_that_are_not_known_are_passed_over() {
         let limits = Limits { rcpt_max: Some(5), ..Limits::default() };
         assert_eq!(Extension::parse("limits NEWMAX=1 rcptmax=5 MAILMAX=x Y"), Extension::Limits(limits));
+        for wrong in ["0", "05", "+5", "1000000", ""] {
+            assert_eq!(
+                Extension::parse(&format!("LIMITS RCPTMAX={wrong}")),
+                Extension::Limits(Limits::default())
+            );
+        }
+    }
+
+    #[test]
+    fn a_limit_is_announced_up_to_what_six_digits_can_say() {
+        let limits = Limits { rcpt_max: Some(1_000_000), ..Limits::default() };
+        assert_eq!(Extension::Limits(limits).to_string(), "LIMITS RCPTMAX=999999");
+    }
+
+    #[test]
+    fn deliverby_may_have_further_options() {
+        assert_eq!(Extension::parse("DELIVERBY 60,NEW"), Extension::DeliverBy(Some(60)));
+        assert_eq!(Extension::parse("DELIVERBY ,NEW"), Extension::DeliverBy(None));
     }
 
     #[test]

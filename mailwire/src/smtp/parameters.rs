@@ -79,7 +79,7 @@ impl MailParameters {
                 "AUTH" => once(&mut mail.auth, "AUTH", Some(auth_value(value)?))?,
                 "RET" => once(&mut mail.ret, "RET", read(value, ret_value))?,
                 "ENVID" => once(&mut mail.envid, "ENVID", value.and_then(envid_value))?,
-                // RFC 4865 §4: one of the two, once.
+                // RFC 4865 §4.2: one of the two, once.
                 "HOLDFOR" => once(&mut mail.hold, "HOLDFOR", read(value, future_release_interval))?,
                 "HOLDUNTIL" => once(&mut mail.hold, "HOLDUNTIL", read(value, future_release_date_time))?,
                 "BY" => once(&mut mail.by, "BY", read(value, by_value))?,
@@ -150,9 +150,10 @@ fn message_id_as_envid(value: &str) -> Option<String> {
     (envid.contains('@') && envid.len() <= MESSAGE_ID_OCTETS_MAX).then_some(envid)
 }
 
-/// `future-release-interval = 1*9DIGIT`, RFC 4865 §4.
+/// `future-release-integer = %x31-39 *8DIGIT`, RFC 4865 §3.
 fn future_release_interval(input: &str) -> IResult<&str, Hold> {
-    map(up_to_9_digits, Hold::For).parse(input)
+    let integer = verify(digit1, |digits: &str| digits.len() <= 9 && !digits.starts_with('0'));
+    map(map_res(integer, str::parse), Hold::For).parse(input)
 }
 
 /// `1*9DIGIT`.
@@ -160,20 +161,20 @@ fn up_to_9_digits(input: &str) -> IResult<&str, u32> {
     map_res(verify(digit1, |digits: &str| digits.len() <= 9), str::parse).parse(input)
 }
 
-/// `future-release-date-time = Internet-style-date-time-UC`, RFC 4865 §4.
+/// `future-release-date-time = date-time`, RFC 4865 §3 with erratum 2040.
 fn future_release_date_time(input: &str) -> IResult<&str, Hold> {
-    map(date_time, |text: &str| Hold::Until(text.to_owned())).parse(input)
+    map(date_time, |text: &str| Hold::Until(text.to_ascii_uppercase())).parse(input)
 }
 
-/// `date-time = full-date "T" full-time`, RFC 3339 §5.6, in upper case.
+/// `date-time = full-date "T" full-time`, RFC 3339 §5.6, which lets both letters be small ones.
 fn date_time(input: &str) -> IResult<&str, &str> {
     let full_date = (number(4, 0..=9999), char('-'), number(2, 1..=12), char('-'), number(2, 1..=31));
     // A leap second is the 60th.
     let partial_time = (number(2, 0..=23), char(':'), number(2, 0..=59), char(':'), number(2, 0..=60));
     let time_secfrac = opt((char('.'), digit1));
     let time_numoffset = recognize((one_of("+-"), number(2, 0..=23), char(':'), number(2, 0..=59)));
-    let time_offset = alt((tag("Z"), time_numoffset));
-    recognize((full_date, char('T'), partial_time, time_secfrac, time_offset)).parse(input)
+    let time_offset = alt((tag_no_case("Z"), time_numoffset));
+    recognize((full_date, tag_no_case("T"), partial_time, time_secfrac, time_offset)).parse(input)
 }
 
 /// Exactly `digits` digits, in a range.
@@ -205,7 +206,7 @@ fn by_time(input: &str) -> IResult<&str, i32> {
         .parse(input)
 }
 
-/// `priority-value = (["-"] NZDIGIT) / "0"`, RFC 6710 §5.
+/// `priority-value = (["-"] NZDIGIT) / "0"`, RFC 6710 §7.
 fn priority_value(input: &str) -> IResult<&str, i8> {
     let nzdigit = recognize((opt(char('-')), one_of("123456789")));
     map_res(alt((nzdigit, tag("0"))), str::parse).parse(input)

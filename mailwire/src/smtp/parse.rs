@@ -406,11 +406,15 @@ mod tests {
             "AUTH",
             "AUTH=+0A",
             "HOLDFOR=-1",
+            "HOLDFOR=0",
+            "HOLDFOR=060",
             "HOLDFOR=1000000000",
             "HOLDUNTIL=tomorrow",
             "HOLDUNTIL=2030-13-01T00:00:00Z",
             "HOLDUNTIL=2030-01-01T00:00:00",
-            "HOLDUNTIL=2030-01-01t00:00:00z",
+            "HOLDUNTIL=2030-01-01",
+            "HOLDUNTIL=2030-01-01T12:00Z",
+            "HOLDUNTIL=2030-01-01T12:00:00+0000",
             "BY=0;R",
             "BY=-1;R",
             "BY=1",
@@ -452,13 +456,21 @@ mod tests {
         assert_eq!(mail.body, Some(Body::EightBitMime));
         assert_eq!(mail.auth, Some(None));
         assert_eq!(mail.envid.as_deref(), Some("QQ=1"));
-        assert_eq!(mail.hold, Some(Hold::For(60)));
+        assert_eq!(mail.hold, Some(Hold::For(60.try_into().unwrap())));
         assert_eq!(mail.unknown, ["XTRA"]);
         assert!(mail.smtputf8);
         let rcpt = rcpt_parameters("NOTIFY=success,DELAY ORCPT=RFC822;a+2Bb@c.example").unwrap();
         assert_eq!(rcpt.notify, Some(Notify::On { success: true, failure: false, delay: true }));
         let original = rcpt.original_recipient.unwrap();
         assert_eq!((original.address_type.as_str(), original.address.as_str()), ("rfc822", "a+b@c.example"));
+    }
+
+    #[test]
+    fn the_letters_of_a_date_have_no_case() {
+        let noon = Some(Hold::Until("2030-01-01T12:00:00Z".to_owned()));
+        for text in ["2030-01-01T12:00:00Z", "2030-01-01t12:00:00z"] {
+            assert_eq!(mail_parameters(&format!("HOLDUNTIL={text}")).unwrap().hold, noon);
+        }
     }
 
     #[test]

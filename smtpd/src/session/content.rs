@@ -265,6 +265,7 @@ impl Session {
             smtputf8: envelope.terms.is_utf8,
             id: &id,
             recipients: &envelope.recipients,
+            priority: envelope.terms.priority,
             unix_seconds,
         });
         let event = match self.kind {

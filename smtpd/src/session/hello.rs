@@ -89,7 +89,7 @@ impl Session {
         extensions
     }
 
-    /// RFC 9422 §4: only what is enforced. Transactions and domains are not counted.
+    /// RFC 9422 §4.1 to §4.3: only what is enforced. Transactions and domains are not counted.
     fn limits(&self) -> Limits {
         Limits { rcpt_max: u32::try_from(self.policy.recipients_max).ok(), ..Limits::default() }
     }

@@ -24,8 +24,8 @@ impl Session {
         refuse_first(&not_offered, &parameters.unknown)?;
         let release_at = hold.as_ref().map(|hold| self.release_at(hold)).transpose()?;
         let deliver_by = by.map(|by| self.deliver_by(by)).transpose()?;
-        let returned_at = deliver_by.filter(|by| by.mode == ByMode::Return).map(|by| by.at);
-        if release_at.is_some_and(|release| returned_at.is_some_and(|returned| returned <= release)) {
+        // RFC 4865 §5.2.2, in either mode: to honour one of them would be to ignore the other.
+        if release_at.zip(deliver_by).is_some_and(|(release, by)| release > by.at) {
             return Err(replies::over_before_its_release());
         }
         Ok(Terms {
@@ -40,12 +40,12 @@ impl Session {
         })
     }
 
-    /// FUTURERELEASE is for those who submit (RFC 4865 §3), where the owner wants it at all.
+    /// FUTURERELEASE is for those who submit (RFC 4865 §3, §4.2), where the owner wants it at all.
     pub(super) fn offers_future_release(&self) -> bool {
         self.is_submission() && self.policy.future_release_seconds_max > 0
     }
 
-    /// RFC 6710 §4: only of those who have logged in, which submission asks of everybody before MAIL.
+    /// RFC 6710 §4.1: only of those who have logged in, which submission asks of everybody before MAIL.
     pub(super) const fn offers_priorities(&self) -> bool {
         self.is_submission()
     }
@@ -67,10 +67,10 @@ impl Session {
         self.now.saturating_add(self.policy.future_release_seconds_max.into())
     }
 
-    /// RFC 4865 §4: what is beyond the announced limits is refused, and so is a time that has passed.
+    /// RFC 4865 §4.2: what is beyond the announced limits is refused, and so is a time that has passed.
     fn release_at(&self, hold: &Hold) -> Result<u64, Reply> {
         let at = match hold {
-            Hold::For(seconds) => self.now.saturating_add((*seconds).into()),
+            Hold::For(seconds) => self.now.saturating_add(seconds.get().into()),
             Hold::Until(text) => {
                 let at = DateTime::parse_rfc3339(text).map(|at| at.to_timestamp());
                 let at = at.ok_or_else(|| replies::parameter_value("HOLDUNTIL"))?;

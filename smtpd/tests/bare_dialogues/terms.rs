@@ -109,16 +109,16 @@ fn the_way_here_is_handed_to_the_store() {
 fn holding_mail_can_be_switched_off() {
     let mut session = logged_in(&Config { future_release_seconds_max: 0, ..Config::default() });
     assert!(!session.ask("EHLO x\r\n").contains("FUTURERELEASE"));
-    assert_eq!(session.codes(format!("{FROM_ALICE} HOLDFOR=0\r\n")), [555]);
+    assert_eq!(session.codes(format!("{FROM_ALICE} HOLDFOR=1\r\n")), [555]);
 }
 
 #[test]
 fn a_time_for_delivery_may_have_a_least() {
     let mut session = logged_in(&Config { deliver_by_seconds_min: 60, ..Config::default() });
     assert!(session.ask("EHLO x\r\n").contains("250-DELIVERBY 60\r\n"));
-    assert_eq!(session.codes(format!("{FROM_ALICE} BY=59;R\r\n")), [501]);
+    assert_eq!(session.codes(format!("{FROM_ALICE} BY=59;R\r\n")), [555]);
     assert_eq!(session.codes(format!("{FROM_ALICE} BY=60;R\r\nRSET\r\n")), [250, 250]);
-    // RFC 2852 §4: the least is one for mode R.
+    // RFC 2852 §3: the least is one for mode R.
     assert_eq!(session.codes(format!("{FROM_ALICE} BY=-5;N\r\n")), [250]);
 }
 
