@@ -9,7 +9,7 @@ EVERY = bytes(range(256))
 LEAVES = [
     EVERY,
     EVERY[::-1] + b'\r\n.\r\n\r\n--b\n--b--\n\n--bb\r\n--b-\r\n--\r\n\r' + EVERY,
-    b'\r\n', b'', b'\r', b'\n\r', b'--b--no', bytes(3000), random.randbytes(300_000), b'line\r\n' * 500, b'\r\n\r\n',
+    b'almost\r\n--=_1\n\r\n--b.\r\r\n--bb\x0c\r\n--b.-\r\n--=_1 --\r\n', b'\r\n', b'', b'\r', b'\n\r', b'--b--no', bytes(3000), random.randbytes(300_000), b'line\r\n' * 500, b'\r\n\r\n',
 ]
 
 def leaf(body):

@@ -70,7 +70,7 @@ impl Levels {
     /// readers see it so, and a boundary may be the beginning of another one.
     pub(super) fn delimiter(&self, line: &[u8]) -> Option<Delimiter> {
         let text = line.strip_prefix(b"--")?;
-        let text = text.strip_suffix(b"\r\n").unwrap_or(text).trim_ascii_end();
+        let text = without_padding(text.strip_suffix(b"\r\n").unwrap_or(text));
         self.open.iter().enumerate().rev().find_map(|(level, open)| match open {
             Level::Message => None,
             Level::Multipart(_, boundary) => match text.strip_prefix(boundary.as_slice())? {
@@ -90,6 +90,12 @@ impl Levels {
         }
         if self.parts > PARTS_MAX { Err(Problem::TooManyParts) } else { Ok(()) }
     }
+}
+
+/// `transport-padding = *LWSP-char`, RFC 2046 §5.1.1: blanks and tabs.
+fn without_padding(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|octet| !matches!(octet, b' ' | b'\t')).map_or(0, |at| at + 1);
+    text.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -131,6 +137,9 @@ mod tests {
             ("-a\r\n", None),
             (" --a\r\n", None),
             ("--b\r\n", None),
+            ("--a\n\r\n", None),
+            ("--a\r\r\n", None),
+            ("--a\u{c}\r\n", None),
         ] {
             assert_eq!(delimiter(&levels, line), expected, "{line:?}");
         }
