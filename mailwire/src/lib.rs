@@ -4,6 +4,7 @@
 //! [`smtp::Command`] or [`pop3::Command`], and [`smtp::Reply`] or [`pop3::Reply`] goes back. [`dot`] frames
 //! content, [`sasl`] holds the mechanisms of AUTH, both sides. With the feature `net` (on by default) come
 //! [`net`] (connections, listeners, TLS) and [`daemon`] (what every server program needs around them).
+//! What OAuth's access tokens say is in `oauth` (feature `tokens`).
 //!
 //! Invariants: this crate knows no storage and no policy, and without `net` it builds without tokio.
 
@@ -18,6 +19,8 @@ mod grammar;
 pub mod line;
 #[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "tokens")]
+pub mod oauth;
 pub mod pop3;
 pub mod proxy;
 pub mod sasl;
