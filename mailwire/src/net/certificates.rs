@@ -74,13 +74,9 @@ impl ClientAuthorities {
     /// # Errors
     /// See [`CertificateError`].
     pub fn load(path: &Path) -> Result<Self, CertificateError> {
-        let missing = || CertificateError::Missing { path: path.to_owned(), what: "certificate" };
         let mut roots = rustls::RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&read(path)?) {
-            certificate.ok().and_then(|certificate| roots.add(certificate).ok()).ok_or_else(missing)?;
-        }
-        if roots.is_empty() {
-            return Err(missing());
+        for certificate in certificates_in(path)? {
+            roots.add(certificate).map_err(|_| missing(path))?;
         }
         let provider = Arc::new(ring::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
@@ -94,6 +90,17 @@ impl ClientAuthorities {
     pub(super) fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
         Arc::clone(&self.0)
     }
+}
+
+/// The certificates in a file, one at least.
+pub(super) fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let octets = read(path)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&octets).collect();
+    certificates.ok().filter(|found| !found.is_empty()).ok_or_else(|| missing(path))
+}
+
+fn missing(path: &Path) -> CertificateError {
+    CertificateError::Missing { path: path.to_owned(), what: "certificate" }
 }
 
 /// The certificate in use. A broken file never replaces it.

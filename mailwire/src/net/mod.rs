@@ -8,6 +8,8 @@ mod deadline;
 mod door;
 mod end_point;
 mod failure;
+#[cfg(feature = "https")]
+mod https;
 mod limits;
 mod listen_address;
 mod listener;
@@ -26,6 +28,8 @@ pub use certificates::{CertificateError, Certificates, ClientAuthorities};
 pub use connection::Connection;
 pub use door::{Admittance, Door, Doorkeeper};
 pub use failure::{ReadError, TlsError};
+#[cfg(feature = "https")]
+pub use https::{HttpsClient, HttpsError, HttpsSetupError, HttpsUrl, HttpsUrlError, QuestionLimits, Roots};
 pub use limits::{ConnectionLimits, ListenerLimits};
 pub use listen_address::{ListenAddress, ListenAddressError};
 pub use listener::{Listener, Security, Terms};

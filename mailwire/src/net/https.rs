@@ -1,0 +1,239 @@
+//! Single questions over HTTPS: each within one deadline and one size, with no redirect, no proxy and no second try.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use ureq::http::{Uri, header};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use super::certificates::{CertificateError, certificates_in};
+use crate::secret::Secret;
+
+/// Most octets of an address.
+const URL_OCTETS_MAX: usize = 2048;
+/// Most octets of the answer's header section.
+const HEADER_OCTETS_MAX: usize = 16 * 1024;
+/// Octets that a connection reads and writes at a time.
+const BUFFER_OCTETS: usize = 16 * 1024;
+/// What RFC 9110 §15.3.1 calls OK; nothing else is an answer.
+const OK: u16 = 200;
+
+/// Where a question goes: `https`, or `http` on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpsUrl(String);
+
+/// Why a text is no [`HttpsUrl`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum HttpsUrlError {
+    /// Not `https://host/path`.
+    #[error("is not an address of the form https://host/path")]
+    Form,
+    /// Anybody on the way could read and change it.
+    #[error("must begin with https:// (http:// is for 127.0.0.1, ::1 and localhost only)")]
+    Clear,
+    /// It has a user name or a password in it.
+    #[error("must not have a user name or password in it")]
+    UserInformation,
+}
+
+impl HttpsUrl {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// See [`HttpsUrlError`].
+    pub fn parse(text: &str) -> Result<Self, HttpsUrlError> {
+        if text.len() > URL_OCTETS_MAX || text.contains('#') {
+            return Err(HttpsUrlError::Form);
+        }
+        let url: Uri = text.parse().map_err(|_| HttpsUrlError::Form)?;
+        let (Some(scheme), Some(authority)) = (url.scheme_str(), url.authority()) else {
+            return Err(HttpsUrlError::Form);
+        };
+        if authority.as_str().contains('@') {
+            return Err(HttpsUrlError::UserInformation);
+        }
+        match scheme {
+            "https" => {}
+            "http" if is_this_machine(authority.host()) => {}
+            "http" => return Err(HttpsUrlError::Clear),
+            _ => return Err(HttpsUrlError::Form),
+        }
+        if authority.host().is_empty() { Err(HttpsUrlError::Form) } else { Ok(Self(text.to_owned())) }
+    }
+
+    fn is_clear(&self) -> bool {
+        self.0.starts_with("http:")
+    }
+}
+
+/// True where nobody else can answer (RFC 6761 §6.3).
+fn is_this_machine(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let is_loopback = |address: std::net::IpAddr| address.to_canonical().is_loopback();
+    host.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(is_loopback)
+}
+
+/// Who must have signed the certificate of whom is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Roots {
+    /// One that the system trusts.
+    #[default]
+    System,
+    /// One in this file, in PEM form.
+    File(PathBuf),
+}
+
+/// What a question may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuestionLimits {
+    /// From the look-up of the name to the answer's last octet.
+    pub deadline: Duration,
+    /// Most octets of an answer.
+    pub answer_octets_max: u64,
+}
+
+/// Why nothing can be asked.
+#[derive(Debug, Error)]
+pub enum HttpsSetupError {
+    /// The authorities cannot be read.
+    #[error(transparent)]
+    Roots(#[from] CertificateError),
+    /// There are none.
+    #[error(
+        "this system trusts no certificate at all: install its CA certificates (package ca-certificates)"
+    )]
+    NoRoots,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum HttpsError {
+    /// Another status than 200.
+    #[error("the answer has status {0}")]
+    Status(u16),
+    /// More than it may have.
+    #[error("the answer is larger than {octets_max} octets")]
+    TooLarge {
+        /// Most octets of an answer.
+        octets_max: u64,
+    },
+    /// Too late.
+    #[error("there was no answer within {seconds} seconds")]
+    TimedOut {
+        /// How long it may take.
+        seconds: u64,
+    },
+    /// No connection, no TLS, or no HTTP.
+    #[error("no answer was to be had")]
+    Failed(#[source] Box<ureq::Error>),
+}
+
+/// Asks one server. Its methods block: they are for threads that may wait.
+#[derive(Clone, Debug)]
+pub struct HttpsClient {
+    agent: ureq::Agent,
+    url: HttpsUrl,
+    limits: QuestionLimits,
+}
+
+impl HttpsClient {
+    /// For questions to `url`.
+    ///
+    /// # Errors
+    /// See [`HttpsSetupError`].
+    pub fn new(url: HttpsUrl, roots: &Roots, limits: QuestionLimits) -> Result<Self, HttpsSetupError> {
+        let roots = if url.is_clear() { Vec::new() } else { certificates(roots)? };
+        let tls = TlsConfig::builder()
+            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+            .root_certs(RootCerts::Specific(Arc::new(roots)))
+            .build();
+        let agent = ureq::Agent::config_builder()
+            .tls_config(tls)
+            .timeout_global(Some(limits.deadline))
+            // Whoever is asked is the one that the configuration names, and nobody on its or the environment's behalf.
+            .max_redirects(0)
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_response_header_size(HEADER_OCTETS_MAX)
+            .input_buffer_size(BUFFER_OCTETS)
+            .output_buffer_size(BUFFER_OCTETS)
+            .user_agent("mailstack")
+            .accept("application/json")
+            .build()
+            .into();
+        Ok(Self { agent, url, limits })
+    }
+
+    /// What lies there.
+    ///
+    /// # Errors
+    /// See [`HttpsError`].
+    pub fn get(&self) -> Result<Vec<u8>, HttpsError> {
+        let answer = self.agent.get(&self.url.0).call();
+        self.content(answer)
+    }
+
+    /// What a form is answered with, posted with this field Authorization.
+    ///
+    /// # Errors
+    /// See [`HttpsError`].
+    pub fn post_form(
+        &self,
+        authorization: &Secret<String>,
+        form: &Secret<Vec<u8>>,
+    ) -> Result<Vec<u8>, HttpsError> {
+        let answer = self
+            .agent
+            .post(&self.url.0)
+            .header(header::AUTHORIZATION, authorization.expose())
+            .content_type("application/x-www-form-urlencoded")
+            .send(form.expose().as_slice());
+        self.content(answer)
+    }
+
+    fn content(
+        &self,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Vec<u8>, HttpsError> {
+        let mut answer = answer.map_err(|error| self.failure(error))?;
+        let status = answer.status().as_u16();
+        if status != OK {
+            return Err(HttpsError::Status(status));
+        }
+        // One more than may come: the reader fails where its limit is reached, be that the end or not.
+        let limit = self.limits.answer_octets_max.saturating_add(1);
+        let content = answer.body_mut().with_config().limit(limit).read_to_vec();
+        content.map_err(|error| self.failure(error))
+    }
+
+    fn failure(&self, error: ureq::Error) -> HttpsError {
+        if matches!(error, ureq::Error::Timeout(_)) {
+            return HttpsError::TimedOut { seconds: self.limits.deadline.as_secs() };
+        }
+        if matches!(error, ureq::Error::BodyExceedsLimit(_)) {
+            return HttpsError::TooLarge { octets_max: self.limits.answer_octets_max };
+        }
+        HttpsError::Failed(Box::new(error))
+    }
+}
+
+fn certificates(roots: &Roots) -> Result<Vec<Certificate<'static>>, HttpsSetupError> {
+    let found: Vec<CertificateDer<'static>> = match roots {
+        Roots::File(path) => certificates_in(path)?,
+        // A system's broken certificate is no reason to fail while another one may do.
+        Roots::System => rustls_native_certs::load_native_certs().certs,
+    };
+    if found.is_empty() {
+        return Err(HttpsSetupError::NoRoots);
+    }
+    Ok(found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect())
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
