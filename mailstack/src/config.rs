@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mailstore::GuardOptions;
 use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
+use mailwire::daemon::oauth::{Checker, OAuth};
 use mailwire::net::Certificates;
 use smtpd::session::Policy;
 use thiserror::Error;
@@ -25,6 +26,7 @@ pub(crate) struct Configuration {
     pub(crate) tls: Tls,
     pub(crate) log: Log,
     pub(crate) store: mailstore::Options,
+    pub(crate) oauth: OAuth,
     pub(crate) smtp: smtpd::Config,
     pub(crate) pop3: pop3d::Config,
 }
@@ -40,6 +42,7 @@ impl Configuration {
             tls: file.table("tls")?,
             log: file.table("log")?,
             store: mailstore::Options { guard: file.table("guard")?, ..store },
+            oauth: file.table("oauth")?,
             smtp: file.table("smtp")?,
             pop3: file.table("pop3")?,
         })
@@ -60,6 +63,9 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
     note(file.table::<Log>("log"), &mut problems);
     note(file.table::<mailstore::Options>("store"), &mut problems);
     note(file.table::<GuardOptions>("guard"), &mut problems);
+    if let Some(oauth) = note(file.table::<OAuth>("oauth"), &mut problems) {
+        note(Checker::new(&oauth), &mut problems);
+    }
     let smtp = note(file.table::<smtpd::Config>("smtp"), &mut problems);
     if let (Some(server), Some(smtp)) = (server, smtp) {
         note(Policy::new(&smtp, &server), &mut problems);
@@ -154,6 +160,7 @@ mod tests {
         assert_eq!(file.table::<Log>("log").unwrap(), Log::default());
         assert_eq!(file.table::<mailstore::Options>("store").unwrap(), mailstore::Options::default());
         assert_eq!(file.table::<GuardOptions>("guard").unwrap(), GuardOptions::default());
+        assert_eq!(file.table::<OAuth>("oauth").unwrap(), OAuth::default());
         assert_eq!(file.table::<smtpd::Config>("smtp").unwrap(), smtpd::Config::default());
         assert_eq!(file.table::<pop3d::Config>("pop3").unwrap(), pop3d::Config::default());
     }
@@ -172,6 +179,7 @@ mod tests {
             ("store", keys::<mailstore::Options>()),
             ("log", keys::<Log>()),
             ("guard", keys::<GuardOptions>()),
+            ("oauth", keys::<OAuth>()),
             ("smtp", keys::<smtpd::Config>()),
             ("pop3", keys::<pop3d::Config>()),
         ];

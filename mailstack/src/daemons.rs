@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mailstore::Store;
 use mailwire::daemon::config::Server;
+use mailwire::daemon::oauth::Checker;
 use mailwire::daemon::{process, serving};
 use mailwire::net::{Certificates, ServerTls};
 use thiserror::Error;
@@ -48,6 +49,7 @@ pub(crate) struct Common {
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) tls: ServerTls,
     pub(crate) store: Store,
+    pub(crate) tokens: Option<Arc<Checker>>,
 }
 
 impl Daemons {
@@ -57,13 +59,17 @@ impl Daemons {
         pop3: &pop3d::Config,
         common: &Common,
     ) -> Result<Self, BindError> {
-        let tls = common.tls.clone();
-        let (server, store) = (&common.server, &common.store);
-        let shared = smtpd::Shared { server: server.clone(), tls: Some(tls.clone()), store: store.clone() };
+        let Common { server, certificates, tls, store, tokens } = common;
+        let shared = smtpd::Shared {
+            server: server.clone(),
+            tls: Some(tls.clone()),
+            store: store.clone(),
+            tokens: tokens.clone(),
+        };
         let smtp = smtpd::Service::bind(smtp, &shared)?;
-        let shared = pop3d::Shared { server: server.clone(), tls: Some(tls), store: store.clone() };
-        let pop3 = pop3d::Service::bind(pop3, &shared)?;
-        Ok(Self { smtp, pop3, certificates: Arc::clone(&common.certificates), store: store.clone() })
+        let smtpd::Shared { server, tls, store, tokens } = shared;
+        let pop3 = pop3d::Service::bind(pop3, &pop3d::Shared { server, tls, store: store.clone(), tokens })?;
+        Ok(Self { smtp, pop3, certificates: Arc::clone(certificates), store })
     }
 
     /// Where SMTP listens.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailwire::sasl::{Credentials, ScramKeys};
+use mailwire::secret::Secret;
 
 use crate::{Account, Admission, Directory, Guard, Outcome, Turn, Unavailable, Verdict};
 
@@ -89,6 +90,14 @@ impl Logins {
         }
     }
 
+    /// The same, where it showed this token.
+    pub async fn wrong_token(&mut self, login: &str, token: &Secret<String>) -> NoLogin {
+        match self.settle(login, None, Outcome::Wrong(token)).await {
+            Ok(_) => NoLogin::Wrong,
+            Err(why) => why,
+        }
+    }
+
     /// What is kept of an admitted login for SCRAM.
     ///
     /// # Errors
@@ -117,8 +126,6 @@ impl Logins {
 
 #[cfg(test)]
 mod tests {
-    use mailwire::secret::Secret;
-
     use super::*;
     use crate::{GuardOptions, Store};
 
@@ -163,6 +170,18 @@ mod tests {
         assert!(!logins.admit(LOGIN).await.unwrap().is_zero());
         logins.admit("bob@example.test").await.unwrap();
         assert!(!logins.admit(LOGIN).await.unwrap().is_zero(), "it was given up");
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn one_wrong_token_is_one_guess_however_often_it_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, mut logins) = logins(folder.path()).await;
+        let stale = Secret::new("stale".to_owned());
+        for _ in 0..9 {
+            logins.admit(LOGIN).await.unwrap();
+            assert_eq!(logins.wrong_token(LOGIN, &stale).await, NoLogin::Wrong);
+        }
         store.close().await;
     }
 

@@ -3,8 +3,8 @@
 //! Octets come in through a bounded [`line::LineBuffer`], whole lines are parsed with nom into
 //! [`smtp::Command`] or [`pop3::Command`], and [`smtp::Reply`] or [`pop3::Reply`] goes back. [`dot`] frames
 //! content, [`sasl`] holds the mechanisms of AUTH, both sides. With the feature `net` (on by default) come
-//! [`net`] (connections, listeners, TLS) and [`daemon`] (what every server program needs around them).
-//! What OAuth's access tokens say is in `oauth` (feature `tokens`).
+//! [`net`] (connections, listeners, TLS) and [`daemon`] (what every server program needs around them). What OAuth's access
+//! tokens say is in `oauth` (feature `tokens`), who checks them for a daemon in `daemon::oauth` (feature `oauth`).
 //!
 //! Invariants: this crate knows no storage and no policy, and without `net` it builds without tokio.
 

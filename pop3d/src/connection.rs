@@ -8,10 +8,10 @@ use mailstore::{Account, Directory, Guard, Lease, Logins, MaildropError, Maildro
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::daemon::errors::ErrorDelay;
+use mailwire::daemon::oauth::Checker;
 use mailwire::line::Line;
 use mailwire::net::{Connection, ReadError, TlsError};
 use mailwire::pop3::Reply;
-use mailwire::sasl::TokensUnavailable;
 use thiserror::Error;
 use tracing::{Instrument, debug, field, info, info_span, warn};
 
@@ -26,9 +26,10 @@ pub(crate) struct Context {
     directory: Arc<dyn Directory>,
     maildrops: Arc<dyn Maildrops>,
     guard: Arc<dyn Guard>,
+    pub(crate) tokens: Option<Arc<Checker>>,
     hostname: String,
     clear_login: ClearLogin,
-    terms: Terms,
+    pub(crate) terms: Terms,
     lease_wait: Duration,
     error_delay: ErrorDelay,
     begun_at: u64,
@@ -42,6 +43,7 @@ impl Context {
             directory: Arc::clone(&shared.store.directory),
             maildrops: Arc::clone(&shared.store.maildrops),
             guard: Arc::clone(&shared.store.guard),
+            tokens: shared.tokens.clone(),
             hostname: shared.server.hostname.clone(),
             clear_login: config.clear_login,
             terms: Terms {
@@ -151,7 +153,7 @@ const fn may_say_goodbye(end: &Result<(), Interrupted>) -> bool {
 /// One connection being served.
 pub(crate) struct Session {
     pub(crate) connection: Connection,
-    context: Arc<Context>,
+    pub(crate) context: Arc<Context>,
     pub(crate) logins: Logins,
     tally: Tally,
 }
@@ -195,11 +197,7 @@ impl Session {
                     AuthorizationStep::ScramKeys(login) => {
                         Some(self.scram_keys(&mut authorization, &login).await?)
                     }
-                    // Nobody checks tokens yet, so none is asked for.
-                    AuthorizationStep::Token(_) => {
-                        let nobody = TokensUnavailable("nobody could".to_owned());
-                        Some(authorization.token_checked(Err(nobody)))
-                    }
+                    AuthorizationStep::Token(shown) => Some(self.token(&mut authorization, &shown).await?),
                     AuthorizationStep::Account(login) => {
                         Some(self.account(&mut authorization, &login).await?)
                     }
@@ -401,6 +399,7 @@ mod tests {
                 directory: Arc::new(memory.clone()),
                 maildrops: Arc::new(memory.clone()),
                 guard: Arc::new(memory.clone()),
+                tokens: None,
                 hostname: "mail.example.test".to_owned(),
                 clear_login,
                 terms: Terms {

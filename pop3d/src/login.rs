@@ -2,10 +2,12 @@
 
 use mailstore::{Account, NoLogin, Unavailable};
 use mailwire::cause::chain;
-use mailwire::daemon::login::shown;
+use mailwire::daemon::login::{UNNAMED, shown};
 use mailwire::escape::escaped;
 use mailwire::net::LoginMeans;
-use mailwire::sasl::{Credentials, Nonce, Surroundings, Tokens};
+use mailwire::sasl::{
+    BearerToken, Credentials, Nonce, SaslError, Surroundings, TokenVerdict, Tokens, TokensUnavailable,
+};
 use tracing::{Span, debug, info, warn};
 
 use crate::connection::{Interrupted, Session};
@@ -15,7 +17,8 @@ impl Session {
     /// What the connection gives to a login.
     pub(crate) fn surroundings(&mut self) -> Surroundings {
         let LoginMeans { bindings, certificate_logins } = self.connection.take_login_means();
-        Surroundings { bindings, certificate_logins, tokens: Tokens::Unknown }
+        let tokens = self.context.tokens.as_ref().map_or(Tokens::Unknown, |_| Tokens::Checked);
+        Surroundings { bindings, certificate_logins, tokens }
     }
 
     /// A login with its password.
@@ -54,6 +57,33 @@ impl Session {
         Ok(authorization.scram_keys_found(&answer, &Nonce::new(random)))
     }
 
+    /// What comes of a token.
+    ///
+    /// The guard is asked before, so that nobody floods through us whoever knows about tokens, and told at once: not every
+    /// client waits to hear why its token is refused. One that has expired is no guess, since it was good.
+    pub(crate) async fn token(
+        &mut self,
+        authorization: &mut Authorization,
+        shown: &BearerToken,
+    ) -> Result<AuthorizationStep, Interrupted> {
+        let login = shown.login.as_deref().unwrap_or(UNNAMED);
+        if let Err(why) = self.admit(login).await? {
+            return Ok(answered(authorization, login, Err(why)));
+        }
+        let answer = match &self.context.tokens {
+            Some(checker) => checker.check(&shown.token).await,
+            None => Err(TokensUnavailable("nobody checks them".to_owned())),
+        };
+        let answer = answer.map(|verdict| verdict.of(shown, &self.context.terms.primary_domain));
+        if answer == Ok(TokenVerdict::Refused) {
+            let why = self.logins.wrong_token(login, &shown.token).await;
+            if why != NoLogin::Wrong {
+                return Ok(answered(authorization, login, Err(why)));
+            }
+        }
+        Ok(authorization.token_checked(answer))
+    }
+
     /// The account of a login that was proven without a password.
     pub(crate) async fn account(
         &mut self,
@@ -74,7 +104,10 @@ impl Session {
         refused: &RefusedLogin,
     ) -> Result<AuthorizationStep, Interrupted> {
         let RefusedLogin { login, reason } = refused;
-        if let Some(login) = login {
+        // What came of a token the guard has heard already.
+        if let Some(login) = login
+            && *reason != SaslError::Token
+        {
             let why = match self.admit(login).await? {
                 Ok(()) => self.logins.wrong(login).await,
                 Err(why) => why,

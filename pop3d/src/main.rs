@@ -8,6 +8,7 @@ use clap::Parser;
 use mailstore::Options;
 use mailwire::cause::chain;
 use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
+use mailwire::daemon::oauth::Checker;
 use mailwire::daemon::{log, process, serving, signals};
 use mailwire::net::Certificates;
 use pop3d::{Service, Shared};
@@ -47,9 +48,10 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let server = file.table::<Server>("server")?;
     let tls = file.table::<Tls>("tls")?;
     let certificates = Certificates::load(&tls.certificate, &tls.key)?;
+    let tokens = Checker::new(&file.table("oauth")?)?;
     let options = file.table::<Options>("store")?.of_domains(&server.domains);
     let store = mailstore::open(Options { guard: file.table("guard")?, ..options }).await?;
-    let shared = Shared { server, tls: Some(tls.server(&certificates)?), store: store.clone() };
+    let shared = Shared { server, tls: Some(tls.server(&certificates)?), store: store.clone(), tokens };
     let service = Service::bind(&config, &shared)?;
     drop(shared);
     serving::until_drained(&certificates, |shutdown| {

@@ -168,6 +168,14 @@ pub(crate) fn login_put_off_again() -> Reply {
     )
 }
 
+/// RFC 3206 §4: nobody can say at the moment whether a token is good.
+pub(crate) fn login_unavailable() -> Reply {
+    Reply::err_with(
+        ResponseCode::SysTemp,
+        "Logging in is not possible at the moment, please try again later; nothing is lost",
+    )
+}
+
 /// RFC 2449 §8.1.2: another session has the maildrop.
 pub(crate) fn maildrop_in_use() -> Reply {
     Reply::err_with(

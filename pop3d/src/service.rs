@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mailstore::{Store, door};
 use mailwire::daemon::config::Server;
+use mailwire::daemon::oauth::Checker;
 use mailwire::net::{Door, Listener, Security, ServerTls, Shutdown, Terms};
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -24,6 +25,8 @@ pub struct Shared {
     pub tls: Option<ServerTls>,
     /// Where the mail lies.
     pub store: Store,
+    /// Who checks tokens, where anybody does.
+    pub tokens: Option<Arc<Checker>>,
 }
 
 /// Why the daemon cannot begin to serve.

@@ -47,7 +47,7 @@ async fn store(folder: &TempDir) -> Store {
 }
 
 fn shared(store: &Store) -> Shared {
-    Shared { server: Server::default(), tls: None, store: store.clone() }
+    Shared { server: Server::default(), tls: None, store: store.clone(), tokens: None }
 }
 
 impl World {

@@ -7,9 +7,9 @@ use mailstore::{IntakeError, Logins, Recipient, Sending, Store, TooMuch};
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::daemon::errors::ErrorDelay;
+use mailwire::daemon::oauth::Checker;
 use mailwire::escape::escaped;
 use mailwire::net::{Connection, ReadError, TlsDetails, TlsError};
-use mailwire::sasl::TokensUnavailable;
 use mailwire::smtp::Reply;
 use tracing::{debug, info, warn};
 
@@ -38,6 +38,7 @@ pub(crate) struct Common {
     pub(crate) store: Store,
     pub(crate) receiving: Receiving,
     pub(crate) error_delay: ErrorDelay,
+    pub(crate) tokens: Option<Arc<Checker>>,
 }
 
 /// How a session ended, for the log.
@@ -137,10 +138,7 @@ impl Conversation {
                     Step::Receive(reply, incoming) => self.receive(reply, incoming).await?,
                     Step::Authenticate(credentials) => self.authenticate(credentials).await?,
                     Step::ScramKeys(login) => self.scram_keys(&login).await?,
-                    // Nobody checks tokens yet, so none is asked for.
-                    Step::Token(_) => {
-                        self.session.token_checked(Err(TokensUnavailable("nobody could".to_owned())))
-                    }
+                    Step::Token(shown) => self.token(&shown).await?,
                     Step::Account(login) => self.account(&login).await?,
                     Step::LoginRefused(refused) => self.login_refused(&refused).await?,
                     Step::Draft(question) => self.draft(question).await,

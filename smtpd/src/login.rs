@@ -1,10 +1,12 @@
 //! The login's part of a connection: what the session asks of directory and TLS, and the log of what came of it.
 
 use mailstore::{Account, NoLogin, Unavailable};
-use mailwire::daemon::login::shown;
+use mailwire::daemon::login::{UNNAMED, shown};
 use mailwire::escape::escaped;
 use mailwire::net::LoginMeans;
-use mailwire::sasl::{Credentials, Nonce, Surroundings, Tokens};
+use mailwire::sasl::{
+    BearerToken, Credentials, Nonce, SaslError, Surroundings, TokenVerdict, Tokens, TokensUnavailable,
+};
 use tracing::{Span, debug, error, info};
 
 use crate::connection::{Conversation, End, warn_if_failed};
@@ -14,7 +16,8 @@ impl Conversation {
     /// Tells the session what the connection gives to a login: at its beginning, and again under TLS.
     pub(crate) fn surround(&mut self) {
         let LoginMeans { bindings, certificate_logins } = self.connection.take_login_means();
-        let surroundings = Surroundings { bindings, certificate_logins, tokens: Tokens::Unknown };
+        let tokens = self.common.tokens.as_ref().map_or(Tokens::Unknown, |_| Tokens::Checked);
+        let surroundings = Surroundings { bindings, certificate_logins, tokens };
         self.session.surrounded_by(surroundings);
     }
 
@@ -45,6 +48,29 @@ impl Conversation {
         Ok(self.session.scram_keys_found(&answer, &Nonce::new(random)))
     }
 
+    /// What comes of a token.
+    ///
+    /// The guard is asked before, so that nobody floods through us whoever knows about tokens, and told at once: not every
+    /// client waits to hear why its token is refused. One that has expired is no guess, since it was good.
+    pub(crate) async fn token(&mut self, shown: &BearerToken) -> Result<Step, End> {
+        let login = shown.login.as_deref().unwrap_or(UNNAMED);
+        if let Err(why) = self.admit(login).await? {
+            return Ok(self.answered(login, Err(why)));
+        }
+        let answer = match &self.common.tokens {
+            Some(checker) => checker.check(&shown.token).await,
+            None => Err(TokensUnavailable("nobody checks them".to_owned())),
+        };
+        let answer = answer.map(|verdict| verdict.of(shown, &self.session.primary_domain()));
+        if answer == Ok(TokenVerdict::Refused) {
+            let why = self.logins.wrong_token(login, &shown.token).await;
+            if why != NoLogin::Wrong {
+                return Ok(self.answered(login, Err(why)));
+            }
+        }
+        Ok(self.session.token_checked(answer))
+    }
+
     /// The account of a login that was proven without a password.
     pub(crate) async fn account(&mut self, login: &str) -> Result<Step, End> {
         let answer = match self.admit(login).await? {
@@ -57,7 +83,10 @@ impl Conversation {
     /// A login that failed by what the client sent.
     pub(crate) async fn login_refused(&mut self, refused: &RefusedLogin) -> Result<Step, End> {
         let RefusedLogin { login, reason } = refused;
-        if let Some(login) = login {
+        // What came of a token the guard has heard already.
+        if let Some(login) = login
+            && *reason != SaslError::Token
+        {
             let why = match self.admit(login).await? {
                 Ok(()) => self.logins.wrong(login).await,
                 Err(why) => why,

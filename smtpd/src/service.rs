@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mailstore::{Store, door};
 use mailwire::daemon::config::Server;
+use mailwire::daemon::oauth::Checker;
 use mailwire::net::{
     Connection, ConnectionLimits, Door, ListenAddress, Listener, ListenerLimits, Proxies, Security,
     ServerTls, Shutdown, Terms,
@@ -34,6 +35,8 @@ pub struct Shared {
     pub tls: Option<ServerTls>,
     /// Where mail goes.
     pub store: Store,
+    /// Who checks tokens, where anybody does.
+    pub tokens: Option<Arc<Checker>>,
 }
 
 /// Why the service cannot begin.
@@ -134,6 +137,7 @@ impl Service {
                 store: shared.store.clone(),
                 receiving: Receiving::new(config.receiving_octets_max),
                 error_delay: config.error_delay(),
+                tokens: shared.tokens.clone(),
             }),
         })
     }

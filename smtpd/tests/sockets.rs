@@ -41,7 +41,8 @@ impl World {
         let certificates = Certificates::load(&certificate.chain, &certificate.key).unwrap();
         let server =
             Server { hostname: "mail.example.test".to_owned(), domains: vec!["example.test".to_owned()] };
-        let shared = Shared { server, tls: Some(ServerTls::new(certificates)), store: store.clone() };
+        let shared =
+            Shared { server, tls: Some(ServerTls::new(certificates)), store: store.clone(), tokens: None };
         let loopback = vec!["127.0.0.1:0".parse().unwrap()];
         let config = Config { reception: loopback, submission: vec![], submissions: vec![], ..config };
         let service = Service::bind(&config, &shared).unwrap();
@@ -109,7 +110,7 @@ async fn tls_from_the_first_octet_needs_a_certificate_and_an_address_can_be_had_
     let world = World::new(Config::default()).await;
     let server =
         Server { hostname: "mail.example.test".to_owned(), domains: vec!["example.test".to_owned()] };
-    let shared = Shared { server, tls: None, store: world.store.clone() };
+    let shared = Shared { server, tls: None, store: world.store.clone(), tokens: None };
     let config = Config { reception: vec![], submission: vec![], submissions: vec![], ..Config::default() };
 
     let loopback = vec!["127.0.0.1:0".parse().unwrap()];

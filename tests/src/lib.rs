@@ -12,6 +12,7 @@ pub mod dialogue;
 pub mod disk;
 pub mod dovecot;
 pub mod fetchers;
+pub mod issuer;
 pub mod messages;
 pub mod numbered;
 mod pattern;

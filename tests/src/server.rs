@@ -69,6 +69,8 @@ pub struct Configuration {
     pub smtp: &'static str,
     /// More lines of the table `[pop3]`.
     pub pop3: &'static str,
+    /// More tables, with their names.
+    pub tables: String,
     /// Accounts besides [`ACCOUNTS`], with the same form of password.
     pub accounts: Vec<&'static str>,
     /// What the server is run by: a program and its arguments, `{}` in them for the folder; nothing, usually.
@@ -84,6 +86,7 @@ impl Default for Configuration {
             guard: "",
             smtp: "",
             pop3: "",
+            tables: String::new(),
             accounts: Vec::new(),
             wrapper: Vec::new(),
         }
@@ -327,12 +330,15 @@ pop3 = ["127.0.0.1:0"]
 pop3s = ["127.0.0.1:0"]
 clear_login = "{clear_login}"
 {}
+
+{}
 "#,
             store.display(),
             configuration.store_keys,
             configuration.guard,
             configuration.smtp,
-            configuration.pop3
+            configuration.pop3,
+            configuration.tables
         )
     }
 }

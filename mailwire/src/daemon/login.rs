@@ -7,6 +7,9 @@ use serde::Deserialize;
 use crate::address::PATH_OCTETS_MAX;
 use crate::escape::escaped;
 
+/// What the guard knows whoever leaves it to a token to say who they are as, until the token has been looked at.
+pub const UNNAMED: &str = "(unnamed)";
+
 /// Who may send a password over a connection that TLS does not protect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

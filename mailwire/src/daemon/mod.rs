@@ -5,6 +5,8 @@ pub mod errors;
 pub mod log;
 pub mod login;
 mod nearest;
+#[cfg(feature = "oauth")]
+pub mod oauth;
 pub mod process;
 pub mod serving;
 pub mod signals;

@@ -28,6 +28,8 @@ pub use certificates::{CertificateError, Certificates, ClientAuthorities};
 pub use connection::Connection;
 pub use door::{Admittance, Door, Doorkeeper};
 pub use failure::{ReadError, TlsError};
+#[cfg(all(test, feature = "https"))]
+pub(crate) use https::testing as answering;
 #[cfg(feature = "https")]
 pub use https::{HttpsClient, HttpsError, HttpsSetupError, HttpsUrl, HttpsUrlError, QuestionLimits, Roots};
 pub use limits::{ConnectionLimits, ListenerLimits};

@@ -1,7 +1,7 @@
 //! Access tokens as a server sees them that they are shown to: signed ones (RFC 9068), which its own look at the issuer's
 //! keys settles, and any others, about which the issuer is asked (RFC 7662).
 //!
-//! Pure: it fetches no keys and asks nobody.
+//! Pure: `daemon::oauth` fetches the keys and asks.
 
 mod claims;
 mod introspection;

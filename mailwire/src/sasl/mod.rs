@@ -91,13 +91,49 @@ pub struct BearerToken {
     pub token: Secret<String>,
 }
 
+impl BearerToken {
+    /// A login without a domain is one of `domain`.
+    #[must_use]
+    pub fn within(mut self, domain: &str) -> Self {
+        self.login = self.login.map(|login| within(login, domain));
+        self
+    }
+}
+
+/// True where the client named nobody else than `login`, with or without the domain.
+fn names_no_other(named: Option<&str>, login: &str) -> bool {
+    let Some(named) = named else { return true };
+    let local_part = login.rsplit_once('@').map_or(login, |(local_part, _)| local_part);
+    named.eq_ignore_ascii_case(login) || named.eq_ignore_ascii_case(local_part)
+}
+
 /// What has come of checking a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenVerdict {
     /// It is good, and this login's.
     Login(String),
-    /// It is not, or no longer.
+    /// It is not.
     Refused,
+    /// It was, and is no more: whoever shows it has had a good one, and guesses at nothing.
+    Expired,
+}
+
+impl TokenVerdict {
+    /// The same, where the client has named nobody else; a login without a domain is one of `domain`.
+    #[must_use]
+    pub fn of(self, shown: &BearerToken, domain: &str) -> Self {
+        match self {
+            Self::Login(login) => {
+                let login = within(login, domain);
+                if names_no_other(shown.login.as_deref(), &login) {
+                    Self::Login(login)
+                } else {
+                    Self::Refused
+                }
+            }
+            Self::Refused | Self::Expired => self,
+        }
+    }
 }
 
 /// Tokens cannot be checked at the moment: a temporary failure, whatever the token is.

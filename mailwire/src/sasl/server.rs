@@ -13,7 +13,7 @@ use std::mem;
 use super::scram::{self, ScramKeys, Variant};
 use super::{
     BearerToken, Credentials, Mechanism, Nonce, SaslError, Surroundings, TokenVerdict, decode, external,
-    login, oauthbearer, plain, xoauth2,
+    login, names_no_other, oauthbearer, plain, xoauth2,
 };
 use crate::secret::Secret;
 
@@ -56,7 +56,7 @@ enum State {
         login: String,
     },
     TokenMessage(Form),
-    TokenVerdict(Form, BearerToken),
+    TokenVerdict(Form),
     /// The client has been told why its token is refused, and answers that.
     TokenRefused,
     ExternalIdentity {
@@ -140,14 +140,14 @@ impl Server {
     /// # Errors
     /// Where the exchange did not ask.
     pub fn token(&mut self, verdict: TokenVerdict) -> Result<Exchange, SaslError> {
-        let State::TokenVerdict(form, shown) = mem::replace(&mut self.state, State::Nothing) else {
+        let State::TokenVerdict(form) = mem::replace(&mut self.state, State::Nothing) else {
             return Err(SaslError::Malformed);
         };
         match verdict {
-            TokenVerdict::Login(login) if is_of(shown.login.as_deref(), &login) => {
+            TokenVerdict::Login(login) if names_no_other(self.login.as_deref(), &login) => {
                 Ok(Exchange::Proven(login))
             }
-            TokenVerdict::Login(_) | TokenVerdict::Refused => {
+            TokenVerdict::Login(_) | TokenVerdict::Refused | TokenVerdict::Expired => {
                 self.state = State::TokenRefused;
                 Ok(Exchange::Challenge(Cow::Borrowed(match form {
                     Form::OAuthBearer => oauthbearer::REFUSAL,
@@ -167,7 +167,7 @@ impl Server {
             | State::ScramProof(_)
             | State::ScramEnd { .. }
             | State::TokenMessage(_)
-            | State::TokenVerdict(..)
+            | State::TokenVerdict(_)
             | State::TokenRefused
             | State::ExternalIdentity { .. }
             | State::Nothing => b"",
@@ -204,7 +204,7 @@ impl Server {
                 external::login(response, &certificate_logins).map(Exchange::Proven)
             }
             State::TokenRefused => Err(SaslError::Token),
-            State::ScramEnd { .. } | State::ScramKeys(_) | State::TokenVerdict(..) | State::Nothing => {
+            State::ScramEnd { .. } | State::ScramKeys(_) | State::TokenVerdict(_) | State::Nothing => {
                 Err(SaslError::Malformed)
             }
         }
@@ -216,14 +216,7 @@ impl Server {
             Form::XOAuth2 => xoauth2::token(response)?,
         };
         self.login.clone_from(&token.login);
-        self.state = State::TokenVerdict(form, token.clone());
+        self.state = State::TokenVerdict(form);
         Ok(Exchange::Token(token))
     }
-}
-
-/// True where the client named nobody else than the token does, with or without the domain.
-fn is_of(named: Option<&str>, login: &str) -> bool {
-    let Some(named) = named else { return true };
-    let local_part = login.rsplit_once('@').map_or(login, |(local_part, _)| local_part);
-    named.eq_ignore_ascii_case(login) || named.eq_ignore_ascii_case(local_part)
 }

@@ -330,3 +330,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_token_is_good_for_nobody_else_than_the_client_has_named() {
+    let verdict = |named: Option<&str>, login: &str| {
+        let shown = BearerToken { login: named.map(str::to_owned), token: Secret::new("x".to_owned()) };
+        TokenVerdict::Login(login.to_owned()).of(&shown.within("example.test"), "example.test")
+    };
+    let alice = TokenVerdict::Login("alice@example.test".to_owned());
+    for named in [None, Some("alice"), Some("Alice@Example.test")] {
+        for login in ["alice", "alice@example.test"] {
+            assert_eq!(verdict(named, login), alice, "{named:?} {login}");
+        }
+    }
+    for (named, login) in [("alice", "alice@second.test"), ("bob", "alice"), ("alice@example.test", "alice@")]
+    {
+        assert_eq!(verdict(Some(named), login), TokenVerdict::Refused, "{named} {login}");
+    }
+}

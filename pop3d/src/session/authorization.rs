@@ -473,7 +473,7 @@ mod tests {
 
         let token = sasl::encode(b"n,a=alice,\x01auth=Bearer x\x01\x01");
         assert_eq!(told(&say(&mut session, "AUTH OAUTHBEARER")), "+ \r\n");
-        assert_eq!(told(&say(&mut session, &token)), "token Some(\"alice\")");
+        assert_eq!(told(&say(&mut session, &token)), "token Some(\"alice@example.test\")");
         assert!(told(&session.token_checked(Ok(sasl::TokenVerdict::Refused))).starts_with("+ "));
         assert_eq!(told(&say(&mut session, "AQ==")), "refused the token is not accepted");
         say(&mut session, "AUTH OAUTHBEARER");

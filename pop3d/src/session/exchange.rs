@@ -50,7 +50,7 @@ impl Authorization {
             }
             Ok(Exchange::Token(token)) => {
                 self.state = State::Exchange(server);
-                AuthorizationStep::Token(token)
+                AuthorizationStep::Token(token.within(&self.primary_domain))
             }
             Ok(Exchange::Proven(login)) => AuthorizationStep::Account(self.whole(login)),
             Err(SaslError::Base64) => self.error(replies::not_base64()),
@@ -96,7 +96,7 @@ impl Authorization {
                 let exchange = server.token(verdict);
                 self.exchange(server, exchange)
             }
-            (State::Fresh | State::Named(_), _) | (_, Err(_)) => answer_with(replies::store_trouble()),
+            (State::Fresh | State::Named(_), _) | (_, Err(_)) => answer_with(replies::login_unavailable()),
         }
     }
 }

@@ -71,7 +71,7 @@ impl Session {
             }
             Ok(Exchange::Token(token)) => {
                 self.phase = Phase::Authenticating(server);
-                Step::Token(token)
+                Step::Token(token.within(&self.primary_domain()))
             }
             Ok(Exchange::Proven(login)) => Step::Account(self.whole(login)),
             Err(reason) => match reason.means() {
@@ -84,7 +84,8 @@ impl Session {
         }
     }
 
-    fn primary_domain(&self) -> String {
+    /// Where a login without a domain belongs.
+    pub(crate) fn primary_domain(&self) -> String {
         self.policy.postmaster.domain().to_string()
     }
 

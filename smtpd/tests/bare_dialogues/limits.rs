@@ -141,7 +141,7 @@ fn a_refused_chunk_is_swallowed_up_to_twice_the_size_limit() {
 fn content_that_goes_on_over_twice_the_size_limit_ends_the_session() {
     let mut session = reception();
     assert_eq!(session.codes(format!("{ENVELOPE}DATA\r\n")), [250, 250, 354]);
-    assert_eq!(session.codes("x".repeat(2000)), []);
+    assert!(session.codes("x".repeat(2000)).is_empty());
     assert_eq!(session.codes("x"), [552]);
     assert!(session.is_closed());
 
