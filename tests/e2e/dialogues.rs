@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 
-use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, PutsOff, Setting, Transport};
+use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, PutsOff, Setting, Tokens, Transport};
+use mailstack_tests::issuer::Issuer;
 use mailstack_tests::player::{Chopping, Peer as _, Security, World, play_all};
 use mailstack_tests::server::{Configuration, Server};
 use mailstack_tests::smtp::Smtp;
@@ -42,16 +43,19 @@ fn pop3_dialogues_go_the_same_in_pieces() {
     play_over_processes(Protocol::Pop3, Chopping::Pieces);
 }
 
-/// One server for each of the three configurations, all dialogues one after the other.
+/// One server for each of the four configurations, all dialogues one after the other.
 fn play_over_processes(protocol: Protocol, chopping: Chopping) {
     let allowed = Served::new(ClearLogin::Allowed);
     let never = Served::new(ClearLogin::Never);
     let guarded = Served::guarded();
+    let issuer = Issuer::new().unwrap();
+    let checking = Served::checking_tokens(&issuer);
     play_all(protocol, chopping, |setting, transport| {
-        let served = match (setting.puts_off, setting.clear_login) {
-            (Some(_), _) => &guarded,
-            (None, ClearLogin::Allowed) => &allowed,
-            (None, ClearLogin::Never) => &never,
+        let served = match (setting.puts_off, setting.tokens, setting.clear_login) {
+            (Some(_), ..) => &guarded,
+            (None, Tokens::Checked, _) => &checking,
+            (None, Tokens::Unknown, ClearLogin::Allowed) => &allowed,
+            (None, Tokens::Unknown, ClearLogin::Never) => &never,
         };
         served.prepare(setting).unwrap();
         Connections { served, setting: setting.clone(), transport }
@@ -85,6 +89,17 @@ impl Served {
             filled: RefCell::default(),
             client: Cell::default(),
         }
+    }
+
+    /// A server that asks `issuer` about tokens.
+    fn checking_tokens(issuer: &Issuer) -> Self {
+        issuer.grant("alices-token", "alice@example.test");
+        issuer.grant("nobodys-token", "nobody@example.test");
+        let folder = tempfile::tempdir().unwrap();
+        let tables = issuer.questions_table(folder.path(), "").unwrap();
+        let configuration = Configuration { tables, guard: NO_GUARD, ..Configuration::default() };
+        let server = Server::start(&configuration).unwrap();
+        Self { server, filled: RefCell::default(), client: Cell::default() }
     }
 
     /// The client does what it is put off for.

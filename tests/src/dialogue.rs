@@ -33,6 +33,17 @@ pub struct Setting {
     pub messages: Vec<(String, Vec<u8>)>,
     /// What the guard lets nobody do at the moment.
     pub puts_off: Option<PutsOff>,
+    /// Whether the server takes tokens.
+    pub tokens: Tokens,
+}
+
+/// Whether the server takes tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tokens {
+    /// It has been told nobody who knows about them.
+    Unknown,
+    /// `alices-token` is alice's, `nobodys-token` that of an address without an account, and no other is good.
+    Checked,
 }
 
 /// What somebody has done too much of before the script begins. Over real processes the client comes through a proxy from
@@ -185,6 +196,7 @@ struct Reader {
     begin: Begin,
     messages: Vec<(String, Vec<u8>)>,
     puts_off: Option<PutsOff>,
+    tokens: Tokens,
     steps: Vec<(usize, Step)>,
 }
 
@@ -198,6 +210,7 @@ impl Reader {
             begin: Begin::Connect,
             messages: Vec::new(),
             puts_off: None,
+            tokens: Tokens::Unknown,
             steps: Vec::new(),
         }
     }
@@ -240,6 +253,7 @@ impl Reader {
                 "clear-login" => self.clear_login = clear_login(value)?,
                 "begin" => self.begin = begin(value)?,
                 "puts-off" => self.puts_off = Some(puts_off(value)?),
+                "tokens" => self.tokens = tokens(value)?,
                 _ => return Err(format!("no setting is called {name}")),
             },
             Some(("message", account)) => self.messages.push((account.to_owned(), text::octets(value)?)),
@@ -274,6 +288,7 @@ impl Reader {
             begin: self.begin,
             messages: self.messages,
             puts_off: self.puts_off,
+            tokens: self.tokens,
         };
         Ok(Dialogue { file: file.to_owned(), setting, steps: self.steps })
     }
@@ -333,6 +348,13 @@ fn puts_off(value: &str) -> Result<PutsOff, String> {
     }
 }
 
+fn tokens(value: &str) -> Result<Tokens, String> {
+    match value {
+        "checked" => Ok(Tokens::Checked),
+        _ => Err(format!("tokens are not {value}")),
+    }
+}
+
 /// `C: text`, `C- text`, `C! close`, `C! tls`, `S: text`, `S*3: text`, `S! closed`, each with a connection's digit.
 fn step(line: &str) -> Result<Step, String> {
     let unknown = || format!("nobody says {line:?}");
@@ -382,7 +404,8 @@ mod tests {
     #[test]
     fn settings_stand_before_the_dialogue() {
         let text = "# x\n@ port: submission\n@ transport: plain tls\n@ clear-login: never\n\
-                    @ begin: login alice\n@ message bob: a\\r\\n\n@ puts-off: messages\n\nC: QUIT\n";
+                    @ begin: login alice\n@ message bob: a\\r\\n\n@ puts-off: messages\n\
+                    @ tokens: checked\n\nC: QUIT\n";
         let dialogue = parse(text).unwrap();
         assert_eq!(dialogue.name(), "a-test");
         assert_eq!(
@@ -394,6 +417,7 @@ mod tests {
                 begin: Begin::Login("alice".to_owned()),
                 messages: vec![("bob".to_owned(), b"a\r\n".to_vec())],
                 puts_off: Some(PutsOff::Messages),
+                tokens: Tokens::Checked,
             }
         );
     }
@@ -419,6 +443,7 @@ mod tests {
     fn what_has_no_known_form_is_refused_with_its_line() {
         for line in [
             "@ puts-off: all",
+            "@ tokens: good",
             "X: a",
             "C? a",
             "S! open",

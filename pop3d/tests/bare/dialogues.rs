@@ -2,8 +2,9 @@
 
 use std::io;
 
-use mailstack_tests::dialogue::{ClearLogin, Protocol, PutsOff, Setting};
+use mailstack_tests::dialogue::{self, ClearLogin, Protocol, PutsOff, Setting};
 use mailstack_tests::player::{self, Chopping, Received, Security, World, play_all, play_all_cut};
+use mailwire::sasl::Tokens;
 use pop3d::session::{Login, Offer, Stls};
 
 use crate::memory::{Memory, Trouble};
@@ -38,6 +39,7 @@ impl player::Peer for Peer {
 struct Shared {
     memory: Memory,
     clear: Offer,
+    tokens: Tokens,
 }
 
 impl World for Shared {
@@ -48,7 +50,7 @@ impl World for Shared {
             Security::Clear => self.clear,
             Security::Tls => Offer::TLS,
         };
-        Ok(Peer::new(&self.memory, offer))
+        Ok(Peer::new(&self.memory, offer).with_tokens(self.tokens, offer))
     }
 }
 
@@ -66,7 +68,11 @@ fn shared(setting: &Setting) -> Shared {
         ClearLogin::Allowed => Login::Allowed,
         ClearLogin::Never => Login::NeedsTls,
     };
-    Shared { memory, clear: Offer { login, stls: Stls::Offered } }
+    let tokens = match setting.tokens {
+        dialogue::Tokens::Unknown => Tokens::Unknown,
+        dialogue::Tokens::Checked => Tokens::Checked,
+    };
+    Shared { memory, clear: Offer { login, stls: Stls::Offered }, tokens }
 }
 
 #[test]

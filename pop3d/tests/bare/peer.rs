@@ -7,7 +7,7 @@ use std::time::Duration;
 use mailstore::{Directory, Maildrops};
 use mailwire::line::LineBuffer;
 use mailwire::pop3::Reply;
-use mailwire::sasl::{ChannelBindings, Nonce, Surroundings, TokenVerdict};
+use mailwire::sasl::{BearerToken, ChannelBindings, Nonce, Surroundings, TokenVerdict, Tokens};
 use pop3d::Config;
 use pop3d::session::{
     Authorization, AuthorizationStep, Offer, Progress, Range, Retrieval, Terms, Transaction, TransactionStep,
@@ -20,6 +20,7 @@ pub(crate) struct Peer {
     memory: Memory,
     received: LineBuffer,
     said: Vec<u8>,
+    tokens: Tokens,
     state: State,
 }
 
@@ -49,10 +50,21 @@ impl Peer {
             memory: memory.clone(),
             received: LineBuffer::new(),
             said: Vec::new(),
+            tokens: Tokens::Unknown,
             state: State::Authorization(authorization),
         };
         peer.say(&Authorization::greeting("mail.example.test"));
         peer
+    }
+
+    /// The same, where tokens are checked or not, and the login is as before.
+    pub(crate) fn with_tokens(mut self, tokens: Tokens, offer: Offer) -> Self {
+        self.tokens = tokens;
+        let under = if offer == Offer::TLS { under_tls() } else { Surroundings::default() };
+        if let State::Authorization(authorization) = &mut self.state {
+            authorization.surrounded_by(Surroundings { tokens, ..under });
+        }
+        self
     }
 
     /// Takes what a client sends.
@@ -91,7 +103,7 @@ impl Peer {
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
             State::Handshake(mut authorization) => {
                 authorization.tls_begun();
-                authorization.surrounded_by(under_tls());
+                authorization.surrounded_by(Surroundings { tokens: self.tokens, ..under_tls() });
                 State::Authorization(authorization)
             }
             State::Authorization(_) | State::Transaction(_) | State::Closed => State::Closed,
@@ -133,6 +145,7 @@ impl Peer {
             step,
             AuthorizationStep::Verify(_)
                 | AuthorizationStep::ScramKeys(_)
+                | AuthorizationStep::Token(_)
                 | AuthorizationStep::Account(_)
                 | AuthorizationStep::LoginRefused(_)
         );
@@ -155,8 +168,9 @@ impl Peer {
                 let step = authorization.scram_keys_found(&keys, &Nonce::new([0; Nonce::OCTETS]));
                 self.authorization_step(authorization, step)
             }
-            AuthorizationStep::Token(_) => {
-                let step = authorization.token_checked(Ok(TokenVerdict::Refused));
+            AuthorizationStep::Token(shown) => {
+                let verdict = verdict(&shown).of(&shown, "example.test");
+                let step = authorization.token_checked(Ok(verdict));
                 self.authorization_step(authorization, step)
             }
             AuthorizationStep::Account(login) => {
@@ -225,7 +239,16 @@ impl Peer {
     }
 }
 
-/// What a connection under TLS gives to a login; no client has a certificate, and nobody checks tokens.
+/// The only good tokens are alice's and that of somebody without an account.
+fn verdict(shown: &BearerToken) -> TokenVerdict {
+    match shown.token.expose().as_str() {
+        "alices-token" => TokenVerdict::Login("alice@example.test".to_owned()),
+        "nobodys-token" => TokenVerdict::Login("nobody@example.test".to_owned()),
+        _ => TokenVerdict::Refused,
+    }
+}
+
+/// What a connection under TLS gives to a login; no client has a certificate.
 fn under_tls() -> Surroundings {
     let bindings = ChannelBindings::new(Some([7; 32]), Some(vec![8; 32]));
     Surroundings { bindings, ..Surroundings::default() }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, PutsOff, Setting, Transport};
+use mailstack_tests::dialogue::{self, ClearLogin, Port, Protocol, PutsOff, Setting, Transport};
 use mailstack_tests::player::{Chopping, Security, World, play_all, play_all_cut};
+use mailwire::sasl::Tokens;
 use smtpd::Config;
 use smtpd::session::{Kind, Policy};
 
@@ -17,6 +18,7 @@ struct BareWorld {
     accounts: Arc<Accounts>,
     transport: Transport,
     guard: Option<PutsOff>,
+    tokens: Tokens,
 }
 
 impl World for BareWorld {
@@ -31,7 +33,7 @@ impl World for BareWorld {
             }
         };
         session.guard = self.guard;
-        Ok(session)
+        Ok(session.with_tokens(self.tokens, security))
     }
 }
 
@@ -49,7 +51,11 @@ fn world(setting: &Setting, transport: Transport) -> BareWorld {
     let policy = policy(&Config { clear_login, ..Config::default() });
     let messages = setting.messages.iter().filter(|(account, _)| account == "dora").count();
     let accounts = Accounts::new().holding("dora", u64::try_from(messages).unwrap());
-    BareWorld { kind, policy, accounts: Arc::new(accounts), transport, guard: setting.puts_off }
+    let tokens = match setting.tokens {
+        dialogue::Tokens::Unknown => Tokens::Unknown,
+        dialogue::Tokens::Checked => Tokens::Checked,
+    };
+    BareWorld { kind, policy, accounts: Arc::new(accounts), transport, guard: setting.puts_off, tokens }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use mailstore::TooMuch;
 use mailwire::daemon::config::Server;
 use mailwire::line::LineBuffer;
 use mailwire::net::TlsDetails;
-use mailwire::sasl::{BearerToken, ChannelBindings, Nonce, Surroundings, TokenVerdict};
+use mailwire::sasl::{BearerToken, ChannelBindings, Nonce, Surroundings, TokenVerdict, Tokens};
 use mailwire::smtp::Reply;
 use smtpd::Config;
 use smtpd::session::{self, Incoming, Kind, Policy, Session, Step, Then, Tls};
@@ -36,6 +36,7 @@ pub(crate) struct BareSession {
     pub(crate) puts_off: bool,
     /// What the guard says.
     pub(crate) guard: Option<PutsOff>,
+    tokens: Tokens,
 }
 
 /// What the next octets from the client are.
@@ -85,9 +86,21 @@ impl BareSession {
             expects: Expects::Lines,
             puts_off: false,
             guard: None,
+            tokens: Tokens::Unknown,
         };
         bare.say(&greeting);
         bare
+    }
+
+    /// The same, where tokens are checked or not; the greeting has been said.
+    pub(crate) fn with_tokens(mut self, tokens: Tokens, security: Security) -> Self {
+        self.tokens = tokens;
+        let under = match security {
+            Security::Clear => Surroundings::default(),
+            Security::Tls => under_tls(),
+        };
+        self.session.surrounded_by(Surroundings { tokens, ..under });
+        self
     }
 
     fn say(&mut self, reply: &Reply) {
@@ -187,7 +200,11 @@ impl BareSession {
         match (guard, step) {
             (
                 PutsOff::Logins,
-                Step::Authenticate(_) | Step::ScramKeys(_) | Step::Account(_) | Step::LoginRefused(_),
+                Step::Authenticate(_)
+                | Step::ScramKeys(_)
+                | Step::Token(_)
+                | Step::Account(_)
+                | Step::LoginRefused(_),
             ) => self.session.login_put_off(),
             (PutsOff::Messages, Step::Draft(question)) => {
                 self.session.content_put_off(&question, TooMuch::Messages)
@@ -232,7 +249,10 @@ impl BareSession {
                     let keys = self.accounts.scram_keys(&login);
                     self.session.scram_keys_found(&keys, &Nonce::new([0; Nonce::OCTETS]))
                 }
-                Step::Token(token) => self.session.token_checked(Ok(verdict(&token))),
+                Step::Token(shown) => {
+                    let verdict = verdict(&shown).of(&shown, "example.test");
+                    self.session.token_checked(Ok(verdict))
+                }
                 Step::Account(login) => {
                     let account = self.accounts.of_login(&login);
                     self.session.authenticated(account)
@@ -279,16 +299,17 @@ pub(crate) fn policy(config: &Config) -> Arc<Policy> {
     Arc::new(Policy::new(config, &server).unwrap())
 }
 
-/// What a connection under TLS gives to a login; no client has a certificate, and nobody checks tokens.
+/// What a connection under TLS gives to a login; no client has a certificate.
 fn under_tls() -> Surroundings {
     let bindings = ChannelBindings::new(Some([7; 32]), Some(vec![8; 32]));
     Surroundings { bindings, ..Surroundings::default() }
 }
 
-/// The only good token is alice's.
-fn verdict(token: &BearerToken) -> TokenVerdict {
-    match token.token.expose().as_str() {
+/// The only good tokens are alice's and that of somebody without an account.
+fn verdict(shown: &BearerToken) -> TokenVerdict {
+    match shown.token.expose().as_str() {
         "alices-token" => TokenVerdict::Login("alice@example.test".to_owned()),
+        "nobodys-token" => TokenVerdict::Login("nobody@example.test".to_owned()),
         _ => TokenVerdict::Refused,
     }
 }
@@ -318,7 +339,7 @@ impl Peer for BareSession {
         match self.expects {
             Expects::Tls => {
                 self.session.tls_started(tls_details());
-                self.session.surrounded_by(under_tls());
+                self.session.surrounded_by(Surroundings { tokens: self.tokens, ..under_tls() });
                 self.expects = Expects::Lines;
                 Ok(())
             }
