@@ -354,6 +354,14 @@ fn whoever_tries_wrong_tokens_is_put_off_and_the_issuer_is_left_in_peace() {
         smtp.ask(&format!("AUTH OAUTHBEARER {message}")).unwrap();
     }
     assert_eq!(issuer.asked("/introspect"), 10 + 1 + 10);
+    // And so has whoever leaves it to the token to say who they are.
+    for number in 0..15 {
+        let message = STANDARD.encode(format!("n,,\u{1}auth=Bearer d{number}\u{1}\u{1}"));
+        Clients::new(&server, ATTACKER).smtp.ask(&format!("AUTH OAUTHBEARER {message}")).unwrap();
+    }
+    assert_eq!(issuer.asked("/introspect"), 10 + 1 + 10 + 10);
+    let listed = server.mailstack(&["guard", "list", "--plain"], "").unwrap();
+    assert!(listed.contains("127.66.6.6\t(unnamed)\tguesses\tput-off\t10\t"), "{listed}");
     assert_log_keeps(&server, &[GOOD]);
 }
 

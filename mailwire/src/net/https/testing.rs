@@ -13,8 +13,8 @@ use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 pub(crate) enum Answer {
     /// These octets, as they are, and the end of the connection.
     Octets(Vec<u8>),
-    /// Nothing, for as long as the server is there.
-    Stall,
+    /// These octets, and nothing more for as long as the server is there.
+    Stall(Vec<u8>),
 }
 
 impl Answer {
@@ -110,7 +110,10 @@ impl Drop for Answering {
 fn serve<S: Read + Write>(mut stream: S, reply: &mut impl FnMut(String) -> Answer) -> Option<S> {
     let question = question(&mut stream)?;
     match reply(question) {
-        Answer::Stall => return Some(stream),
+        Answer::Stall(octets) => {
+            let _ = stream.write_all(&octets);
+            return Some(stream);
+        }
         Answer::Octets(octets) => {
             let _ = stream.write_all(&octets);
             let _ = stream.flush();

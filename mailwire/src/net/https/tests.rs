@@ -128,9 +128,14 @@ fn whoever_is_away_or_talks_nonsense_gives_no_answer_and_is_not_asked_again() {
 
 #[test]
 fn whoever_does_not_answer_in_time_is_not_waited_for() {
-    let server = Answering::new(|_| Answer::Stall);
     let limits = QuestionLimits { deadline: Duration::from_millis(30), ..LIMITS };
-    assert!(matches!(client(&server.url("/"), limits).get(), Err(HttpsError::TimedOut { .. })));
+    for begun in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"] {
+        let server = Answering::new(move |_| Answer::Stall(begun.into()));
+        assert!(
+            matches!(client(&server.url("/"), limits).get(), Err(HttpsError::TimedOut { .. })),
+            "{begun}"
+        );
+    }
 }
 
 #[test]

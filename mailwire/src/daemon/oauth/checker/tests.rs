@@ -161,7 +161,7 @@ async fn without_a_token_nobody_is_asked() {
 
 #[tokio::test]
 async fn whoever_waits_for_a_turn_or_an_answer_waits_no_longer_than_the_deadline() {
-    let server = Says::new(Answer::Stall).server();
+    let server = Says::new(Answer::Stall(Vec::new())).server();
     let question = QuestionLimits { deadline: Duration::from_millis(50), ..patient().question };
     let checker = endpoint(&server, Limits { question, checks_max: 1, ..patient() });
     let (one, two, three) = (token("1"), token("2"), token("3"));
