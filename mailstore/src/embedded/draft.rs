@@ -38,8 +38,7 @@ impl Intake for Arc<Core> {
 
 impl Core {
     fn free_octets(&self) -> Result<u64, IntakeError> {
-        let space = self.files.space(&self.options.path);
-        let space = space.map_err(|error| IntakeError::Unavailable(error.to_string()))?;
+        let space = self.free_space.look().map_err(|error| IntakeError::Unavailable(error.to_string()))?;
         Ok(free_for_mail(space, self.options.reserve_octets))
     }
 

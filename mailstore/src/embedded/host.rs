@@ -17,6 +17,7 @@ use super::committer::{Answer, Committer, REQUESTS_MAX, Request, Work};
 use super::content::Contents;
 use super::credentials::FalseKeys;
 use super::files::{Disk, Files};
+use super::free_space::FreeSpace;
 use super::graves::Graves;
 use super::guard::Keeper;
 use super::holds::Holds;
@@ -37,6 +38,7 @@ pub(crate) struct Core {
     pub(crate) options: Options,
     pub(crate) layout: Layout,
     pub(crate) files: Arc<dyn Files>,
+    pub(crate) free_space: Arc<FreeSpace>,
     pub(crate) index: Arc<IndexSlot>,
     pub(crate) accounts: Arc<RwLock<Accounts>>,
     pub(crate) contents: Contents,
@@ -147,6 +149,7 @@ impl Host {
             recovered.end.next_sequence,
             recovered.end.live,
         )));
+        let free_space = Arc::new(FreeSpace::new(files, root.clone(), options.reserve_octets));
         let (requests, received) = mpsc::channel(REQUESTS_MAX);
         let committer = Committer {
             requests: received,
@@ -160,7 +163,7 @@ impl Host {
             journal: Arc::clone(&recovered.journal),
             files: Arc::clone(files),
             layout: layout.clone(),
-            reserve: Reserve::new(files, &root),
+            reserve: Reserve::new(files, &root, Arc::clone(&free_space)),
             room: Room::Enough,
             has_written: false,
             broken: None,
@@ -176,6 +179,7 @@ impl Host {
             options,
             layout,
             files: Arc::clone(files),
+            free_space,
             index: Arc::clone(&index),
             accounts,
             hasher: Hasher::new(),

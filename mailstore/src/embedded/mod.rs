@@ -39,6 +39,7 @@ mod directory;
 mod draft;
 mod event;
 mod files;
+mod free_space;
 mod grants;
 mod graves;
 mod guard;

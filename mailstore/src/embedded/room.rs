@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::files::{Files, Space};
+use super::free_space::FreeSpace;
 
 /// Free space below which the disk counts as full whoever filled it; less on a small disk.
 const FLOOR_OCTETS: u64 = 8 << 20;
@@ -23,7 +24,7 @@ pub(crate) fn free_for_mail(space: Space, reserve_octets: u64) -> u64 {
 /// A file that takes room away while there is some, and gives it back when there is none.
 pub(crate) struct Reserve {
     files: Arc<dyn Files>,
-    root: PathBuf,
+    free_space: Arc<FreeSpace>,
     path: PathBuf,
     held: bool,
 }
@@ -39,16 +40,16 @@ pub(crate) enum Room {
 
 impl Reserve {
     /// For the store in `root`; one that an earlier process left is taken over.
-    pub(crate) fn new(files: &Arc<dyn Files>, root: &Path) -> Self {
+    pub(crate) fn new(files: &Arc<dyn Files>, root: &Path, free_space: Arc<FreeSpace>) -> Self {
         let path = root.join("reserve");
         let held = files.octets(&path).is_ok_and(|octets| octets > 0);
-        Self { files: Arc::clone(files), root: root.to_owned(), path, held }
+        Self { files: Arc::clone(files), free_space, path, held }
     }
 
     /// Looks at the disk, and keeps or gives up the reserve accordingly.
     pub(crate) fn look(&mut self) -> Room {
         // A disk that does not answer is found out about by writing to it.
-        let Ok(space) = self.files.space(&self.root) else { return Room::Enough };
+        let Ok(space) = self.free_space.look() else { return Room::Enough };
         let floor = FLOOR_OCTETS.min(space.total_octets / FLOOR_SHARE);
         if space.free_octets < floor {
             self.give_up();
