@@ -1,5 +1,7 @@
 //! Accepting messages: content streams into a draft, and one durable commit makes it a message everywhere at once.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use mailwire::address::{Mailbox, ReversePath};
 use serde::{Deserialize, Serialize};
@@ -53,7 +55,7 @@ pub struct TraceRow {
     /// The identity of the session in the log.
     pub session: String,
     /// What happened: `submitted`, `received`, ...
-    pub event: String,
+    pub event: Cow<'static, str>,
     /// The peer's address, and what else tells of it.
     pub detail: String,
 }
@@ -64,7 +66,7 @@ pub struct TraceStep {
     /// Seconds since 1970.
     pub at: u64,
     /// What happened: `connected`, `login`, ...
-    pub event: String,
+    pub event: Cow<'static, str>,
     /// What else tells of it; only its beginning is kept where it is long.
     pub detail: String,
 }

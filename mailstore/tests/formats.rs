@@ -51,12 +51,7 @@ fn delivery(maildrops: &[MaildropId], relay: &[&str]) -> Delivery {
         terms: Terms::default(),
         local: Vec::new(),
         steps: Vec::new(),
-        trace: TraceRow {
-            at: 1,
-            session: "s".to_owned(),
-            event: "received".to_owned(),
-            detail: String::new(),
-        },
+        trace: TraceRow { at: 1, session: "s".to_owned(), event: "received".into(), detail: String::new() },
         carried: None,
     }
 }
@@ -66,7 +61,7 @@ fn terms() -> Terms {
 }
 
 fn steps() -> Vec<TraceStep> {
-    vec![TraceStep { at: 1, event: "connected".to_owned(), detail: "from 192.0.2.1".to_owned() }]
+    vec![TraceStep { at: 1, event: "connected".into(), detail: "from 192.0.2.1".to_owned() }]
 }
 
 async fn deliver(store: &Store, text: &str, lines: usize, maildrops: &[MaildropId], relay: &[&str]) {

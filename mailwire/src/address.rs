@@ -4,7 +4,7 @@ mod encoded_word;
 pub(crate) mod grammar;
 mod originator;
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 use nom::Finish;
@@ -21,6 +21,8 @@ pub const LOCAL_PART_OCTETS_MAX: usize = 64;
 pub const DOMAIN_OCTETS_MAX: usize = 255;
 /// Most octets of a path, angle brackets included (RFC 5321 §4.5.3.1.3).
 pub const PATH_OCTETS_MAX: usize = 256;
+/// Room for a usual address literal.
+const ADDRESS_LITERAL_OCTETS: usize = "[255.255.255.255]".len();
 
 /// The part of a mailbox before the `@`, without quotes and quoted pairs (RFC 5321 §2.3.11).
 ///
@@ -124,10 +126,24 @@ impl Mailbox {
         !(ascii_domain && self.local_part.as_str().is_ascii())
     }
 
+    /// As it is displayed, with room taken for it at once.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let domain_octets = match &self.domain {
+            Domain::Name(name) => name.len(),
+            Domain::Address(_) => ADDRESS_LITERAL_OCTETS,
+        };
+        let octets = self.local_part.0.len().saturating_add(domain_octets).saturating_add("@\"\"".len());
+        let mut text = String::with_capacity(octets);
+        // A string takes whatever is written to it.
+        let _ = write!(text, "{self}");
+        text
+    }
+
     /// One text for all spellings that reach the same maildrop here: the whole mailbox in lower case.
     #[must_use]
     pub fn key(&self) -> String {
-        let mut key = self.to_string();
+        let mut key = self.text();
         if key.is_ascii() {
             key.make_ascii_lowercase();
             return key;
@@ -174,6 +190,17 @@ impl fmt::Display for Domain {
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.local_part, self.domain)
+    }
+}
+
+impl ReversePath {
+    /// The mailbox as it is displayed, without angle brackets; empty for `<>`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Null => String::new(),
+            Self::Mailbox(mailbox) => mailbox.text(),
+        }
     }
 }
 

@@ -200,7 +200,7 @@ impl Conversation {
             self.common.store.directory.recipient(question.mailbox(), question.octets_declared()).await;
         warn_if_failed(answer.as_ref().err());
         if let Ok(Recipient::OverQuota(why)) = &answer {
-            let mailbox = escaped(question.mailbox().to_string().as_bytes());
+            let mailbox = escaped(question.mailbox().text().as_bytes());
             info!(mailbox, reason = chain(why), "recipient refused");
         }
         self.session.recipient_checked(question, answer)

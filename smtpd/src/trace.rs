@@ -1,6 +1,8 @@
 //! The fields that this server puts in front of content: Return-Path, Received, and From, Date and Message-ID where
 //! missing.
 
+use std::borrow::Cow;
+use std::fmt::Write;
 use std::net::IpAddr;
 
 use mail_parser::DateTime;
@@ -10,6 +12,8 @@ use mailwire::smtp::Hello;
 
 /// Most octets of the client's own name that are shown: those of a domain (RFC 5321 §4.5.3.1.2).
 const NAME_OCTETS_MAX: usize = mailwire::address::DOMAIN_OCTETS_MAX;
+/// Room for a usual Received field, taken at once.
+const FIELD_OCTETS: usize = 384;
 
 /// Which of the hellos was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,42 +53,30 @@ pub(crate) fn return_path(reverse_path: &ReversePath) -> String {
 
 /// `Time-stamp-line`, RFC 5321 §4.4, folded so that no line comes near 998 octets (RFC 5322 §2.1.1).
 pub(crate) fn received(hop: &Hop<'_>) -> String {
+    let mut field = String::with_capacity(FIELD_OCTETS);
+    // A string takes whatever is written to it.
+    let _ = write!(field, "Received: from {}", name(hop.hello, hop.peer));
     // `TCP-info` may be left out, as it is where there is no address.
-    let address = hop.peer.map_or_else(String::new, |peer| format!(" ({})", Domain::Address(peer)));
-    let mut field = format!(
-        "Received: from {}{address}\r\n\tby {} (mailstack) with {}",
-        name(hop.hello, hop.peer),
-        hop.hostname,
-        protocol(hop),
-    );
+    if let Some(peer) = hop.peer {
+        let _ = write!(field, " ({})", Domain::Address(peer));
+    }
+    let _ = write!(field, "\r\n\tby {} (mailstack) with {}", hop.hostname, protocol(hop));
     if let Some(tls) = hop.tls {
-        field.push_str("\r\n\t(");
-        field.push_str(tls.version);
-        field.push(' ');
-        field.push_str(&tls.cipher);
-        field.push(')');
+        let _ = write!(field, "\r\n\t({} {})", tls.version, tls.cipher);
     }
-    if let Some(login) = hop.login.map(ToString::to_string).filter(|login| is_comment(login)) {
-        field.push_str("\r\n\t(login ");
-        field.push_str(&login);
-        field.push(')');
+    if let Some(login) = hop.login.map(Mailbox::text).filter(|login| is_comment(login)) {
+        let _ = write!(field, "\r\n\t(login {login})");
     }
-    field.push_str("\r\n\tid ");
-    field.push_str(hop.id);
+    let _ = write!(field, "\r\n\tid {}", hop.id);
     // With several recipients the field would tell each of them of the others (RFC 5321 §7.2).
     if let [recipient] = hop.recipients {
-        field.push_str("\r\n\tfor <");
-        field.push_str(&recipient.to_string());
-        field.push('>');
+        let _ = write!(field, "\r\n\tfor <{recipient}>");
     }
     // `Pri = CFWS "PRIORITY" FWS priority-value`, RFC 6710 §7; §4.1 asks for it.
     if let Some(priority) = hop.priority {
-        field.push_str("\r\n\tPRIORITY ");
-        field.push_str(&priority.to_string());
+        let _ = write!(field, "\r\n\tPRIORITY {priority}");
     }
-    field.push_str(";\r\n\t");
-    field.push_str(&date_time(hop.unix_seconds));
-    field.push_str("\r\n");
+    let _ = write!(field, ";\r\n\t{}\r\n", date_time(hop.unix_seconds));
     field
 }
 
@@ -145,18 +137,18 @@ fn protocol(hop: &Hop<'_>) -> &'static str {
 }
 
 /// What the client calls itself, as long as it can stand in a field; its address where it cannot.
-fn name(hello: &Hello, peer: Option<IpAddr>) -> String {
+fn name(hello: &Hello, peer: Option<IpAddr>) -> Cow<'_, str> {
     let name = match hello {
-        Hello::Domain(Domain::Address(address)) => return Domain::Address(*address).to_string(),
+        Hello::Domain(Domain::Address(address)) => return Domain::Address(*address).to_string().into(),
         Hello::Domain(Domain::Name(name)) | Hello::Other(name) => name,
     };
     let is_safe = !name.is_empty()
         && name.len() <= NAME_OCTETS_MAX
         && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-._:".contains(&octet));
     match peer {
-        _ if is_safe => name.clone(),
-        Some(peer) => Domain::Address(peer).to_string(),
-        None => "localhost".to_owned(),
+        _ if is_safe => name.into(),
+        Some(peer) => Domain::Address(peer).to_string().into(),
+        None => "localhost".into(),
     }
 }
 

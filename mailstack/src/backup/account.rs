@@ -205,7 +205,7 @@ impl Restore<'_> {
             trace: TraceRow {
                 at: clock::unix_seconds(),
                 session: String::new(),
-                event: "restored".to_owned(),
+                event: "restored".into(),
                 detail: self.past.snapshot().to_owned(),
             },
             carried: Some(Carried { unique_id, received_at: message.entry.received_at }),

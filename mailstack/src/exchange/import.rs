@@ -208,12 +208,7 @@ impl<'a> Import<'a> {
             terms: Terms::default(),
             local: Vec::new(),
             steps: Vec::new(),
-            trace: TraceRow {
-                at: now,
-                session: String::new(),
-                event: "imported".to_owned(),
-                detail: item.name,
-            },
+            trace: TraceRow { at: now, session: String::new(), event: "imported".into(), detail: item.name },
             carried: Some(Carried { unique_id, received_at: item.received_at.unwrap_or(now) }),
         }
     }

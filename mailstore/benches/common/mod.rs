@@ -211,7 +211,7 @@ async fn deliver_one(store: &Store, maildrop: MaildropId, content: &[u8]) {
         trace: TraceRow {
             at: clock::unix_seconds(),
             session: "0123456789ab".to_owned(),
-            event: "received".to_owned(),
+            event: "received".into(),
             detail: "192.0.2.1".to_owned(),
         },
         carried: None,

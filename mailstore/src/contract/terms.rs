@@ -109,15 +109,15 @@ async fn what_is_asked_for_a_recipient_elsewhere_stands_in_the_queue() {
 async fn the_way_of_a_message_is_kept_with_it() {
     with_store(async |store| {
         let alice = account(&store, "alice").await.maildrop;
-        let step = |at, event: &str, detail: &str| TraceStep {
+        let step = |at, event: &'static str, detail: &str| TraceStep {
             at,
-            event: event.to_owned(),
+            event: event.into(),
             detail: detail.to_owned(),
         };
-        let row = |at, event: &str, detail: &str| TraceRow {
+        let row = |at, event: &'static str, detail: &str| TraceRow {
             at,
             session: "s1".to_owned(),
-            event: event.to_owned(),
+            event: event.into(),
             detail: detail.to_owned(),
         };
         let long = "\u{e9}".repeat(200);

@@ -6,7 +6,7 @@ use super::app_passwords::AppPasswordRecord;
 use super::circumstances::Circumstances;
 use super::credentials::ScramRecord;
 use super::grants::Grant;
-use super::index::{Index, IndexError, get, put, take};
+use super::index::{Index, IndexError, encoded, get, put, take};
 use super::journal::Location;
 use super::keys::{self, ContentFile, EntryValue, ExpungedValue, QueueValue, SEGMENTS, Subject};
 use super::record::{AccountRecord, EntryState, Event, Frame, Message, Moved, MovedRecipient, Restated};
@@ -128,7 +128,7 @@ impl Index {
             release_at: release_at(circumstances),
         };
         // One value for all maildrops: it is made once.
-        let value = IVec::from(postcard::to_stdvec(&entry)?);
+        let value = IVec::from(encoded(&entry)?);
         for maildrop in &message.maildrops {
             self.put_entry(*maildrop, committed.sequence, &entry, value.clone())?;
         }
@@ -161,7 +161,7 @@ impl Index {
             };
             match held.expunged_at {
                 None => {
-                    let value = postcard::to_stdvec(&entry)?;
+                    let value = encoded(&entry)?;
                     self.put_entry(held.maildrop, *sequence, &entry, value.into())?;
                     self.take_expunged(held.maildrop, *sequence)?;
                 }
@@ -242,7 +242,7 @@ impl Index {
             entry.unique_id = fresh.clone();
         }
         self.take_expunged(maildrop, message)?;
-        let value = postcard::to_stdvec(&entry)?;
+        let value = encoded(&entry)?;
         self.put_entry(maildrop, message, &entry, value.into())
     }
 

@@ -1,5 +1,7 @@
 //! What is kept in the journal beside a message: how it came here, and on which terms.
 
+use std::mem;
+
 use serde::{Deserialize, Serialize};
 
 use super::record::Message;
@@ -24,15 +26,15 @@ pub(crate) struct Circumstances {
 }
 
 impl Circumstances {
-    /// Those of a delivery; `None` where there is nothing to be kept.
-    pub(crate) fn of(delivery: &Delivery) -> Option<Box<Self>> {
+    /// Those of a delivery, taken out of it; `None` where there is nothing to be kept.
+    pub(crate) fn of(delivery: &mut Delivery) -> Option<Box<Self>> {
         let relay = (0_u32..).zip(&delivery.relay).map(|(number, to)| (number, to.terms.clone()));
-        let local = delivery.local.iter().map(|to| (to.mailbox.to_string(), to.terms.clone()));
+        let local = delivery.local.iter().map(|to| (to.mailbox.text(), to.terms.clone()));
         let circumstances = Self {
-            steps: delivery.steps.iter().take(STEPS_MAX).map(shortened).collect(),
-            terms: delivery.terms.clone(),
             relay: relay.filter(|(_, terms)| *terms != RecipientTerms::default()).collect(),
             local: local.collect(),
+            steps: mem::take(&mut delivery.steps).into_iter().take(STEPS_MAX).map(shortened).collect(),
+            terms: mem::take(&mut delivery.terms),
         };
         (circumstances != Self::default()).then(|| Box::new(circumstances))
     }
@@ -44,8 +46,7 @@ impl Circumstances {
     }
 }
 
-fn shortened(step: &TraceStep) -> TraceStep {
-    let mut step = step.clone();
+fn shortened(mut step: TraceStep) -> TraceStep {
     step.detail.truncate(step.detail.floor_char_boundary(DETAIL_OCTETS_MAX));
     step
 }

@@ -1,12 +1,11 @@
 //! Content on its way in: in memory while it is small, in a spool file when not, then one commit.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::{io, mem};
 
 use async_trait::async_trait;
-use mailwire::address::ReversePath;
 use mailwire::clock;
 
 use super::change::{Change, Refused};
@@ -103,7 +102,7 @@ impl Reserved {
 
     /// Gives all of it back.
     fn release(&mut self) {
-        self.core.draft_octets.fetch_sub(std::mem::take(&mut self.octets), Ordering::Relaxed);
+        self.core.draft_octets.fetch_sub(mem::take(&mut self.octets), Ordering::Relaxed);
     }
 }
 
@@ -159,7 +158,7 @@ impl Spool {
     /// Writes the buffer and gives its memory back: the next octets may be long in coming.
     async fn flush(&mut self) -> io::Result<()> {
         let (file, offset) = (Arc::clone(&self.file), self.written);
-        let buffer = std::mem::take(&mut self.buffer);
+        let buffer = mem::take(&mut self.buffer);
         self.written = offset.saturating_add(buffer.len() as u64);
         blocking(move || file.write_at(&[&buffer], offset)).await?;
         self.reserved.release();
@@ -177,7 +176,7 @@ impl Spool {
             core.files.sync_folder(&core.layout.content)
         })
         .await?;
-        let checksums = std::mem::take(&mut self.checksums).finish();
+        let checksums = mem::take(&mut self.checksums).finish();
         Ok(FileContent { octets: self.written, checksums })
     }
 }
@@ -204,8 +203,8 @@ impl Draft for EmbeddedDraft {
                 memory.extend_from_slice(octets);
                 return Ok(());
             }
-            let gathered = std::mem::take(memory);
-            let reserved = std::mem::replace(reserved, Reserved::nothing(&self.core));
+            let gathered = mem::take(memory);
+            let reserved = mem::replace(reserved, Reserved::nothing(&self.core));
             let spool = Spool::begin(&self.core, self.unique_id, gathered, reserved).await;
             self.storage = Storage::Spool(spool.map_err(|error| self.core.spool_error(&error))?);
         }
@@ -215,14 +214,14 @@ impl Draft for EmbeddedDraft {
         Ok(())
     }
 
-    async fn commit(mut self: Box<Self>, delivery: Delivery) -> Result<Receipt, IntakeError> {
+    async fn commit(mut self: Box<Self>, mut delivery: Delivery) -> Result<Receipt, IntakeError> {
         if self.octets > 0 && self.last_two != *b"\r\n" {
             self.write(b"\r\n").await?;
         }
         let prefix = [delivery.delivery_prefix.as_slice(), &delivery.prefix].concat();
         let octets = self.octets.saturating_add(prefix.len() as u64);
-        let mut message = message(&delivery, self.unique_id);
-        let circumstances = Circumstances::of(&delivery);
+        let mut message = message(&mut delivery, self.unique_id);
+        let circumstances = Circumstances::of(&mut delivery);
         message.header_octets = self.header_octets(&prefix).unwrap_or(octets);
         let mut checksums = BlockChecksums::default();
         checksums.update(&prefix);
@@ -232,7 +231,7 @@ impl Draft for EmbeddedDraft {
         match &mut self.storage {
             Storage::Memory { octets, .. } => {
                 checksums.update(octets);
-                parts.push(std::mem::take(octets));
+                parts.push(mem::take(octets));
             }
             Storage::Spool(spool) => {
                 let adopted = spool.adopt(self.unique_id).await;
@@ -291,13 +290,10 @@ fn groups(fate: Fate) -> Vec<Vec<u64>> {
     }
 }
 
-fn message(delivery: &Delivery, unique_id: [u8; 16]) -> Message {
-    let reverse_path = match &delivery.reverse_path {
-        ReversePath::Null => String::new(),
-        ReversePath::Mailbox(mailbox) => mailbox.to_string(),
-    };
+/// What the journal says of it; the row of its trace is taken out of the delivery.
+fn message(delivery: &mut Delivery, unique_id: [u8; 16]) -> Message {
     let relay = delivery.relay.iter().map(|recipient| RelayRecord {
-        mailbox: recipient.mailbox.to_string(),
+        mailbox: recipient.mailbox.text(),
         due: recipient.due,
         expires: recipient.expires,
     });
@@ -307,11 +303,11 @@ fn message(delivery: &Delivery, unique_id: [u8; 16]) -> Message {
             .carried
             .as_ref()
             .map_or_else(clock::unix_seconds, |carried| carried.received_at),
-        reverse_path,
+        reverse_path: delivery.reverse_path.text(),
         delivery_prefix_octets: u32::try_from(delivery.delivery_prefix.len()).unwrap_or(u32::MAX),
         maildrops: delivery.maildrops.iter().map(|maildrop| maildrop.0).collect(),
         relay: relay.collect(),
-        trace: delivery.trace.clone(),
+        trace: mem::take(&mut delivery.trace),
         ..Message::default()
     }
 }
@@ -320,7 +316,7 @@ fn message(delivery: &Delivery, unique_id: [u8; 16]) -> Message {
 mod tests {
     use std::time::Duration;
 
-    use mailwire::address::Mailbox;
+    use mailwire::address::{Mailbox, ReversePath};
     use mailwire::secret::Secret;
 
     use super::super::host;

@@ -2,18 +2,23 @@
 
 use memchr::memmem;
 
+/// What ends the header section.
+const BLANK_LINE: &[u8] = b"\r\n\r\n";
+/// As much of it as can stand before a chunk.
+const TAIL_OCTETS: usize = BLANK_LINE.len() - 1;
+
 /// Looks for the first empty line. Content begins at the begin of a line.
 #[derive(Debug)]
 pub(crate) struct HeaderEnd {
     passed: u64,
-    /// Up to three octets before the next chunk; a virtual CRLF stands before the content.
-    tail: Vec<u8>,
+    /// The octets before the next chunk; a virtual line end stands before the content.
+    tail: [u8; TAIL_OCTETS],
     found: Option<u64>,
 }
 
 impl HeaderEnd {
     pub(crate) fn new() -> Self {
-        Self { passed: 0, tail: b"\r\n".to_vec(), found: None }
+        Self { passed: 0, tail: *b" \r\n", found: None }
     }
 
     pub(crate) fn update(&mut self, chunk: &[u8]) {
@@ -24,17 +29,20 @@ impl HeaderEnd {
     }
 
     fn search(&mut self, chunk: &[u8]) {
-        let carried = self.tail.len();
-        let joint: Vec<u8> = self.tail.iter().chain(chunk.iter().take(3)).copied().collect();
-        let end = memmem::find(&joint, b"\r\n\r\n")
-            .map(|at| (at + 4).saturating_sub(carried))
-            .or_else(|| memmem::find(chunk, b"\r\n\r\n").map(|at| at + 4));
+        let first = chunk.split_at(chunk.len().min(TAIL_OCTETS)).0;
+        let mut joint = [0; 2 * TAIL_OCTETS];
+        let (before, behind) = joint.split_at_mut(TAIL_OCTETS);
+        before.copy_from_slice(&self.tail);
+        behind.iter_mut().zip(first).for_each(|(room, octet)| *room = *octet);
+        let end = memmem::find(&joint, BLANK_LINE)
+            .map(|at| (at + BLANK_LINE.len()).saturating_sub(TAIL_OCTETS))
+            .or_else(|| memmem::find(chunk, BLANK_LINE).map(|at| at + BLANK_LINE.len()));
         if let Some(end) = end {
             self.found = Some(self.passed.saturating_add(end as u64));
             return;
         }
-        self.tail.extend_from_slice(chunk.split_at(chunk.len().saturating_sub(3)).1);
-        self.tail.drain(..self.tail.len().saturating_sub(3));
+        self.tail.rotate_left(first.len());
+        self.tail.iter_mut().rev().zip(chunk.iter().rev()).for_each(|(room, octet)| *room = *octet);
     }
 
     /// Octets of the header section with its blank line; `None` where there is no blank line.

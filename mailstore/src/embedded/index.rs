@@ -27,6 +27,8 @@ use crate::Quota;
 const CACHE_OCTETS: u64 = 4 << 20;
 /// sled frees the space of old segments only while it flushes by itself; its default.
 const FLUSH_MILLISECONDS: u64 = 500;
+/// Room for a usual value, taken at once.
+const VALUE_OCTETS: usize = 96;
 
 /// Why the index cannot be used; it is set aside and rebuilt then.
 #[derive(Debug, Error)]
@@ -450,8 +452,13 @@ fn of_maildrop<T>(pair: Result<(sled::IVec, T), IndexError>) -> Result<(u64, T),
 }
 
 pub(super) fn put<T: Serialize>(tree: &Tree, key: &[u8], value: &T) -> Result<(), IndexError> {
-    tree.insert(key, postcard::to_stdvec(value)?)?;
+    tree.insert(key, encoded(value)?)?;
     Ok(())
+}
+
+/// A value as a tree holds it.
+pub(super) fn encoded<T: Serialize>(value: &T) -> Result<Vec<u8>, IndexError> {
+    Ok(postcard::to_extend(value, Vec::with_capacity(VALUE_OCTETS))?)
 }
 
 pub(super) fn get<T: DeserializeOwned>(tree: &Tree, key: &[u8]) -> Result<Option<T>, IndexError> {

@@ -32,6 +32,8 @@ pub(crate) use super::event::{
 
 /// Octets of the fixed part.
 pub(crate) const FRAME_OCTETS: usize = 48;
+/// Room for the front of a usual record, taken at once.
+const FRONT_OCTETS: usize = 512;
 /// Octets of content that one checksum covers.
 pub(crate) const BLOCK_OCTETS: usize = 64 << 10;
 /// Most octets of a head; a longer one is damage, not a record. A thousand recipients need less than 400 KiB.
@@ -104,7 +106,8 @@ pub(crate) fn encode(
     place: Place,
     seed: u32,
 ) -> Result<Encoded, postcard::Error> {
-    let mut front = vec![0; FRAME_OCTETS];
+    let mut front = Vec::with_capacity(FRONT_OCTETS);
+    front.resize(FRAME_OCTETS, 0);
     front = postcard::to_extend(event, front)?;
     let head_octets = u32::try_from(front.len() - FRAME_OCTETS)
         .ok()

@@ -1,7 +1,8 @@
 //! What a server says (RFC 5321 §4.2), written and read.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write};
+use std::fmt;
+use std::io::Write;
 
 use thiserror::Error;
 
@@ -12,6 +13,8 @@ use crate::escape::without_controls;
 pub const REPLY_LINE_OCTETS_MAX: usize = 512 - 2;
 /// Most octets in front of a reply line's text: `550-5.123.123 `.
 const CODES_OCTETS_MAX: usize = 14;
+/// Room for the replies to a usual group of commands (RFC 2920), taken at once.
+const GROUP_OCTETS: usize = 256;
 /// Most octets of a whole reply that a client of ours takes.
 pub const REPLY_OCTETS_MAX: usize = 65_536;
 
@@ -83,16 +86,19 @@ impl Reply {
         for (index, text) in self.lines.iter().enumerate() {
             // RFC 5321 §4.2.1: every line but the last has a hyphen behind the code.
             let separator = if index < last { '-' } else { ' ' };
+            let text = without_controls(text);
+            let octets = CODES_OCTETS_MAX.saturating_add(text.len()).saturating_add(b"\r\n".len());
+            output.reserve(if output.is_empty() { octets.max(GROUP_OCTETS) } else { octets });
+            let before = output.len();
+            // A vector takes whatever is written to it.
+            let _ = write!(output, "{:03}{separator}", self.code);
             // RFC 2034 §4: the enhanced code stands on each line of the reply.
-            let mut line = String::with_capacity(CODES_OCTETS_MAX.saturating_add(text.len()));
-            // A string takes whatever is written to it.
-            let _ = write!(line, "{:03}{separator}", self.code);
             if let Some(enhanced) = self.enhanced {
-                let _ = write!(line, "{enhanced} ");
+                let _ = write!(output, "{enhanced} ");
             }
-            line.push_str(&without_controls(text));
-            line.truncate(line.floor_char_boundary(REPLY_LINE_OCTETS_MAX));
-            output.extend_from_slice(line.as_bytes());
+            let octets_left = before.saturating_add(REPLY_LINE_OCTETS_MAX).saturating_sub(output.len());
+            let text = text.get(..text.floor_char_boundary(octets_left)).unwrap_or_default();
+            output.extend_from_slice(text.as_bytes());
             output.extend_from_slice(b"\r\n");
         }
     }

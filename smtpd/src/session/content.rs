@@ -300,7 +300,7 @@ impl Session {
             trace: TraceRow {
                 at: unix_seconds,
                 session: self.peer.session.clone(),
-                event: event.to_owned(),
+                event: event.into(),
                 detail,
             },
             carried: None,

@@ -14,7 +14,7 @@ impl Session {
     }
 
     /// A step of the connection, which comes before each of its messages. Each kind happens once or twice.
-    pub(super) fn note(&mut self, event: &str, detail: String) {
+    pub(super) fn note(&mut self, event: &'static str, detail: String) {
         self.steps.push(step(self.now, event, detail));
     }
 
@@ -54,6 +54,6 @@ pub(super) fn shown(address: Option<IpAddr>) -> String {
     address.map_or_else(|| "local".to_owned(), |address| address.to_string())
 }
 
-fn step(at: u64, event: &str, detail: String) -> TraceStep {
-    TraceStep { at, event: event.to_owned(), detail }
+fn step(at: u64, event: &'static str, detail: String) -> TraceStep {
+    TraceStep { at, event: event.into(), detail }
 }

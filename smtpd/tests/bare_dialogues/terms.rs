@@ -90,7 +90,7 @@ fn the_way_here_is_handed_to_the_store() {
     for message in session.messages.committed() {
         let steps = message.delivery.steps;
         assert!(steps.iter().all(|step| step.at == UNIX_SECONDS));
-        let told: Vec<_> = steps.iter().map(|step| (step.event.as_str(), step.detail.as_str())).collect();
+        let told: Vec<_> = steps.iter().map(|step| (&*step.event, step.detail.as_str())).collect();
         assert_eq!(
             told,
             [

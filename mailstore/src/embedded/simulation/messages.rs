@@ -48,7 +48,7 @@ pub(super) fn recipient_terms(token: Token) -> RecipientTerms {
 
 /// How every fifth message came here.
 pub(super) fn steps(token: Token) -> Vec<TraceStep> {
-    let step = TraceStep { at: token, event: "connected".to_owned(), detail: token.to_string() };
+    let step = TraceStep { at: token, event: "connected".into(), detail: token.to_string() };
     if token.is_multiple_of(5) { vec![step] } else { Vec::new() }
 }
 
