@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mailstack_tests::apart::{Apart, Layout, Part};
 use mailstack_tests::certificate::Certificate;
 use mailstack_tests::clients::{Said, available, run};
 use mailstack_tests::deadline::wait_for;
@@ -388,6 +389,27 @@ fn a_stale_token_in_an_old_program_blocks_nobody() {
 }
 
 #[test]
+fn two_daemons_on_one_store_check_tokens_each_for_itself() {
+    let issuer = Issuer::new().unwrap();
+    let apart = Apart::new(Layout::Anyone).unwrap();
+    apart.add_tables(&issuer.keys_table("")).unwrap();
+    apart.start(Part::Smtp).unwrap();
+    apart.start(Part::Pop3).unwrap();
+    apart.add_account("alice").unwrap();
+    let token = issuer.signed(ALICE, FUTURE).unwrap();
+    let login = || {
+        let mut clients = Clients { smtp: apart.submissions().unwrap(), pop3: apart.pop3().unwrap() };
+        assert!(clients.by_smtp(ALICE, &token).starts_with("235 "));
+        assert_eq!(clients.by_pop3(ALICE, &token), "");
+        clients.pop3.quit().unwrap();
+    };
+    login();
+    assert_eq!(issuer.asked("/jwks"), 2);
+    issuer.go_away();
+    login();
+}
+
+#[test]
 fn without_a_table_no_token_is_asked_for_and_a_wrong_table_is_explained() {
     let server = server("");
     let mut clients = Clients::new(&server, Ipv4Addr::LOCALHOST);
@@ -402,7 +424,7 @@ fn without_a_table_no_token_is_asked_for_and_a_wrong_table_is_explained() {
     check("").well().unwrap();
     for (table, complaint) in [
         ("jwks_urls = \"x\"", "did you mean `jwks_url`?"),
-        ("jwks_url = \"https://id.example.org/\"", "`jwks_url` needs `issuer`"),
+        ("jwks_url = \"https://id.example.org/\"", "`issuer` is needed for `jwks_url`"),
         (
             "introspection_url = \"http://192.0.2.1/\"\nclient_id = \"a\"\nclient_secret_file = \"b\"",
             "must begin with https://",

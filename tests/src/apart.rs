@@ -122,6 +122,15 @@ impl Apart {
         Ok(apart)
     }
 
+    /// Adds tables to the configuration, for the processes that are started from now on.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn add_tables(&self, tables: &str) -> io::Result<()> {
+        let mut file = File::options().append(true).open(self.file("mailstack.toml"))?;
+        file.write_all(format!("\n{tables}").as_bytes())
+    }
+
     /// Gives the folders to their users.
     fn give_away(&self) -> io::Result<()> {
         for (name, mode) in [("store", 0o700), ("run", 0o750)] {
@@ -233,12 +242,31 @@ impl Apart {
         Smtp::clear(self.address(Part::Smtp)?, &self.certificate.trust)
     }
 
+    /// Connects to submission by TLS.
+    ///
+    /// # Errors
+    /// Where it does not run, or refuses.
+    pub fn submissions(&self) -> io::Result<Smtp> {
+        let log = self.log(Part::Smtp);
+        let line = log.lines().rev().find(|line| line.contains(Part::Smtp.ready()));
+        let found = line.and_then(|line| address(line, "submissions"));
+        Smtp::new(Stream::tls(found.ok_or_else(|| not_running(Part::Smtp))?, &self.certificate.trust)?)
+    }
+
+    /// Connects to POP3.
+    ///
+    /// # Errors
+    /// Where it does not run, or refuses.
+    pub fn pop3(&self) -> io::Result<Pop3> {
+        Pop3::new(Stream::tls(self.address(Part::Pop3)?, &self.certificate.trust)?)
+    }
+
     /// Connects to POP3 and logs in.
     ///
     /// # Errors
     /// Where it does not run, or refuses.
     pub fn maildrop(&self, account: &str) -> io::Result<Pop3> {
-        let mut pop3 = Pop3::new(Stream::tls(self.address(Part::Pop3)?, &self.certificate.trust)?)?;
+        let mut pop3 = self.pop3()?;
         pop3.login(&format!("{account}@example.test"), &format!("pw-{account}"))?;
         Ok(pop3)
     }
@@ -311,7 +339,7 @@ path = "{folder}/store"
 [smtp]
 reception = ["127.0.0.1:0"]
 submission = []
-submissions = []
+submissions = ["127.0.0.1:0"]
 
 [pop3]
 pop3 = []
