@@ -387,6 +387,7 @@ mod tests {
             too_many_wrong_credentials(),
             login_put_off(),
             login_put_off_again(),
+            login_unavailable(),
             maildrop_in_use(),
             store_trouble(),
             not_expunged(),

@@ -73,7 +73,7 @@ impl Default for OAuth {
 struct Unchecked {
     introspection_url: String,
     client_id: String,
-    client_secret_file: PathBuf,
+    client_secret_file: String,
     jwks_url: String,
     issuer: String,
     audience: String,
@@ -100,7 +100,7 @@ impl Default for Unchecked {
         Self {
             introspection_url: String::new(),
             client_id: String::new(),
-            client_secret_file: PathBuf::new(),
+            client_secret_file: String::new(),
             jwks_url: String::new(),
             issuer: String::new(),
             audience: String::new(),
@@ -135,68 +135,61 @@ impl Unchecked {
     }
 
     fn source(&self) -> Result<Option<Source>, String> {
-        match (self.introspection_url.is_empty(), self.jwks_url.is_empty()) {
-            (true, true) => self.nobody().map(|()| None),
-            (false, true) => self.introspection().map(Some),
-            (true, false) => self.keys().map(Some),
-            (false, false) => {
-                Err("`introspection_url` and `jwks_url` are two ways for the same: name one of them"
-                    .to_owned())
+        let us = [("client_id", &self.client_id), ("client_secret_file", &self.client_secret_file)];
+        let claims = [("issuer", &self.issuer), ("audience", &self.audience)];
+        match (self.introspection_url.as_str(), self.jwks_url.as_str()) {
+            ("", "") => {
+                // Whoever has written one of these keys wants tokens to be checked.
+                let keys = [&us[..], &claims, &[("scope", &self.scope)]].concat();
+                none(
+                    written(&keys),
+                    "needs `introspection_url` or `jwks_url`, which says who checks tokens",
+                )?;
+                Ok(None)
+            }
+            (endpoint, "") => {
+                let unknown =
+                    "is needed for `introspection_url`: the endpoint answers only those whom it knows";
+                none(empty(&us), unknown)?;
+                Ok(Some(Source::Introspection {
+                    url: url("introspection_url", endpoint)?,
+                    client_id: self.client_id.clone(),
+                    client_secret_file: PathBuf::from(&self.client_secret_file),
+                }))
+            }
+            ("", keys) => {
+                none(written(&us), "is for `introspection_url`; with `jwks_url` nobody is asked")?;
+                // RFC 9068 §4: any token of the issuer's would do, whomever it was made for.
+                none(
+                    empty(&claims),
+                    "is needed for `jwks_url`: without it tokens for others would be taken",
+                )?;
+                Ok(Some(Source::Keys { url: url("jwks_url", keys)? }))
+            }
+            (_, _) => {
+                let both = "`introspection_url` and `jwks_url` are two ways for the same: name one of them";
+                Err(both.to_owned())
             }
         }
     }
+}
 
-    /// Whoever has written one of these keys wants tokens to be checked.
-    fn nobody(&self) -> Result<(), String> {
-        for (key, value) in self.texts() {
-            if !value.is_empty() {
-                return Err(format!(
-                    "`{key}` needs `introspection_url` or `jwks_url`, which says who checks tokens"
-                ));
-            }
-        }
-        Ok(())
-    }
+/// A key of the table, and what is written behind it.
+type Written<'a> = (&'static str, &'a String);
 
-    fn texts(&self) -> [(&'static str, &str); 5] {
-        [
-            ("client_id", self.client_id.as_str()),
-            ("client_secret_file", self.client_secret_file.to_str().unwrap_or("?")),
-            ("issuer", self.issuer.as_str()),
-            ("audience", self.audience.as_str()),
-            ("scope", self.scope.as_str()),
-        ]
-    }
+/// The first key that is written.
+fn written(keys: &[Written<'_>]) -> Option<&'static str> {
+    keys.iter().find(|(_, value)| !value.is_empty()).map(|(key, _)| *key)
+}
 
-    fn introspection(&self) -> Result<Source, String> {
-        for (key, value) in self.texts() {
-            if key.starts_with("client") && value.is_empty() {
-                return Err(format!(
-                    "`introspection_url` needs `{key}`: the endpoint answers only those whom it knows"
-                ));
-            }
-        }
-        Ok(Source::Introspection {
-            url: url("introspection_url", &self.introspection_url)?,
-            client_id: self.client_id.clone(),
-            client_secret_file: self.client_secret_file.clone(),
-        })
-    }
+/// The first key that is not.
+fn empty(keys: &[Written<'_>]) -> Option<&'static str> {
+    keys.iter().find(|(_, value)| value.is_empty()).map(|(key, _)| *key)
+}
 
-    fn keys(&self) -> Result<Source, String> {
-        for (key, value) in self.texts() {
-            if key.starts_with("client") && !value.is_empty() {
-                return Err(format!("`{key}` is for `introspection_url`; with `jwks_url` nobody is asked"));
-            }
-        }
-        // RFC 9068 §4: without these any token of the issuer's would do, whomever it was made for.
-        for (key, value) in self.texts() {
-            if ["issuer", "audience"].contains(&key) && value.is_empty() {
-                return Err(format!("`jwks_url` needs `{key}`: without it tokens for others would be taken"));
-            }
-        }
-        Ok(Source::Keys { url: url("jwks_url", &self.jwks_url)? })
-    }
+/// There must be no such key.
+fn none(key: Option<&'static str>, problem: &str) -> Result<(), String> {
+    key.map_or(Ok(()), |key| Err(format!("`{key}` {problem}")))
 }
 
 impl TryFrom<Unchecked> for OAuth {
@@ -251,7 +244,7 @@ mod tests {
         assert_eq!(oauth.terms.audience.as_deref(), Some("mail"));
         for (text, key) in [("", "issuer"), ("issuer = \"x\"", "audience"), ("audience = \"x\"", "issuer")] {
             let error = read(&format!("{KEYS}{text}")).unwrap_err();
-            assert!(error.starts_with(&format!("`jwks_url` needs `{key}`")), "{error}");
+            assert!(error.starts_with(&format!("`{key}` is needed for `jwks_url`")), "{error}");
         }
     }
 
@@ -263,9 +256,9 @@ mod tests {
         assert!(matches!(oauth.source, Some(Source::Introspection { .. })));
         assert_eq!(oauth.terms.scope, ["a", "b"]);
         let error = read(&format!("{ENDPOINT}client_id = \"mail\"")).unwrap_err();
-        assert!(error.starts_with("`introspection_url` needs `client_secret_file`"), "{error}");
+        assert!(error.starts_with("`client_secret_file` is needed for `introspection_url`"), "{error}");
         let error = read(&format!("{ENDPOINT}client_secret_file = \"/x\"")).unwrap_err();
-        assert!(error.starts_with("`introspection_url` needs `client_id`"), "{error}");
+        assert!(error.starts_with("`client_id` is needed for `introspection_url`"), "{error}");
     }
 
     #[test]

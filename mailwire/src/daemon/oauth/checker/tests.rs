@@ -233,6 +233,8 @@ fn a_secret_is_one_line() {
         let (_folder, path) = secret_file(good);
         assert_eq!(secret(&path).unwrap().expose(), "secret");
     }
+    let (_folder, path) = secret_file(&"x".repeat(4096));
+    assert!(secret(&path).is_ok());
     let long = "x".repeat(4097);
     for bad in ["", "\n", "a\nb", "a\tb", &long] {
         let (_folder, path) = secret_file(bad);
