@@ -27,6 +27,8 @@ pub const PAST: u64 = 1_300_819_380;
 pub const FUTURE: u64 = 4_102_444_800;
 /// Whom its tokens are for.
 pub const AUDIENCE: &str = "mailstack";
+/// A machine that is busy with other tests may take its time.
+const UNHURRIED: &str = "answer_seconds = 60";
 /// The client that may ask it, with a secret that has to be escaped (RFC 6749 §2.3.1).
 const CLIENT: &str = "mail server";
 /// The secret of [`CLIENT`].
@@ -147,7 +149,9 @@ impl Issuer {
     #[must_use]
     pub fn keys_table(&self, more: &str) -> String {
         let url = self.url("/jwks");
-        format!("[oauth]\njwks_url = \"{url}\"\nissuer = \"{ISSUER}\"\naudience = \"{AUDIENCE}\"\n{more}\n")
+        format!(
+            "[oauth]\njwks_url = \"{url}\"\nissuer = \"{ISSUER}\"\naudience = \"{AUDIENCE}\"\n{UNHURRIED}\n{more}\n"
+        )
     }
 
     /// The table `[oauth]` for questions to the issuer, with `more` lines; the secret's file is written into `folder`.
@@ -159,7 +163,7 @@ impl Issuer {
         std::fs::write(&secret, format!("{SECRET}\n"))?;
         let (url, secret) = (self.url("/introspect"), secret.display());
         Ok(format!(
-            "[oauth]\nintrospection_url = \"{url}\"\nclient_id = \"{CLIENT}\"\nclient_secret_file = \"{secret}\"\n{more}\n"
+            "[oauth]\nintrospection_url = \"{url}\"\nclient_id = \"{CLIENT}\"\nclient_secret_file = \"{secret}\"\n{UNHURRIED}\n{more}\n"
         ))
     }
 
