@@ -220,6 +220,36 @@ impl Server {
         fs::read(self.file("log")).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
     }
 
+    /// Lets [`Self::memory_octets_peak`] begin anew (`clear_refs`, proc(5)).
+    ///
+    /// # Errors
+    /// Where the server does not run, or the system does not allow it.
+    pub fn forget_memory_peak(&self) -> io::Result<()> {
+        let running = self.running.as_ref().ok_or_else(|| io::Error::other("the server does not run"))?;
+        fs::write(format!("/proc/{}/clear_refs", running.child.id()), "5")
+    }
+
+    /// The most memory that the process has had at one time (`VmHWM`, proc(5)).
+    ///
+    /// # Errors
+    /// Where the server does not run, or the system does not say.
+    pub fn memory_octets_peak(&self) -> io::Result<u64> {
+        let running = self.running.as_ref().ok_or_else(|| io::Error::other("the server does not run"))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", running.child.id()))?;
+        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+        let kibibytes = kibibytes.and_then(|number| number.trim().parse::<u64>().ok());
+        kibibytes.map(|number| number << 10).ok_or_else(|| io::Error::other("no VmHWM"))
+    }
+
+    /// Sends SIGHUP, after which certificates are read again.
+    ///
+    /// # Errors
+    /// Where the server does not run.
+    pub fn hang_up(&self) -> io::Result<()> {
+        let running = self.running.as_ref().ok_or_else(|| io::Error::other("the server does not run"))?;
+        signal(&running.child, Signal::HUP)
+    }
+
     /// Sends SIGTERM, as an operator does.
     ///
     /// # Errors

@@ -42,6 +42,14 @@ impl Stream {
         Self::patient(TcpStream::connect_timeout(&address, PATIENCE)?, trust)
     }
 
+    /// Goes on with a connection on which nothing has been read.
+    ///
+    /// # Errors
+    /// Where the system refuses its settings.
+    pub fn of(socket: TcpStream, trust: &Arc<ClientConfig>) -> io::Result<Self> {
+        Self::patient(socket, trust)
+    }
+
     fn patient(socket: TcpStream, trust: &Arc<ClientConfig>) -> io::Result<Self> {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
