@@ -94,6 +94,7 @@ impl Link {
             match error {
                 TlsError::Injection(_) => failure.advise("Somebody may be tampering with the connection."),
                 TlsError::Unavailable | TlsError::TimedOut(_) => failure,
+                TlsError::TooWeak(_) => failure.advise("Whoever runs the server must update it."),
                 TlsError::Handshake(_) => failure.advise(
                     "If the server is your own and its certificate self-signed, name that certificate by --cert-file.",
                 ),

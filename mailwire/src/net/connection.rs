@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{self, pki_types::ServerName};
 
 use super::channel::Channel;
 use super::deadline::{Alarm, ContentClock};
-use super::failure::{ReadError, TlsError, read_error};
+use super::failure::{ReadError, TlsError, handshake_error, read_error};
 use super::login::{self, LoginMeans};
 use super::proxied::{OriginError, Proxies};
 use super::{ConnectionLimits, Endpoint, ServerTls, Shutdown, Socket, TlsDetails};
@@ -341,7 +341,7 @@ impl Connection {
         tokio::select! {
             biased;
             done = timeout(allowed, handshake) => match done {
-                Ok(result) => result.map_err(TlsError::Handshake),
+                Ok(result) => result.map_err(handshake_error),
                 Err(_) => Err(TlsError::TimedOut(allowed)),
             },
             () = drained => Err(TlsError::Handshake(io::Error::other("the server is shutting down"))),
@@ -761,6 +761,24 @@ mod tests {
         let Ends { mut server, client: _client, trigger: _trigger } =
             Ends::new(limits, Some(tls.server)).await;
         assert!(matches!(server.accept_tls().await, Err(TlsError::TimedOut(SOON))));
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_trickles_is_ended_by_the_deadline_of_the_whole() {
+        let tls = Tls::new();
+        let limits = ConnectionLimits { handshake: SOON, ..PATIENT };
+        let Ends { mut server, mut client, trigger: _trigger } = Ends::new(limits, Some(tls.server)).await;
+        // A record of a handshake, as long as one may be (RFC 8446 §5.1).
+        client.write_all(&[22, 3, 1, 0x40, 0]).await.unwrap();
+        let trickle = tokio::spawn(async move {
+            let mut pace = tokio::time::interval(Duration::from_millis(5));
+            while client.write_all(&[1]).await.is_ok() {
+                pace.tick().await;
+            }
+        });
+        assert!(matches!(server.accept_tls().await, Err(TlsError::TimedOut(SOON))));
+        drop(server);
+        trickle.await.unwrap();
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio_rustls::rustls::{self, PeerIncompatible};
 
 /// Why nothing more was read.
 #[derive(Debug, Error)]
@@ -34,7 +35,10 @@ pub enum TlsError {
     /// The handshake took too long.
     #[error("the TLS handshake took longer than {0:?}")]
     TimedOut(Duration),
-    /// The handshake failed.
+    /// The peer offers only TLS versions, or only cipher suites, that are not safe any more (RFC 8996, RFC 9325).
+    #[error("the peer offers no {0} that is still safe")]
+    TooWeak(&'static str),
+    /// The handshake failed otherwise.
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
 }
@@ -44,4 +48,28 @@ pub(super) fn read_error(error: io::Error) -> ReadError {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
     let gone = [ConnectionReset, BrokenPipe, ConnectionAborted, NotConnected, UnexpectedEof];
     if gone.contains(&error.kind()) { ReadError::Closed } else { ReadError::Io(error) }
+}
+
+/// What failed in a handshake, in words where the peer is to be updated.
+pub(super) fn handshake_error(error: io::Error) -> TlsError {
+    use PeerIncompatible::{
+        NoCipherSuitesInCommon, ServerDoesNotSupportTls12Or13, ServerTlsVersionIsDisabledByOurConfig,
+        Tls12NotOffered, Tls12NotOfferedOrEnabled,
+    };
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::PeerIncompatible(lack)) = cause else { return TlsError::Handshake(error) };
+    let is_too_old = matches!(
+        lack,
+        Tls12NotOffered
+            | Tls12NotOfferedOrEnabled
+            | ServerDoesNotSupportTls12Or13
+            | ServerTlsVersionIsDisabledByOurConfig
+    );
+    if is_too_old {
+        TlsError::TooWeak("TLS version")
+    } else if *lack == NoCipherSuitesInCommon {
+        TlsError::TooWeak("cipher suite")
+    } else {
+        TlsError::Handshake(error)
+    }
 }

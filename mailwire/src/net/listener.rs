@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt::set_ipv6_v6only;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{JoinError, JoinSet};
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use super::counts::{Counts, Place};
 use super::proxied::OriginError;
@@ -266,7 +266,7 @@ where
     if begins == Begins::WithTls
         && let Err(error) = connection.accept_tls().await
     {
-        debug!(peer = %connection.peer(), error = chain(&error), "no TLS session");
+        info!(peer = %connection.peer(), reason = chain(&error), "no TLS session");
         return;
     }
     serve(connection).await;
