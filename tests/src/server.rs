@@ -63,6 +63,8 @@ pub struct Configuration {
     pub store: Option<PathBuf>,
     /// More lines of the table `[store]`.
     pub store_keys: &'static str,
+    /// Who signs the certificates of clients, in PEM form; nobody, usually.
+    pub client_authority: Option<PathBuf>,
     /// Lines of the table `[guard]`.
     pub guard: &'static str,
     /// More lines of the table `[smtp]`.
@@ -83,6 +85,7 @@ impl Default for Configuration {
             clear_login: ClearLogin::Allowed,
             store: None,
             store_keys: "",
+            client_authority: None,
             guard: "",
             smtp: "",
             pop3: "",
@@ -329,6 +332,7 @@ impl Server {
             ClearLogin::Allowed => "loopback",
             ClearLogin::Never => "never",
         };
+        let client_authority = configuration.client_authority.clone().unwrap_or_default();
         format!(
             r#"version = 1
 
@@ -339,6 +343,7 @@ domains = ["example.test", "second.test", "caught.test"]
 [tls]
 certificate = "{folder}/certificate.pem"
 key = "{folder}/key.pem"
+client_ca = "{}"
 
 [store]
 path = "{}"
@@ -363,6 +368,7 @@ clear_login = "{clear_login}"
 
 {}
 "#,
+            client_authority.display(),
             store.display(),
             configuration.store_keys,
             configuration.guard,
