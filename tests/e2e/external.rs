@@ -34,14 +34,13 @@ impl World {
         Self { server, folder, clients }
     }
 
-    /// What the script says with a certificate.
+    /// What the script says with a certificate, a version of TLS and an initial response.
     fn log_in(
         &self,
         way: Way,
         protocol: &str,
         certificate: Option<&Path>,
-        version: &str,
-        initial: &str,
+        [version, initial]: [&str; 2],
     ) -> Said {
         let addresses = self.server.addresses().unwrap();
         let (way, address) = match (way, protocol) {
@@ -61,7 +60,7 @@ impl World {
     fn says(&self, certificate: Option<&Path>, initial: &str, offered: &str, [smtp, pop3]: [&str; 2]) {
         for way in WAYS {
             for (protocol, reply) in PROTOCOLS.iter().zip([smtp, pop3]) {
-                let said = self.log_in(way, protocol, certificate, "TLSv1_3", initial).well().unwrap();
+                let said = self.log_in(way, protocol, certificate, ["TLSv1_3", initial]).well().unwrap();
                 let expected = format!("{offered}\n{reply}");
                 assert!(said.text().starts_with(&expected), "{initial} {protocol}: {}", said.text());
             }
@@ -83,7 +82,7 @@ fn a_certificate_logs_in_to_its_account_with_an_initial_response_and_without() {
         world.says(Some(&alice), initial, "offered", IN);
     }
     for (protocol, reply) in PROTOCOLS.iter().zip(IN) {
-        let said = world.log_in(Way::Tls, protocol, Some(&alice), "TLSv1_2", NOBODY).well().unwrap();
+        let said = world.log_in(Way::Tls, protocol, Some(&alice), ["TLSv1_2", NOBODY]).well().unwrap();
         assert!(said.text().starts_with(&format!("offered\n{reply}")), "{}", said.text());
     }
 }
@@ -124,7 +123,7 @@ fn a_certificate_by_another_authority_is_refused_before_anything_is_said() {
     let alice = others.sign(&["alice@example.test"]).unwrap();
     for way in WAYS {
         for protocol in PROTOCOLS {
-            let said = world.log_in(way, protocol, Some(&alice), "TLSv1_3", NOBODY);
+            let said = world.log_in(way, protocol, Some(&alice), ["TLSv1_3", NOBODY]);
             assert!(!said.success && !said.text().contains("offered\n"), "{}", said.text());
         }
     }

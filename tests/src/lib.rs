@@ -19,6 +19,7 @@ pub mod numbered;
 mod pattern;
 pub mod player;
 pub mod pop3;
+pub mod postfix;
 pub mod programs;
 pub mod random;
 pub mod reader;
