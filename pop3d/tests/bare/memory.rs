@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +16,22 @@ use mailwire::secret::Secret;
 
 /// The accounts of the dialogues' world, in the order of their maildrops' numbers.
 const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
+
+/// Keys of each login, derived once: that takes longer than many dialogues.
+static KEYS: LazyLock<Vec<(String, ScramKeys)>> = LazyLock::new(|| {
+    let keys = |account: &&str| {
+        let (login, password) = (format!("{account}@example.test"), Secret::new(format!("pw-{account}")));
+        let keys = ScramKeys::derive(&password, login.as_bytes(), ScramKeys::ITERATIONS_MIN);
+        (login, keys)
+    };
+    ACCOUNTS.iter().map(keys).collect()
+});
+
+/// Keys that no password meets.
+fn keys_of_nobody(login: &str) -> ScramKeys {
+    let salt = login.to_lowercase().into_bytes();
+    ScramKeys { salt, iterations: ScramKeys::ITERATIONS_MIN, stored_key: [0; 32], server_key: [0; 32] }
+}
 
 /// Accounts and maildrops; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -124,12 +140,9 @@ impl Directory for Memory {
     }
 
     async fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable> {
-        let password = match self.account(login).await? {
-            Some(account) => Self::password(&account),
-            None => "of nobody".to_owned(),
-        };
-        let salt = login.to_lowercase().into_bytes();
-        Ok(ScramKeys::derive(&Secret::new(password), &salt, ScramKeys::ITERATIONS_MIN))
+        let account = self.account(login).await?;
+        let keys = account.and_then(|account| KEYS.iter().find(|(known, _)| *known == account.address.key()));
+        Ok(keys.map_or_else(|| keys_of_nobody(login), |(_, keys)| keys.clone()))
     }
 
     async fn recipient(&self, _: &Mailbox, _: u64) -> Result<Recipient, Unavailable> {

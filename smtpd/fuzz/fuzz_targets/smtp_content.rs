@@ -2,12 +2,15 @@
 //! difference.
 #![no_main]
 
+use std::sync::{Arc, LazyLock};
+
 use libfuzzer_sys::fuzz_target;
+use mailstack_tests::player::Security;
 use smtpd::Config;
-use smtpd::session::Kind;
+use smtpd::session::{Kind, Policy};
 
 use crate::accounts::Accounts;
-use crate::session::{BareSession, LOGIN, greeted};
+use crate::session::{BareSession, LOGIN, policy};
 
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../tests/bare_dialogues/accounts.rs"]
@@ -22,6 +25,8 @@ mod quotas;
 #[path = "../../tests/bare_dialogues/session.rs"]
 mod session;
 
+/// Made once.
+static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| policy(&Config::default()));
 const ENVELOPE: &str = "MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\n";
 const BINARY_ENVELOPE: &str =
     "MAIL FROM:<alice@example.test> BODY=BINARYMIME\r\nRCPT TO:<bob@example.test>\r\n";
@@ -30,7 +35,11 @@ const BINARY_ENVELOPE: &str =
 type Outcome = (String, Vec<(Vec<u8>, Vec<u8>)>);
 
 fn begun(kind: Kind, envelope: &str) -> BareSession {
-    let mut session = greeted(kind, &Config::default(), Accounts::new());
+    let mut session = BareSession::new(kind, Arc::clone(&POLICY), Accounts::new().into(), Security::Tls);
+    session.ask(match kind {
+        Kind::Reception | Kind::Submission => "EHLO client.example.org\r\n",
+        Kind::Lmtp => "LHLO client.example.org\r\n",
+    });
     if kind == Kind::Submission {
         session.ask(LOGIN);
     }
@@ -100,7 +109,7 @@ fn binary(kind: Kind, octets: &[u8], size: usize) {
     }
 }
 
-/// True where reception stores the octets as they are.
+/// True where reception and LMTP store the octets as they are.
 fn stays_as_it_is(content: &[u8]) -> bool {
     let lower = content.to_ascii_lowercase();
     !lower.windows(22).any(|window| window == b"authentication-results")
@@ -108,13 +117,17 @@ fn stays_as_it_is(content: &[u8]) -> bool {
 
 fuzz_target!(|input: (u8, u8, &[u8])| {
     let (flags, size, octets) = (input.0, usize::from(input.1 % 17) + 1, input.2);
-    let kind = if flags & 1 == 0 { Kind::Reception } else { Kind::Submission };
+    let kind = match (flags & 4, flags & 1) {
+        (0, 0) => Kind::Reception,
+        (0, _) => Kind::Submission,
+        _ => Kind::Lmtp,
+    };
     if flags & 2 != 0 {
         return binary(kind, octets, size);
     }
     let whole = by_data(kind, octets, octets.len().max(1));
     assert_eq!(by_data(kind, octets, size), whole);
-    if let (Some(content), Kind::Reception) = (taken(&whole), kind) {
+    if let (Some(content), Kind::Reception | Kind::Lmtp) = (taken(&whole), kind) {
         let meant = unstuffed(octets).expect("a message without its end");
         assert!(!stays_as_it_is(&meant) || content == meant, "{}", content.escape_ascii());
     }
@@ -122,7 +135,7 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
     let chunks = by_chunks(kind, ENVELOPE, octets, octets.len().max(1));
     // Each chunk of refused content is an error of its own, so the replies may differ.
     assert_eq!(by_chunks(kind, ENVELOPE, octets, size).1, chunks.1);
-    if let (Some(content), Kind::Reception) = (taken(&chunks), kind) {
+    if let (Some(content), Kind::Reception | Kind::Lmtp) = (taken(&chunks), kind) {
         assert!(!stays_as_it_is(octets) || content == octets, "{}", content.escape_ascii());
     }
 });

@@ -1,9 +1,11 @@
-//! Whole SMTP sessions of any octets: the same replies and messages however they are chopped, and nothing kept that a line end could split.
+//! Whole sessions of SMTP and LMTP of any octets: the same replies and messages however they are chopped, and nothing kept that a line end could split.
 #![no_main]
+
+use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
 use mailstack_tests::player::{Peer as _, Security};
-use smtpd::session::Kind;
+use smtpd::session::{Kind, Policy};
 use smtpd::{ClearLogin, Config};
 
 use crate::accounts::Accounts;
@@ -35,15 +37,27 @@ struct Outcome {
 
 /// A new session, by the first octet of the input.
 fn begun(flags: u8) -> BareSession {
-    let kind = if flags & 1 == 0 { Kind::Reception } else { Kind::Submission };
+    let kind = match (flags & 16, flags & 1) {
+        (0, 0) => Kind::Reception,
+        (0, _) => Kind::Submission,
+        _ => Kind::Lmtp,
+    };
     let security = if flags & 2 == 0 { Security::Clear } else { Security::Tls };
-    let clear_login = if flags & 4 == 0 { ClearLogin::Loopback } else { ClearLogin::Never };
-    let mut config = Config { clear_login, ..Config::default() };
-    if flags & 8 != 0 {
-        (config.content_octets_max, config.recipients_max, config.errors_max) = (60, 2, 3);
-    }
-    BareSession::new(kind, policy(&config), Accounts::new().into(), security)
+    let policy = &POLICIES[usize::from(flags >> 2 & 3)];
+    BareSession::new(kind, Arc::clone(policy), Accounts::new().into(), security)
 }
+
+/// By two bits of the first octet; made once.
+static POLICIES: LazyLock<[Arc<Policy>; 4]> = LazyLock::new(|| {
+    [0_u8, 1, 2, 3].map(|flags| {
+        let clear_login = if flags & 1 == 0 { ClearLogin::Loopback } else { ClearLogin::Never };
+        let mut config = Config { clear_login, ..Config::default() };
+        if flags & 2 != 0 {
+            (config.content_octets_max, config.recipients_max, config.errors_max) = (60, 2, 3);
+        }
+        policy(&config)
+    })
+});
 
 fn outcome(flags: u8, octets: &[u8], chunk_octets: usize) -> Outcome {
     let mut session = begun(flags);

@@ -1,6 +1,6 @@
 //! Accounts in memory: alice, bob, carol and dora, with the aliases and grants that the dialogues know.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use mailstore::{Account, AdministrationError, Alias, MaildropId, Recipient, Unavailable};
 use mailwire::address::Mailbox;
@@ -16,6 +16,30 @@ const SECOND: &str = "second.test";
 /// A domain whose catch-all is bob's.
 const CAUGHT: &str = "caught.test";
 
+/// All that there are. They are made once: fuzz targets begin many sessions a second.
+static ALL: LazyLock<Vec<Account>> = LazyLock::new(|| {
+    let names = ["alice", "bob", "carol", "dora"].into_iter().zip(1..);
+    let account = |(name, maildrop)| Account {
+        address: Mailbox::parse(&format!("{name}@{DOMAIN}")).unwrap(),
+        maildrop: MaildropId(maildrop),
+    };
+    names.map(account).collect()
+});
+/// Theirs, derived once: that takes longer than many dialogues.
+static KEYS: LazyLock<Vec<ScramKeys>> = LazyLock::new(|| {
+    let keys = |account: &Account| {
+        let password = Secret::new(format!("pw-{}", account.address.local_part().as_str()));
+        ScramKeys::derive(&password, account.address.key().as_bytes(), ScramKeys::ITERATIONS_MIN)
+    };
+    ALL.iter().map(keys).collect()
+});
+
+/// Keys that no password meets.
+fn keys_of_nobody(login: &str) -> ScramKeys {
+    let salt = login.to_lowercase().into_bytes();
+    ScramKeys { salt, iterations: ScramKeys::ITERATIONS_MIN, stored_key: [0; 32], server_key: [0; 32] }
+}
+
 /// Who is who.
 pub(crate) struct Accounts {
     all: Vec<Account>,
@@ -30,13 +54,12 @@ pub(crate) struct Accounts {
 impl Accounts {
     /// The accounts of every dialogue.
     pub(crate) fn new() -> Self {
-        let names = ["alice", "bob", "carol", "dora"].into_iter().zip(1..);
-        let accounts = names.map(|(name, maildrop)| Account {
-            address: Mailbox::parse(&format!("{name}@{DOMAIN}")).unwrap(),
-            maildrop: MaildropId(maildrop),
-        });
-        let new = Self { all: accounts.collect(), quotas: Arc::default(), failure: None, silent_about: None };
-        new.holding("dora", 0)
+        let quotas = Arc::<Quotas>::default();
+        let all = ALL.clone();
+        if let Some(dora) = all.last() {
+            quotas.set(dora.maildrop, 0);
+        }
+        Self { all, quotas, failure: None, silent_about: None }
     }
 
     /// Gives `name` a quota, and so many messages already.
@@ -60,12 +83,9 @@ impl Accounts {
 
     /// Keys of the login's password, or of another one that nobody has.
     pub(crate) fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable> {
-        let password = match self.of_login(login)? {
-            Some(account) => format!("pw-{}", account.address.local_part().as_str()),
-            None => "of nobody".to_owned(),
-        };
-        let salt = login.to_lowercase().into_bytes();
-        Ok(ScramKeys::derive(&Secret::new(password), &salt, ScramKeys::ITERATIONS_MIN))
+        let found = self.of_login(login)?;
+        let keys = found.and_then(|account| ALL.iter().zip(&*KEYS).find(|(known, _)| **known == account));
+        Ok(keys.map_or_else(|| keys_of_nobody(login), |(_, keys)| keys.clone()))
     }
 
     pub(crate) fn recipient(&self, mailbox: &Mailbox, octets: u64) -> Result<Recipient, Unavailable> {
