@@ -79,10 +79,7 @@ impl Place {
 
     /// True for a domain of this server.
     pub(crate) fn is_local(&self, domain: &Domain) -> bool {
-        match domain {
-            Domain::Name(name) => self.server.domains.contains(name),
-            Domain::Address(_) => false,
-        }
+        self.server.domains.iter().any(|name| Domain::parse(name).is_ok_and(|local| local == *domain))
     }
 
     fn elsewhere(&self, address: Addresses) -> PlaceError {

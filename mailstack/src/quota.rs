@@ -106,9 +106,10 @@ async fn change(
 }
 
 async fn usage_of(store: &Store, address: &Mailbox) -> Result<AccountUsage, AdministrationError> {
-    let key = address.key();
+    let key = address.key_in_a_labels();
     let mut all = store.administration.usage().await?.into_iter();
-    all.find(|usage| usage.account.address.key() == key).ok_or(AdministrationError::Missing(key))
+    let found = all.find(|usage| usage.account.address.key_in_a_labels() == key);
+    found.ok_or_else(|| AdministrationError::Missing(address.key()))
 }
 
 #[cfg(test)]

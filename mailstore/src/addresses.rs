@@ -41,6 +41,14 @@ impl Addresses {
             Self::Domain(domain) => domain_key(domain),
         }
     }
+
+    /// As [`Mailbox::other_key`].
+    pub(crate) fn other_key(&self) -> Option<String> {
+        match self {
+            Self::One(mailbox) => mailbox.other_key(),
+            Self::Domain(domain) => domain.other_spelling().map(|domain| domain_key(&domain)),
+        }
+    }
 }
 
 /// The key of all of a domain.

@@ -1,11 +1,11 @@
 //! Mailboxes, domains and paths (RFC 5321 §4.1.2, §4.1.3; RFC 6531 §3.3 adds UTF-8).
 
+mod domain;
 mod encoded_word;
 pub(crate) mod grammar;
 mod originator;
 
 use std::fmt::{self, Write};
-use std::net::IpAddr;
 
 use nom::Finish;
 use nom::Parser;
@@ -13,6 +13,7 @@ use nom::combinator::all_consuming;
 use nom::error::ErrorKind;
 use thiserror::Error;
 
+pub use domain::Domain;
 pub use originator::{ORIGINATOR_OCTETS_MAX, OriginatorError};
 
 /// Most octets of a local part (RFC 5321 §4.5.3.1.1).
@@ -29,15 +30,6 @@ const ADDRESS_LITERAL_OCTETS: usize = "[255.255.255.255]".len();
 /// Two spellings of one local part (`"a"` and `a`) are equal; case is kept and significant here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LocalPart(String);
-
-/// A domain name, in lower case, or an address literal (RFC 5321 §2.3.5, §4.1.3).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Domain {
-    /// `example.org`; U-labels are kept as UTF-8 (RFC 6531 §3.3).
-    Name(String),
-    /// `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
-    Address(IpAddr),
-}
 
 /// `Mailbox = Local-part "@" ( Domain / address-literal )`, RFC 5321 §4.1.2.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -80,17 +72,6 @@ impl LocalPart {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl Domain {
-    /// Parses `example.org`, `[192.0.2.1]` or `[IPv6:2001:db8::1]`; UTF-8 is taken (RFC 6531 §3.3).
-    ///
-    /// # Errors
-    /// Where the text is neither, or is too long.
-    pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let parsed = all_consuming(grammar::domain_or_address_literal).parse(text).finish();
-        parsed.map(|(_, domain)| domain).map_err(|error| AddressError::new(text, error.code))
     }
 }
 
@@ -150,6 +131,20 @@ impl Mailbox {
         }
         key.to_lowercase()
     }
+
+    /// The key of the same mailbox with its domain spelled otherwise, see [`Domain::other_spelling`].
+    #[must_use]
+    pub fn other_key(&self) -> Option<String> {
+        let domain = self.domain.other_spelling()?;
+        Some(Self { local_part: self.local_part.clone(), domain }.key())
+    }
+
+    /// One text for all spellings of its domain as well.
+    #[must_use]
+    pub fn key_in_a_labels(&self) -> String {
+        let domain = self.domain.in_a_labels().into_owned();
+        Self { local_part: self.local_part.clone(), domain }.key()
+    }
 }
 
 impl AddressError {
@@ -174,16 +169,6 @@ impl fmt::Display for LocalPart {
             write!(f, "{character}")?;
         }
         f.write_str("\"")
-    }
-}
-
-impl fmt::Display for Domain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Address(IpAddr::V4(address)) => write!(f, "[{address}]"),
-            Self::Address(IpAddr::V6(address)) => write!(f, "[IPv6:{address}]"),
-        }
     }
 }
 

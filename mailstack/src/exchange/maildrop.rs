@@ -22,7 +22,8 @@ pub(crate) enum AccountError {
 /// The maildrop of the account with this address.
 pub(crate) async fn of(store: &Store, address: &Mailbox) -> Result<MaildropId, AccountError> {
     let accounts = store.administration.accounts().await?;
-    let account = accounts.into_iter().find(|account| account.address.key() == address.key());
+    let account =
+        accounts.into_iter().find(|account| account.address.key_in_a_labels() == address.key_in_a_labels());
     account.map(|account| account.maildrop).ok_or_else(|| AccountError::Missing(address.clone()))
 }
 

@@ -78,7 +78,7 @@ impl Core {
         address: &Mailbox,
         look: impl FnOnce(&Accounts, u64) -> T,
     ) -> Result<T, AdministrationError> {
-        let address = address.key();
+        let address = self.kept_key(address);
         self.with_accounts(|accounts| {
             let maildrop = accounts.existing(&address)?.maildrop;
             Ok(look(accounts, maildrop))
@@ -91,7 +91,11 @@ impl Core {
         addresses: &Addresses,
         grant: Grant,
     ) -> Result<(), AdministrationError> {
-        let (address, addresses) = (address.key(), addresses.key());
+        let address = self.kept_key(address);
+        let addresses = self.with_accounts(|accounts| {
+            let maildrop = accounts.existing(&address)?.maildrop;
+            Ok::<_, AdministrationError>(accounts.grants.kept_key(maildrop, addresses))
+        })?;
         self.change_directory(DirectoryChange::Access(AccessChange::Grant { address, addresses, grant }))
             .await
     }
@@ -107,7 +111,7 @@ impl AccessAdministration for Arc<Core> {
         let failed = |why: String| AdministrationError::Unavailable(Unavailable(why));
         let password = app_passwords::made_up().map_err(|error| failed(error.to_string()))?;
         let hash = Hash::of(&password).ok_or_else(|| failed("no password could be made up".to_owned()))?;
-        let (address, name) = (address.key(), name.as_str().to_owned());
+        let (address, name) = (self.kept_key(address), name.as_str().to_owned());
         let change = AccessChange::AddAppPassword { address, name, hash };
         self.change_directory(DirectoryChange::Access(change)).await?;
         Ok(password)
@@ -122,7 +126,7 @@ impl AccessAdministration for Arc<Core> {
         address: &Mailbox,
         name: &AppPasswordName,
     ) -> Result<(), AdministrationError> {
-        let (address, name) = (address.key(), name.as_str().to_owned());
+        let (address, name) = (self.kept_key(address), name.as_str().to_owned());
         let change = AccessChange::RemoveAppPassword { address, name };
         self.change_directory(DirectoryChange::Access(change)).await
     }

@@ -9,7 +9,6 @@ use super::credentials::ScramRecord;
 use super::grants::Grants;
 use super::index::{Index, IndexError};
 use super::record::{AccountRecord, Event};
-use crate::addresses::domain_key;
 use crate::{Account, Addresses, AdministrationError, Alias, MaildropId, Options, Quota, QuotaSource};
 
 /// What begins a subaddress (RFC 5233 §1).
@@ -150,9 +149,22 @@ impl Accounts {
             .map(|account| account.address.as_str())
     }
 
-    /// The account that logs in as `login`, in any case.
+    /// The account that logs in as `login`, in any case and spelling of its domain.
     pub(crate) fn account(&self, login: &str) -> Option<&AccountRecord> {
-        self.by_address.get(&login.to_lowercase())
+        let otherwise = || self.by_address.get(&Mailbox::parse(login).ok()?.other_key()?);
+        self.by_address.get(&login.to_lowercase()).or_else(otherwise)
+    }
+
+    /// The key under which an account or alias is kept, however its domain was spelled then; of a new one, its own.
+    pub(crate) fn kept_key(&self, addresses: &Addresses) -> String {
+        self.kept(addresses.key(), || addresses.other_key())
+    }
+
+    fn kept(&self, key: String, other_key: impl FnOnce() -> Option<String>) -> String {
+        if self.knows(&key) {
+            return key;
+        }
+        other_key().filter(|other| self.knows(other)).unwrap_or(key)
     }
 
     /// All accounts, by address.
@@ -202,17 +214,15 @@ impl Accounts {
 
     /// The key under which `mailbox` is an account or alias, itself or as a subaddress.
     fn known_key(&self, mailbox: &Mailbox) -> Option<String> {
-        let key = mailbox.key();
-        if self.knows(&key) {
-            return Some(key);
-        }
-        let base = without_detail(mailbox)?.key();
-        self.knows(&base).then_some(base)
+        let known = |mailbox: &Mailbox| {
+            Some(self.kept(mailbox.key(), || mailbox.other_key())).filter(|key| self.knows(key))
+        };
+        known(mailbox).or_else(|| known(&without_detail(mailbox)?))
     }
 
     /// The key of the alias that takes what nothing else takes of the domain.
     fn catch_all(&self, mailbox: &Mailbox) -> Option<String> {
-        let key = domain_key(mailbox.domain());
+        let key = self.kept_key(&Addresses::Domain(mailbox.domain().clone()));
         self.aliases.contains_key(&key).then_some(key)
     }
 
@@ -223,8 +233,10 @@ impl Accounts {
         if !local_part.as_str().eq_ignore_ascii_case(POSTMASTER) {
             return None;
         }
-        let primary =
-            self.primary_domain.as_ref().map(|domain| format!("{POSTMASTER}@{domain}").to_lowercase());
+        let primary = self.primary_domain.as_ref().and_then(|domain| {
+            let postmaster = Mailbox::parse(&format!("{POSTMASTER}@{domain}")).ok()?;
+            Some(self.kept_key(&postmaster.into()))
+        });
         // Maildrops are numbered in the order in which they are made.
         let oldest = || self.by_address.values().min_by_key(|account| account.maildrop);
         primary.filter(|key| self.knows(key)).or_else(|| Some(oldest()?.address.clone()))

@@ -27,6 +27,11 @@ impl Core {
         look(&self.accounts.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The key under which the account or alias of this address is kept.
+    pub(super) fn kept_key(&self, address: &Mailbox) -> String {
+        self.with_accounts(|accounts| accounts.kept_key(&address.clone().into()))
+    }
+
     pub(super) async fn change_directory(&self, change: DirectoryChange) -> Result<(), AdministrationError> {
         let unavailable = |why: &str| AdministrationError::Unavailable(Unavailable(why.to_owned()));
         let login = change.login_changed().map(str::to_owned);
@@ -151,7 +156,7 @@ impl Administration for Core {
         address: &Mailbox,
         password: &Secret<String>,
     ) -> Result<Account, AdministrationError> {
-        let address = address.key();
+        let address = self.kept_key(address);
         // Asked before as well, so that nobody waits for a hash in vain.
         self.with_accounts(|accounts| accounts.check_new_account(&address))?;
         let password = self.hash(password).await?;
@@ -161,7 +166,7 @@ impl Administration for Core {
     }
 
     async fn remove_account(&self, address: &Mailbox) -> Result<(), AdministrationError> {
-        self.change_directory(DirectoryChange::RemoveAccount { address: address.key() }).await
+        self.change_directory(DirectoryChange::RemoveAccount { address: self.kept_key(address) }).await
     }
 
     async fn set_password(
@@ -169,14 +174,14 @@ impl Administration for Core {
         address: &Mailbox,
         password: &Secret<String>,
     ) -> Result<(), AdministrationError> {
-        let address = address.key();
+        let address = self.kept_key(address);
         self.with_accounts(|accounts| accounts.existing(&address).map(|_| ()))?;
         let password = self.hash(password).await?;
         self.change_directory(DirectoryChange::SetPassword { address, password }).await
     }
 
     async fn set_quota(&self, address: &Mailbox, quota: Option<Quota>) -> Result<(), AdministrationError> {
-        self.change_directory(DirectoryChange::SetQuota { address: address.key(), quota }).await
+        self.change_directory(DirectoryChange::SetQuota { address: self.kept_key(address), quota }).await
     }
 
     async fn usage(&self) -> Result<Vec<AccountUsage>, AdministrationError> {
@@ -200,11 +205,15 @@ impl Administration for Core {
     }
 
     async fn add_alias(&self, alias: &Alias) -> Result<(), AdministrationError> {
-        let targets = alias.targets.iter().map(Mailbox::key).collect();
-        self.change_directory(DirectoryChange::AddAlias { address: alias.address.key(), targets }).await
+        let (address, targets) = self.with_accounts(|accounts| {
+            let targets = alias.targets.iter().map(|target| accounts.kept_key(&target.clone().into()));
+            (accounts.kept_key(&alias.address), targets.collect())
+        });
+        self.change_directory(DirectoryChange::AddAlias { address, targets }).await
     }
 
     async fn remove_alias(&self, address: &Addresses) -> Result<(), AdministrationError> {
-        self.change_directory(DirectoryChange::RemoveAlias { address: address.key() }).await
+        let address = self.with_accounts(|accounts| accounts.kept_key(address));
+        self.change_directory(DirectoryChange::RemoveAlias { address }).await
     }
 }

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::without_detail;
 use crate::Addresses;
-use crate::addresses::domain_key;
 
 /// Keys of addresses and domains, by the maildrop of the account that may send as them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,8 +57,17 @@ impl Grants {
 
     /// True where the account may send as `mailbox`: it or its domain was granted, or what it is a subaddress of.
     pub(crate) fn allow(&self, maildrop: u64, mailbox: &Mailbox) -> bool {
-        let base = || without_detail(mailbox).is_some_and(|base| self.has(maildrop, &base.key()));
-        self.has(maildrop, &mailbox.key()) || self.has(maildrop, &domain_key(mailbox.domain())) || base()
+        let has = |addresses: Addresses| self.has(maildrop, &self.kept_key(maildrop, &addresses));
+        has(mailbox.clone().into())
+            || has(Addresses::Domain(mailbox.domain().clone()))
+            || without_detail(mailbox).is_some_and(|base| has(base.into()))
+    }
+
+    /// The key under which a grant is kept, however its domain was spelled then; of a new one, its own.
+    pub(crate) fn kept_key(&self, maildrop: u64, addresses: &Addresses) -> String {
+        let key = addresses.key();
+        let other = || addresses.other_key().filter(|other| self.has(maildrop, other));
+        if self.has(maildrop, &key) { key } else { other().unwrap_or(key) }
     }
 
     /// The maildrop of another account than that of `own`, which may send as exactly these.

@@ -49,9 +49,9 @@ impl Session {
         answer: Result<Vec<Alias>, AdministrationError>,
     ) -> Step {
         let Ok(aliases) = answer else { return Step::Reply(replies::store_unavailable()) };
-        let key = question.mailbox.key();
+        let key = question.mailbox.key_in_a_labels();
         let found = aliases.into_iter().find(|alias| match &alias.address {
-            Addresses::One(mailbox) => mailbox.key() == key,
+            Addresses::One(mailbox) => mailbox.key_in_a_labels() == key,
             // A catch-all has no name that could be asked for.
             Addresses::Domain(_) => false,
         });

@@ -188,6 +188,10 @@ mod tests {
         let policy = policy(&["Example.test", "other.test"]).unwrap();
         assert_eq!(policy.postmaster.to_string(), "postmaster@example.test");
         assert!(policy.is_local(&domain("OTHER.test")));
+        let policy = self::policy(&["bücher.example"]).unwrap();
+        assert!(
+            policy.is_local(&domain("xn--bcher-kva.example")) && !policy.is_local(&domain("bucher.example"))
+        );
         assert!(!policy.is_local(&domain("sub.other.test")));
     }
 

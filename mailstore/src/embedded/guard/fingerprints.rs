@@ -2,12 +2,13 @@
 
 use blake2::Blake2sMac256;
 use blake2::digest::{FixedOutput, KeyInit, Update};
+use mailwire::address::Mailbox;
 use mailwire::secret::Secret;
 
 /// Octets of the key.
 const KEY_OCTETS: usize = 32;
 
-/// A login, in any case of its letters.
+/// A login, in any case of its letters and any spelling of its domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LoginKey(u64);
 
@@ -29,12 +30,12 @@ impl Fingerprints {
     }
 
     pub(super) fn login(&self, login: &str) -> LoginKey {
-        LoginKey(self.hash(b"login", login.to_lowercase().as_bytes(), b""))
+        LoginKey(self.hash(b"login", spelled(login).as_bytes(), b""))
     }
 
     pub(super) fn secret(&self, login: &str, secret: &Secret<String>) -> Fingerprint {
         let secret = secret.expose().as_bytes();
-        Fingerprint(self.hash(b"secret", login.to_lowercase().as_bytes(), secret))
+        Fingerprint(self.hash(b"secret", spelled(login).as_bytes(), secret))
     }
 
     /// Of three parts that cannot run together in two ways: the length of the second stands before it.
@@ -50,6 +51,14 @@ impl Fingerprints {
     }
 }
 
+/// The same text for all spellings of a login.
+fn spelled(login: &str) -> String {
+    if login.is_ascii() {
+        return login.to_ascii_lowercase();
+    }
+    Mailbox::parse(login).map_or_else(|_| login.to_lowercase(), |mailbox| mailbox.key_in_a_labels())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +72,7 @@ mod tests {
         let made = Fingerprints::new().unwrap();
         assert_eq!(made.login("Alice@Example.test"), made.login("alice@example.test"));
         assert_ne!(made.login("alice@example.test"), made.login("bob@example.test"));
+        assert_eq!(made.login("alice@bücher.example"), made.login("Alice@xn--bcher-kva.example"));
         assert_eq!(made.secret("Alice", &secret("x")), made.secret("alice", &secret("x")));
         assert_ne!(made.secret("alice", &secret("x")), made.secret("alice", &secret("X")));
         assert_ne!(made.secret("alice", &secret("x")), made.secret("bob", &secret("x")));
