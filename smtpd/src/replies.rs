@@ -176,7 +176,7 @@ pub(crate) fn recipient_first() -> Reply {
 
 /// RFC 5321 §3.3, all recipients were refused; RFC 3463 §3.6, X.5.1.
 pub(crate) fn no_valid_recipients() -> Reply {
-    Reply::new(554, Enhanced(5, 5, 1), "None of the recipients was accepted")
+    Reply::new(554, Enhanced(5, 5, 1), "None of the recipients was accepted, please check their addresses")
 }
 
 /// RFC 3030 §2: BDAT has begun; RFC 3463 §3.6, X.5.1.
@@ -239,12 +239,12 @@ pub(crate) fn tls_runs() -> Reply {
 
 /// RFC 3207 §4, 454; RFC 3463 §3.8, X.7.0.
 pub(crate) fn tls_unavailable() -> Reply {
-    Reply::new(454, Enhanced(4, 7, 0), "TLS is not available at the moment")
+    Reply::new(454, Enhanced(4, 7, 0), "TLS is not available at the moment, please try again later")
 }
 
 /// RFC 5321 §3.8, §7.8; RFC 3463 §3.8, X.7.0.
 pub(crate) fn too_many_errors() -> Reply {
-    Reply::new(421, Enhanced(4, 7, 0), "Too many errors, goodbye")
+    Reply::new(421, Enhanced(4, 7, 0), "Too many errors, please check what is sent and connect again")
 }
 
 /// RFC 5321 §3.8, §7.8; RFC 3463 §3.8, X.7.0.
@@ -259,7 +259,7 @@ pub(crate) fn shutting_down() -> Reply {
 
 /// RFC 5321 §4.5.3.2; RFC 3463 §3.5, X.4.2.
 pub(crate) fn timed_out() -> Reply {
-    Reply::new(421, Enhanced(4, 4, 2), "Nothing came for too long, goodbye")
+    Reply::new(421, Enhanced(4, 4, 2), "Nothing came for too long, please connect again")
 }
 
 /// RFC 6409 §6.1; RFC 3463 §3.8, X.7.1.
@@ -305,7 +305,7 @@ pub(crate) fn field_twice(field: Field) -> Reply {
     Reply::new(
         554,
         Enhanced(5, 6, 0),
-        format!("The message has the field {field} twice, which may be there once"),
+        format!("The message has the field {field} twice: the program that sent it must be corrected"),
     )
 }
 
@@ -325,24 +325,34 @@ pub(crate) fn too_many_originators() -> Reply {
 
 /// RFC 6531 §3.5, MAIL; RFC 5248, X.6.7.
 pub(crate) fn sender_needs_smtputf8() -> Reply {
-    Reply::new(550, Enhanced(5, 6, 7), "The sender's address is not ASCII, which needs SMTPUTF8")
+    Reply::new(
+        550,
+        Enhanced(5, 6, 7),
+        "The sender's address is not ASCII, for which your mail program must support SMTPUTF8",
+    )
 }
 
 /// RFC 6531 §3.5, RCPT; RFC 5248, X.6.7.
 pub(crate) fn recipient_needs_smtputf8() -> Reply {
-    Reply::new(553, Enhanced(5, 6, 7), "The recipient's address is not ASCII, which needs SMTPUTF8")
+    Reply::new(
+        553,
+        Enhanced(5, 6, 7),
+        "The recipient's address is not ASCII, for which your mail program must support SMTPUTF8",
+    )
 }
 
 /// RFC 1870 §6.1, §6.3; RFC 3463 §3.4, X.3.4.
 pub(crate) fn too_big(octets_max: u64) -> Reply {
-    let text = format!("The message is too big: at most {octets_max} octets are taken");
+    let text =
+        format!("The message is too big: at most {octets_max} octets are taken, please send a smaller one");
     Reply::new(552, Enhanced(5, 3, 4), text)
 }
 
 /// RFC 1870 §6.3, for binary content, which is stored as base64 (RFC 3030 §3); RFC 3463 §3.4, X.3.4.
 pub(crate) fn too_big_encoded(octets_max: u64) -> Reply {
-    let text =
-        format!("The message is too big in base64, as it is stored: at most {octets_max} octets are taken");
+    let text = format!(
+        "The message is too big in base64, as it is stored: send one of at most {octets_max} octets there"
+    );
     Reply::new(552, Enhanced(5, 3, 4), text)
 }
 
@@ -351,13 +361,15 @@ pub(crate) fn too_big_for_recipient(octets_max: u64) -> Reply {
     Reply::new(
         552,
         Enhanced(5, 3, 4),
-        format!("The message is too big for this recipient: at most {octets_max} octets are taken there"),
+        format!("The message is too big for this recipient: please send one of at most {octets_max} octets"),
     )
 }
 
 /// RFC 5321 §4.5.3.1.7: content, of which the header section is limited for itself; RFC 3463 §3.4, X.3.4.
 pub(crate) fn header_too_big(octets_max: u64) -> Reply {
-    let text = format!("The header of the message is too big: at most {octets_max} octets are taken");
+    let text = format!(
+        "The header is too big, perhaps by many addresses in To and Cc: at most {octets_max} octets are taken"
+    );
     Reply::new(552, Enhanced(5, 3, 4), text)
 }
 
@@ -379,12 +391,20 @@ pub(crate) fn no_such_mailbox() -> Reply {
 
 /// RFC 5321 §3.6.2: mail of strangers for elsewhere; RFC 3463 §3.8, X.7.1.
 pub(crate) fn relaying_denied() -> Reply {
-    Reply::new(550, Enhanced(5, 7, 1), "Relaying denied: this server takes mail for its own domains only")
+    Reply::new(
+        550,
+        Enhanced(5, 7, 1),
+        "Relaying denied, not a domain of this server: check the address, or use your own outgoing server",
+    )
 }
 
 /// Mail of our users for elsewhere; RFC 3463 §3.8, X.7.1.
 pub(crate) fn elsewhere_not_reached() -> Reply {
-    Reply::new(550, Enhanced(5, 7, 1), "This server does not send to other domains yet, only to its own")
+    Reply::new(
+        550,
+        Enhanced(5, 7, 1),
+        "This server does not send to other domains yet, only to its own: please leave this recipient out",
+    )
 }
 
 /// RFC 5321 §2.3.8: CR and LF only as CRLF; RFC 3463 §3.7, X.6.0.
@@ -398,7 +418,11 @@ pub(crate) fn bare_line_end() -> Reply {
 
 /// RFC 5322 §2.2; RFC 3463 §3.7, X.6.0.
 pub(crate) fn nul_in_header() -> Reply {
-    Reply::new(554, Enhanced(5, 6, 0), "The message has a NUL character in its header, which is not allowed")
+    Reply::new(
+        554,
+        Enhanced(5, 6, 0),
+        "The message has a NUL character in its header: the program that sent it must be corrected",
+    )
 }
 
 /// RFC 2045 §3, RFC 2046 §5.1.1: nobody could tell what binary content is; RFC 3463 §3.7, X.6.0.
@@ -426,7 +450,11 @@ pub(crate) fn signed_binary() -> Reply {
 
 /// RFC 5321 §6.3; RFC 3463 §3.5, X.4.6.
 pub(crate) fn mail_loop() -> Reply {
-    Reply::new(554, Enhanced(5, 4, 6), "The message has passed too many servers: it goes round in circles")
+    Reply::new(
+        554,
+        Enhanced(5, 4, 6),
+        "The message goes round in circles between servers: please tell the recipient's postmaster",
+    )
 }
 
 /// RFC 5321 §4.2.4, 452; RFC 3463 §3.4, X.3.1.
@@ -563,6 +591,45 @@ mod tests {
             signed_binary(),
         ] {
             is_in_its_class(&reply);
+        }
+    }
+
+    #[test]
+    fn what_a_user_is_shown_says_whose_move_it_is() {
+        // Mail programs show these as they are; behind what is wrong stands what can be done about it.
+        for reply in [
+            login_first(),
+            tls_and_login_first(),
+            tls_unavailable(),
+            sender_not_yours(),
+            no_such_mailbox(),
+            relaying_denied(),
+            elsewhere_not_reached(),
+            no_valid_recipients(),
+            too_many_recipients(1),
+            too_big(1),
+            too_big_for_recipient(1),
+            header_too_big(1),
+            sender_needs_smtputf8(),
+            recipient_needs_smtputf8(),
+            field_twice(Field::From),
+            originator_not_yours(Field::From),
+            hidden_address(Field::From),
+            too_many_originators(),
+            no_field(),
+            bare_line_end(),
+            nul_in_header(),
+            mail_loop(),
+            over_quota(OverQuota::Full),
+            over_quota(OverQuota::TooLarge),
+            disk_full(),
+            store_unavailable(),
+            too_many_errors(),
+            timed_out(),
+            shutting_down(),
+        ] {
+            let text: String = reply.lines().collect();
+            assert!(text.contains(", ") || text.contains(": "), "{text}");
         }
     }
 
