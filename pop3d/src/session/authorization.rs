@@ -163,7 +163,8 @@ impl Authorization {
     pub fn leased(&mut self, answer: Result<Box<dyn Lease>, MaildropError>) -> AuthorizationStep {
         match answer {
             Ok(lease) => {
-                let transaction = Transaction::new(lease, self.errors);
+                let surroundings = std::mem::take(&mut self.surroundings);
+                let transaction = Transaction::new(lease, self.errors, surroundings);
                 AuthorizationStep::Begin(transaction.welcome(), transaction)
             }
             Err(MaildropError::Busy) => answer_with(replies::maildrop_in_use()),

@@ -40,6 +40,8 @@ pub struct Transaction {
     octets: u64,
     deletions: Deletions,
     errors: Errors,
+    /// What the login had to choose from: CAPA says the same after it (RFC 2449 §6.3).
+    surroundings: Surroundings,
 }
 
 impl fmt::Debug for Transaction {
@@ -54,9 +56,9 @@ impl fmt::Debug for Transaction {
 
 impl Transaction {
     /// A session that has just logged in, with the errors that it may still make.
-    pub(super) fn new(lease: Box<dyn Lease>, errors: Errors) -> Self {
+    pub(super) fn new(lease: Box<dyn Lease>, errors: Errors, surroundings: Surroundings) -> Self {
         let octets = lease.entries().iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.octets));
-        Self { lease, octets, deletions: Deletions::default(), errors }
+        Self { lease, octets, deletions: Deletions::default(), errors, surroundings }
     }
 
     /// The longest line that may come next, without CRLF.
@@ -136,7 +138,7 @@ impl Transaction {
             }
             Command::Uidl(Some(number)) => self.uidl_one(number),
             Command::Capa => {
-                TransactionStep::Answer(replies::capabilities(Offer::LOGGED_IN, &Surroundings::default()))
+                TransactionStep::Answer(replies::capabilities(Offer::LOGGED_IN, &self.surroundings))
             }
             Command::Quit => self.quit(),
             Command::User(_)
@@ -271,7 +273,8 @@ mod tests {
             received_at: 0,
             release_at: None,
         };
-        Transaction::new(Box::new(Entries(vec![entry(1), entry(2), entry(3)])), Errors::new(errors_max))
+        let lease = Box::new(Entries(vec![entry(1), entry(2), entry(3)]));
+        Transaction::new(lease, Errors::new(errors_max), Surroundings::default())
     }
 
     /// Three messages of 100, 200 and 300 octets.
