@@ -74,10 +74,14 @@ struct Served {
 const NO_GUARD: &str =
     "guesses_max = 0\nnetwork_guesses_max = 0\naccount_guesses_max = 0\nturn_seconds_max = 0";
 
+/// Scripts make errors on purpose, and what the answers say does not depend on when they come.
+const AT_ONCE: &str = "error_delay_seconds = 0";
+
 /// Each of these is used up by one.
 const STRICT_GUARD: &str = "guesses_max = 1\nturn_seconds_max = 0\n\
     address_messages_per_minute = 1\naddress_recipients_per_minute = 1\n\
     account_messages_per_hour = 1\naccount_recipients_per_hour = 1";
+
 impl Served {
     /// A server whose clients come through a proxy, so that they count.
     fn guarded() -> Self {
@@ -97,7 +101,13 @@ impl Served {
         issuer.grant("nobodys-token", "nobody@example.test");
         let folder = tempfile::tempdir().unwrap();
         let tables = issuer.questions_table(folder.path(), "").unwrap();
-        let configuration = Configuration { tables, guard: NO_GUARD, ..Configuration::default() };
+        let configuration = Configuration {
+            tables,
+            guard: NO_GUARD,
+            smtp: AT_ONCE,
+            pop3: AT_ONCE,
+            ..Configuration::default()
+        };
         let server = Server::start(&configuration).unwrap();
         Self { server, filled: RefCell::default(), client: Cell::default() }
     }
@@ -139,8 +149,14 @@ impl Served {
 
     fn new(clear_login: ClearLogin) -> Self {
         let accounts = vec!["dora"];
-        let configuration =
-            Configuration { clear_login, accounts, guard: NO_GUARD, ..Configuration::default() };
+        let configuration = Configuration {
+            clear_login,
+            accounts,
+            guard: NO_GUARD,
+            smtp: AT_ONCE,
+            pop3: AT_ONCE,
+            ..Configuration::default()
+        };
         let server = Server::start(&configuration).unwrap();
         let quota = ["account", "quota", "dora@example.test", "--octets", "10000", "--messages", "2"];
         server.mailstack(&quota, "").unwrap();
