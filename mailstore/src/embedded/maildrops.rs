@@ -18,17 +18,27 @@ use crate::{Entry, Lease, MaildropError, MaildropId, Maildrops};
 use mailwire::cause::chain;
 use mailwire::clock;
 
+/// A maildrop of no more messages is listed by whoever asks, which takes less than having another thread do it.
+const LISTED_AT_ONCE_MAX: u64 = 100;
+
 impl Core {
-    fn snapshot(&self, maildrop: u64) -> Result<Snapshot, MaildropError> {
-        let entries = self.index.ask_patiently(|index| counted_entries(index, maildrop));
-        let entries = entries.map_err(|error| MaildropError::Unavailable(chain(&error)))?;
-        let mut snapshot = Snapshot::default();
-        let now = clock::unix_seconds();
-        for (message, value) in entries.into_iter().filter(|(_, value)| is_released(value.release_at, now)) {
-            snapshot.places.push((message, value.subject));
-            snapshot.entries.push(entry(value));
+    async fn snapshot(self: &Arc<Self>, maildrop: u64) -> Result<Snapshot, MaildropError> {
+        let unavailable = |error: IndexError| MaildropError::Unavailable(chain(&error));
+        let at_once = self.index.ask(|index| {
+            let is_small = index.usage(maildrop).messages <= LISTED_AT_ONCE_MAX;
+            is_small.then(|| counted_entries(index, maildrop)).transpose()
+        });
+        match at_once {
+            Ok(Some(entries)) => return Ok(Snapshot::new(entries)),
+            Ok(None) | Err(IndexError::Reopening) => {}
+            Err(error) => return Err(unavailable(error)),
         }
-        Ok(snapshot)
+        let core = Arc::clone(self);
+        let listing = tokio::task::spawn_blocking(move || {
+            core.index.ask_patiently(|index| counted_entries(index, maildrop)).map(Snapshot::new)
+        });
+        let listed = listing.await.map_err(|error| MaildropError::Unavailable(error.to_string()))?;
+        listed.map_err(unavailable)
     }
 }
 
@@ -64,6 +74,19 @@ struct Snapshot {
     places: Vec<(u64, Subject)>,
 }
 
+impl Snapshot {
+    /// Of those that may be read by now.
+    fn new(entries: Vec<(u64, EntryValue)>) -> Self {
+        let mut snapshot = Self::default();
+        let now = clock::unix_seconds();
+        for (message, value) in entries.into_iter().filter(|(_, value)| is_released(value.release_at, now)) {
+            snapshot.places.push((message, value.subject));
+            snapshot.entries.push(entry(value));
+        }
+        snapshot
+    }
+}
+
 struct EmbeddedLease {
     core: Arc<Core>,
     /// Held by an expunge as well, until it is applied: the next session must not see half of it.
@@ -81,9 +104,7 @@ impl Maildrops for Arc<Core> {
         if !exists {
             return Err(MaildropError::Ended);
         }
-        let core = Arc::clone(self);
-        let snapshot = tokio::task::spawn_blocking(move || core.snapshot(maildrop.0));
-        let snapshot = snapshot.await.map_err(|error| MaildropError::Unavailable(error.to_string()))??;
+        let snapshot = self.snapshot(maildrop.0).await?;
         Ok(Box::new(EmbeddedLease { core: Self::clone(self), taken: Arc::new(taken), snapshot, open: None }))
     }
 }
