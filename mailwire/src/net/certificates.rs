@@ -15,6 +15,7 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClient
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tracing::{error, info};
 
+use super::end_point::server_end_point;
 use crate::cause::chain;
 
 /// How often the files are looked at.
@@ -103,12 +104,31 @@ fn missing(path: &Path) -> CertificateError {
     CertificateError::Missing { path: path.to_owned(), what: "certificate" }
 }
 
+/// A certificate with its key.
+#[derive(Debug)]
+pub(super) struct Pair {
+    key: Arc<CertifiedKey>,
+    end_point: Option<Vec<u8>>,
+}
+
+impl Pair {
+    fn new(key: CertifiedKey) -> Self {
+        let end_point = key.cert.first().and_then(|certificate| server_end_point(certificate));
+        Self { key: Arc::new(key), end_point }
+    }
+
+    /// Its `tls-server-end-point`, worked out once for all connections that show it.
+    pub(super) fn end_point(&self) -> Option<&[u8]> {
+        self.end_point.as_deref()
+    }
+}
+
 /// The certificate in use. A broken file never replaces it.
 #[derive(Debug)]
 pub struct Certificates {
     certificate: PathBuf,
     key: PathBuf,
-    in_use: RwLock<Arc<CertifiedKey>>,
+    in_use: RwLock<Arc<Pair>>,
     seen: Mutex<Stamps>,
 }
 
@@ -123,7 +143,7 @@ impl Certificates {
         Ok(Arc::new(Self {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
-            in_use: RwLock::new(Arc::new(pair)),
+            in_use: RwLock::new(Arc::new(Pair::new(pair))),
             seen: Mutex::new(seen),
         }))
     }
@@ -136,7 +156,7 @@ impl Certificates {
         // Taken before the files are read: a change meanwhile is then seen at the next look.
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = self.stamps();
         let pair = read_pair(&self.certificate, &self.key)?;
-        *self.in_use.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
+        *self.in_use.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Pair::new(pair));
         Ok(())
     }
 
@@ -169,7 +189,7 @@ impl Certificates {
         }
         let before = self.in_use();
         match self.reload() {
-            Ok(()) if self.in_use().cert == before.cert => None,
+            Ok(()) if self.in_use().key.cert == before.key.cert => None,
             Ok(()) => {
                 info!(certificate = %self.certificate.display(), "a new certificate is in use");
                 None
@@ -184,7 +204,7 @@ impl Certificates {
         // rustls has no hash of its own to offer; each suite carries one.
         let suite = ring::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13()?;
         let in_use = self.in_use();
-        let hash = suite.common.hash_provider.hash(in_use.end_entity_cert().ok()?);
+        let hash = suite.common.hash_provider.hash(in_use.key.end_entity_cert().ok()?);
         let octets: Vec<_> = hash.as_ref().iter().map(|octet| format!("{octet:02X}")).collect();
         Some(octets.join(":"))
     }
@@ -193,14 +213,15 @@ impl Certificates {
         Stamps::of(&self.certificate, &self.key)
     }
 
-    pub(super) fn in_use(&self) -> Arc<CertifiedKey> {
+    /// The pair that a handshake shows now.
+    pub(super) fn in_use(&self) -> Arc<Pair> {
         Arc::clone(&self.in_use.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.in_use())
+        Some(Arc::clone(&self.in_use().key))
     }
 }
 
@@ -304,18 +325,18 @@ mod tests {
     fn a_new_pair_is_taken_up_and_a_broken_one_leaves_the_old_in_use() {
         let files = Files::new();
         let certificates = files.load();
-        let first = certificates.in_use().cert.clone();
+        let first = certificates.in_use().key.cert.clone();
 
         files.replace();
         certificates.reload().unwrap();
-        let second = certificates.in_use().cert.clone();
+        let second = certificates.in_use().key.cert.clone();
         assert_ne!(first, second);
 
         files.put(&files.certificate(), "not a certificate");
         assert!(matches!(certificates.reload(), Err(CertificateError::Missing { .. })));
         fs::remove_file(files.certificate()).unwrap();
         assert!(matches!(certificates.reload(), Err(CertificateError::Read { .. })));
-        assert_eq!(certificates.in_use().cert, second);
+        assert_eq!(certificates.in_use().key.cert, second);
     }
 
     #[test]
@@ -330,19 +351,19 @@ mod tests {
     fn a_look_takes_up_a_change_and_reports_a_broken_pair_only_when_it_stays_broken() {
         let files = Files::new();
         let certificates = files.load();
-        let first = certificates.in_use().cert.clone();
+        let first = certificates.in_use().key.cert.clone();
         assert!(certificates.look(None).is_none());
 
         files.replace();
         assert!(certificates.look(None).is_none());
-        assert_ne!(certificates.in_use().cert, first);
+        assert_ne!(certificates.in_use().key.cert, first);
 
-        let second = certificates.in_use().cert.clone();
+        let second = certificates.in_use().key.cert.clone();
         files.put(&files.key(), "not a key");
         let broken = certificates.look(None);
         assert!(matches!(broken, Some(CertificateError::Missing { .. })));
         assert!(certificates.look(broken).is_none(), "said once, then forgotten");
-        assert_eq!(certificates.in_use().cert, second);
+        assert_eq!(certificates.in_use().key.cert, second);
     }
 
     #[test]

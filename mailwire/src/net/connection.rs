@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, pki_types::ServerName};
 
+use super::certificates::Pair;
 use super::channel::Channel;
 use super::deadline::{Alarm, ContentClock};
 use super::failure::{ReadError, TlsError, handshake_error, read_error};
@@ -48,7 +48,7 @@ struct State {
     /// When a wait heard of the drain.
     drains_since: Option<Instant>,
     /// The certificate of the server's handshake, until [`Connection::take_login_means`] asks for it.
-    shown: Option<Arc<CertifiedKey>>,
+    shown: Option<Arc<Pair>>,
     limits: ConnectionLimits,
     alarm: Alarm,
     received: LineBuffer,
@@ -164,7 +164,11 @@ impl Connection {
     #[must_use]
     pub fn take_login_means(&mut self) -> LoginMeans {
         let shown = self.state.shown.take();
-        self.state.channel.tls().map(|session| login::of_server(session, shown.as_ref())).unwrap_or_default()
+        self.state
+            .channel
+            .tls()
+            .map(|session| login::of_server(session, shown.as_deref()))
+            .unwrap_or_default()
     }
 
     /// What a client can bind its login to; nothing in clear.

@@ -1,10 +1,8 @@
 //! What TLS gives to a login: what SCRAM can bind itself to, and whom the client's certificate names.
 
-use std::sync::Arc;
-
-use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ProtocolVersion};
 
+use super::certificates::Pair;
 use super::end_point::{mailboxes, server_end_point};
 use crate::sasl::ChannelBindings;
 
@@ -21,10 +19,10 @@ pub struct LoginMeans {
 }
 
 /// On the server's side, where `shown` is the certificate that the handshake showed.
-pub(super) fn of_server(session: &rustls::Connection, shown: Option<&Arc<CertifiedKey>>) -> LoginMeans {
+pub(super) fn of_server(session: &rustls::Connection, shown: Option<&Pair>) -> LoginMeans {
     let client = session.peer_certificates().and_then(<[_]>::first);
     LoginMeans {
-        bindings: bindings(session, shown.and_then(|key| key.cert.first()).map(AsRef::as_ref)),
+        bindings: bindings(session, shown.and_then(Pair::end_point).map(<[u8]>::to_vec)),
         certificate_logins: client.map(|certificate| mailboxes(certificate)).unwrap_or_default(),
     }
 }
@@ -32,11 +30,11 @@ pub(super) fn of_server(session: &rustls::Connection, shown: Option<&Arc<Certifi
 /// On the client's side.
 pub(super) fn of_client(session: &rustls::Connection) -> ChannelBindings {
     let server = session.peer_certificates().and_then(<[_]>::first);
-    bindings(session, server.map(AsRef::as_ref))
+    bindings(session, server.and_then(|certificate| server_end_point(certificate)))
 }
 
-fn bindings(session: &rustls::Connection, certificate: Option<&[u8]>) -> ChannelBindings {
-    ChannelBindings::new(exporter(session), certificate.and_then(server_end_point))
+fn bindings(session: &rustls::Connection, end_point: Option<Vec<u8>>) -> ChannelBindings {
+    ChannelBindings::new(exporter(session), end_point)
 }
 
 /// `tls-exporter`, RFC 9266 §2. With TLS 1.2 it needs the extended master secret (§4.2), of which rustls does not tell
@@ -59,6 +57,7 @@ fn exporter(session: &rustls::Connection) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::Arc;
 
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
     use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};

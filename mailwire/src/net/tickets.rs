@@ -7,9 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_rustls::rustls::crypto::ring::Ticketer;
 use tokio_rustls::rustls::server::ProducesTickets;
-use tokio_rustls::rustls::sign::CertifiedKey;
 
 use super::Certificates;
+use super::certificates::Pair;
 
 /// Seconds that a ticket lasts where there are none.
 const NO_LIFETIME: u32 = 0;
@@ -23,13 +23,13 @@ pub(super) struct Tickets {
 
 #[derive(Clone, Debug)]
 struct Keys {
-    certificate: Arc<CertifiedKey>,
+    certificate: Arc<Pair>,
     /// Without randomness there are no tickets, and every handshake is a full one.
     ticketer: Option<Arc<dyn ProducesTickets>>,
 }
 
 impl Keys {
-    fn new(certificate: Arc<CertifiedKey>) -> Self {
+    fn new(certificate: Arc<Pair>) -> Self {
         Self { certificate, ticketer: Ticketer::new().ok() }
     }
 }

@@ -4,11 +4,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, pki_types::ServerName};
 
+use super::certificates::Pair;
 use super::tickets::Tickets;
 use super::{Certificates, ClientAuthorities};
+
+/// Tickets that a handshake gives away. Mail programs have one connection at a time, and each gives the next ticket; who
+/// has more of them makes full handshakes (RFC 8446 §4.6.1).
+const TICKETS: usize = 1;
 
 /// What a Received field says of TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +62,7 @@ impl ServerTls {
     }
 
     /// The certificate that a handshake shows now.
-    pub(super) fn in_use(&self) -> Arc<CertifiedKey> {
+    pub(super) fn in_use(&self) -> Arc<Pair> {
         self.certificates.in_use()
     }
 }
@@ -72,6 +76,7 @@ fn finished(
     let mut config = config.with_cert_resolver(resolver);
     // Sessions resume by tickets, so the server keeps nothing per client (RFC 8446 §2.2).
     config.ticketer = Arc::new(Tickets::new(Arc::clone(certificates)));
+    config.send_tls13_tickets = TICKETS;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     Arc::new(config)
 }
