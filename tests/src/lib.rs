@@ -8,6 +8,7 @@ pub mod calls;
 pub mod certificate;
 pub mod client_authority;
 pub mod clients;
+pub mod collectors;
 pub mod deadline;
 pub mod dialogue;
 pub mod disk;
