@@ -35,6 +35,8 @@ pub struct Logins {
     peer: IpAddr,
     /// Whose turn it is, where a login was admitted and has not come to anything yet.
     turn: Option<(String, Turn)>,
+    /// Whose proof was right, with the account, until the exchange ends.
+    proven: Option<(String, Account)>,
 }
 
 impl Logins {
@@ -42,7 +44,7 @@ impl Logins {
     #[must_use]
     pub fn new(directory: &Arc<dyn Directory>, guard: &Arc<dyn Guard>, peer: Option<IpAddr>) -> Self {
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        Self { directory: Arc::clone(directory), guard: Arc::clone(guard), peer, turn: None }
+        Self { directory: Arc::clone(directory), guard: Arc::clone(guard), peer, turn: None, proven: None }
     }
 
     /// How long the login has to wait before it is looked at.
@@ -50,6 +52,7 @@ impl Logins {
     /// # Errors
     /// Where it is not to be looked at.
     pub async fn admit(&mut self, login: &str) -> Result<Duration, NoLogin> {
+        self.proven = None;
         if self.turn.as_ref().is_some_and(|(whose, _)| whose == login) {
             return Ok(Duration::ZERO);
         }
@@ -80,6 +83,22 @@ impl Logins {
     pub async fn account(&mut self, login: &str) -> Result<Account, NoLogin> {
         let account = self.directory.account(login).await?;
         self.settle(login, account, Outcome::WrongUnseen).await
+    }
+
+    /// Whether an admitted login may hear that its proof is right, which comes before the end of its exchange: the guard
+    /// is told before the client is, or whoever tries many at once would hear which one was right.
+    ///
+    /// # Errors
+    /// See [`NoLogin`].
+    pub async fn proof(&mut self, login: &str) -> Result<(), NoLogin> {
+        let account = self.account(login).await?;
+        self.proven = Some((login.to_owned(), account));
+        Ok(())
+    }
+
+    /// The account of a login whose exchange has come to its end, where [`Self::proof`] was asked in it.
+    pub fn take_proven(&mut self, login: &str) -> Option<Account> {
+        self.proven.take().filter(|(whose, _)| whose == login).map(|(_, account)| account)
     }
 
     /// What is said of an admitted login that was wrong by what the client sent, and showed no secret.
@@ -159,6 +178,40 @@ mod tests {
         assert!(logins.admit(LOGIN).await.unwrap().is_zero(), "it has waited");
         assert_eq!(logins.wrong(LOGIN).await, NoLogin::Wrong);
         assert!(!logins.admit(LOGIN).await.unwrap().is_zero(), "the next one waits again");
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn of_many_proofs_at_once_no_right_one_is_heard_after_too_many_wrong_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, mut right) = logins(folder.path()).await;
+        let address = mailwire::address::Mailbox::parse(LOGIN).unwrap();
+        store.administration.add_account(&address, &Secret::new("right".to_owned())).await.unwrap();
+        let mut wrong: Vec<_> =
+            (0..12).map(|_| Logins::new(&store.directory, &store.guard, Some(right.peer))).collect();
+        for logins in wrong.iter_mut().chain([&mut right]) {
+            logins.admit(LOGIN).await.unwrap();
+        }
+        for logins in &mut wrong {
+            logins.wrong(LOGIN).await;
+        }
+        assert_eq!(right.proof(LOGIN).await, Err(NoLogin::PutOff));
+        assert_eq!(right.take_proven(LOGIN), None);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_right_proof_leads_to_the_account_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, mut logins) = logins(folder.path()).await;
+        let address = mailwire::address::Mailbox::parse(LOGIN).unwrap();
+        store.administration.add_account(&address, &Secret::new("right".to_owned())).await.unwrap();
+        logins.admit(LOGIN).await.unwrap();
+        logins.proof(LOGIN).await.unwrap();
+        assert_eq!(logins.take_proven("bob@example.test"), None);
+        logins.proof(LOGIN).await.unwrap();
+        assert_eq!(logins.take_proven(LOGIN).unwrap().address, address);
+        assert_eq!(logins.take_proven(LOGIN), None);
         store.close().await;
     }
 

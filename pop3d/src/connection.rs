@@ -197,6 +197,9 @@ impl Session {
                     AuthorizationStep::ScramKeys(login) => {
                         Some(self.scram_keys(&mut authorization, &login).await?)
                     }
+                    AuthorizationStep::ScramProof(login) => {
+                        Some(self.scram_proof(&mut authorization, &login).await?)
+                    }
                     AuthorizationStep::Token(shown) => Some(self.token(&mut authorization, &shown).await?),
                     AuthorizationStep::Account(login) => {
                         Some(self.account(&mut authorization, &login).await?)

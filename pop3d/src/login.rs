@@ -35,9 +35,6 @@ impl Session {
     }
 
     /// What is kept of the login for SCRAM, and a nonce.
-    ///
-    /// The guard is asked before: a right proof is answered with the server's own (RFC 5802 §3), which would tell whoever
-    /// is put off that the password was right.
     pub(crate) async fn scram_keys(
         &mut self,
         authorization: &mut Authorization,
@@ -55,6 +52,23 @@ impl Session {
             warn!(reason = chain(error), "login deferred");
         }
         Ok(authorization.scram_keys_found(&answer, &Nonce::new(random)))
+    }
+
+    /// A right proof, which is answered with the server's own (RFC 5802 §3): whoever is put off must not learn by it that
+    /// the password was right.
+    pub(crate) async fn scram_proof(
+        &mut self,
+        authorization: &mut Authorization,
+        login: &str,
+    ) -> Result<AuthorizationStep, Interrupted> {
+        let answer = match self.admit(login).await? {
+            Ok(()) => self.logins.proof(login).await,
+            Err(why) => Err(why),
+        };
+        Ok(match answer {
+            Ok(()) => authorization.proof_heard(),
+            Err(why) => answered(authorization, login, Err(why)),
+        })
     }
 
     /// What comes of a token.
@@ -90,6 +104,9 @@ impl Session {
         authorization: &mut Authorization,
         login: &str,
     ) -> Result<AuthorizationStep, Interrupted> {
+        if let Some(account) = self.logins.take_proven(login) {
+            return Ok(answered(authorization, login, Ok(account)));
+        }
         let answer = match self.admit(login).await? {
             Ok(()) => self.logins.account(login).await,
             Err(why) => Err(why),

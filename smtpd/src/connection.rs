@@ -138,6 +138,7 @@ impl Conversation {
                     Step::Receive(reply, incoming) => self.receive(reply, incoming).await?,
                     Step::Authenticate(credentials) => self.authenticate(credentials).await?,
                     Step::ScramKeys(login) => self.scram_keys(&login).await?,
+                    Step::ScramProof(login) => self.scram_proof(&login).await?,
                     Step::Token(shown) => self.token(&shown).await?,
                     Step::Account(login) => self.account(&login).await?,
                     Step::LoginRefused(refused) => self.login_refused(&refused).await?,

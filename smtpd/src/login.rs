@@ -31,9 +31,6 @@ impl Conversation {
     }
 
     /// What is kept of the login for SCRAM, and a nonce.
-    ///
-    /// The guard is asked before: a right proof is answered with the server's own (RFC 5802 §3), which would tell whoever
-    /// is put off that the password was right.
     pub(crate) async fn scram_keys(&mut self, login: &str) -> Result<Step, End> {
         if let Err(why) = self.admit(login).await? {
             return Ok(self.answered(login, Err(why)));
@@ -46,6 +43,19 @@ impl Conversation {
             return Ok(self.session.authenticated(Err(Unavailable(error.to_string()))));
         }
         Ok(self.session.scram_keys_found(&answer, &Nonce::new(random)))
+    }
+
+    /// A right proof, which is answered with the server's own (RFC 5802 §3): whoever is put off must not learn by it that
+    /// the password was right.
+    pub(crate) async fn scram_proof(&mut self, login: &str) -> Result<Step, End> {
+        let answer = match self.admit(login).await? {
+            Ok(()) => self.logins.proof(login).await,
+            Err(why) => Err(why),
+        };
+        Ok(match answer {
+            Ok(()) => self.session.proof_heard(),
+            Err(why) => self.answered(login, Err(why)),
+        })
     }
 
     /// What comes of a token.
@@ -73,6 +83,9 @@ impl Conversation {
 
     /// The account of a login that was proven without a password.
     pub(crate) async fn account(&mut self, login: &str) -> Result<Step, End> {
+        if let Some(account) = self.logins.take_proven(login) {
+            return Ok(self.answered(login, Ok(account)));
+        }
         let answer = match self.admit(login).await? {
             Ok(()) => self.logins.account(login).await,
             Err(why) => Err(why),

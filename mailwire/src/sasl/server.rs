@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            PLAIN, LOGIN ───────────────► Verify
-//! begin ──►  SCRAM ──► Keys ──► Challenge ──► Challenge (server-final) ──► Proven
+//! begin ──►  SCRAM ──► Keys ──► Challenge ──► Proof ──► Challenge (server-final) ──► Proven
 //!            OAUTHBEARER, XOAUTH2 ──► Token ──► Proven, or Challenge (why not) ──► refused
 //!            EXTERNAL ───────────────────► Proven
 //! ```
@@ -26,6 +26,9 @@ pub enum Exchange {
     Verify(Credentials),
     /// Find what is kept for SCRAM of this login, then [`Server::keys`].
     Keys(String),
+    /// SCRAM's proof for this login is right. The next challenge tells the client so: see whether it may hear that, then
+    /// [`Server::heard`].
+    Proof(String),
     /// Check this, then [`Server::token`].
     Token(BearerToken),
     /// It is proven that this login is there; whether it has an account is to be asked. The exchange is over.
@@ -51,6 +54,11 @@ enum State {
     ScramFirst(scram::First),
     ScramKeys(scram::Begun),
     ScramProof(Box<scram::Challenged>),
+    /// The proof was right, and nobody has told the client yet.
+    ScramFinal {
+        login: String,
+        server_final: Vec<u8>,
+    },
     /// The last answer to SCRAM's last message, which says nothing.
     ScramEnd {
         login: String,
@@ -135,6 +143,19 @@ impl Server {
         Ok(Exchange::Challenge(challenge.into()))
     }
 
+    /// Answers [`Exchange::Proof`]: the client may hear it, and with it who we are (RFC 5802 §3).
+    ///
+    /// # Errors
+    /// Where the exchange did not ask.
+    pub fn heard(&mut self) -> Result<Exchange, SaslError> {
+        let State::ScramFinal { login, server_final } = mem::replace(&mut self.state, State::Nothing) else {
+            return Err(SaslError::Malformed);
+        };
+        self.state = State::ScramEnd { login };
+        // RFC 4954 §4, RFC 5034 §4: what comes with success goes as one more challenge.
+        Ok(Exchange::Challenge(server_final.into()))
+    }
+
     /// Answers [`Exchange::Token`].
     ///
     /// # Errors
@@ -165,6 +186,7 @@ impl Server {
             | State::ScramFirst(_)
             | State::ScramKeys(_)
             | State::ScramProof(_)
+            | State::ScramFinal { .. }
             | State::ScramEnd { .. }
             | State::TokenMessage(_)
             | State::TokenVerdict(_)
@@ -194,9 +216,8 @@ impl Server {
             }
             State::ScramProof(challenged) => {
                 let (login, server_final) = challenged.client_final(response)?;
-                self.state = State::ScramEnd { login };
-                // RFC 4954 §4, RFC 5034 §4: what comes with success goes as one more challenge.
-                Ok(Exchange::Challenge(server_final.into()))
+                self.state = State::ScramFinal { login: login.clone(), server_final };
+                Ok(Exchange::Proof(login))
             }
             State::ScramEnd { login } if response.is_empty() => Ok(Exchange::Proven(login)),
             State::TokenMessage(form) => self.token_message(form, response),
@@ -204,9 +225,11 @@ impl Server {
                 external::login(response, &certificate_logins).map(Exchange::Proven)
             }
             State::TokenRefused => Err(SaslError::Token),
-            State::ScramEnd { .. } | State::ScramKeys(_) | State::TokenVerdict(_) | State::Nothing => {
-                Err(SaslError::Malformed)
-            }
+            State::ScramEnd { .. }
+            | State::ScramKeys(_)
+            | State::ScramFinal { .. }
+            | State::TokenVerdict(_)
+            | State::Nothing => Err(SaslError::Malformed),
         }
     }
 

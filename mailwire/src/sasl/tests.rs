@@ -54,6 +54,7 @@ impl House {
                 Ok(Exchange::Verify(credentials)) => return Outcome::Password(credentials),
                 Ok(Exchange::Proven(login)) => return Outcome::Proven(login),
                 Ok(Exchange::Keys(_)) => server.keys(&self.keys, &Nonce::new([2; Nonce::OCTETS])),
+                Ok(Exchange::Proof(_)) => server.heard(),
                 Ok(Exchange::Token(token)) if token.token.expose() == "good" => {
                     server.token(TokenVerdict::Login(self.login.clone()))
                 }

@@ -31,6 +31,8 @@ pub enum AuthorizationStep {
     Verify(Credentials),
     /// Find what is kept of this login for SCRAM, and say it to [`Authorization::scram_keys_found`].
     ScramKeys(String),
+    /// The proof of this login is right: ask whether the client may hear that, then [`Authorization::proof_heard`].
+    ScramProof(String),
     /// Have the token checked, and say what came of it to [`Authorization::token_checked`].
     Token(BearerToken),
     /// This login has been proven: find its account, and say it to [`Authorization::verified`].
@@ -320,6 +322,7 @@ mod tests {
             AuthorizationStep::Verify(credentials) => return format!("verify {}", credentials.login),
             AuthorizationStep::Lease(account) => return format!("lease {}", account.maildrop.0),
             AuthorizationStep::ScramKeys(login) => return format!("keys {login}"),
+            AuthorizationStep::ScramProof(login) => return format!("proof {login}"),
             AuthorizationStep::Token(token) => return format!("token {:?}", token.login),
             AuthorizationStep::Account(login) => return format!("account {login}"),
             AuthorizationStep::LoginRefused(refused) => return format!("refused {}", refused.reason),

@@ -48,6 +48,10 @@ impl Authorization {
                 self.state = State::Exchange(server);
                 AuthorizationStep::ScramKeys(self.whole(login))
             }
+            Ok(Exchange::Proof(login)) => {
+                self.state = State::Exchange(server);
+                AuthorizationStep::ScramProof(self.whole(login))
+            }
             Ok(Exchange::Token(token)) => {
                 self.state = State::Exchange(server);
                 AuthorizationStep::Token(token.within(&self.primary_domain))
@@ -86,6 +90,17 @@ impl Authorization {
                 self.exchange(server, exchange)
             }
             (State::Fresh | State::Named(_), _) | (_, Err(_)) => answer_with(replies::store_trouble()),
+        }
+    }
+
+    /// Answers [`AuthorizationStep::ScramProof`]: the client may hear it.
+    pub fn proof_heard(&mut self) -> AuthorizationStep {
+        match mem::replace(&mut self.state, State::Fresh) {
+            State::Exchange(mut server) => {
+                let exchange = server.heard();
+                self.exchange(server, exchange)
+            }
+            State::Fresh | State::Named(_) => answer_with(replies::store_trouble()),
         }
     }
 

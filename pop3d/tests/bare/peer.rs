@@ -145,6 +145,7 @@ impl Peer {
             step,
             AuthorizationStep::Verify(_)
                 | AuthorizationStep::ScramKeys(_)
+                | AuthorizationStep::ScramProof(_)
                 | AuthorizationStep::Token(_)
                 | AuthorizationStep::Account(_)
                 | AuthorizationStep::LoginRefused(_)
@@ -166,6 +167,10 @@ impl Peer {
             AuthorizationStep::ScramKeys(login) => {
                 let keys = at_once(self.memory.scram_keys(&login));
                 let step = authorization.scram_keys_found(&keys, &Nonce::new([0; Nonce::OCTETS]));
+                self.authorization_step(authorization, step)
+            }
+            AuthorizationStep::ScramProof(_) => {
+                let step = authorization.proof_heard();
                 self.authorization_step(authorization, step)
             }
             AuthorizationStep::Token(shown) => {

@@ -69,6 +69,10 @@ impl Session {
                 self.phase = Phase::Authenticating(server);
                 Step::ScramKeys(self.whole(login))
             }
+            Ok(Exchange::Proof(login)) => {
+                self.phase = Phase::Authenticating(server);
+                Step::ScramProof(self.whole(login))
+            }
             Ok(Exchange::Token(token)) => {
                 self.phase = Phase::Authenticating(server);
                 Step::Token(token.within(&self.primary_domain()))
@@ -103,6 +107,18 @@ impl Session {
                 self.exchange(server, exchange)
             }
             (None, _) | (_, Err(_)) => Step::Reply(replies::login_unavailable()),
+        }
+    }
+
+    /// The client may hear that its proof is right.
+    #[must_use]
+    pub fn proof_heard(&mut self) -> Step {
+        match self.take_exchange() {
+            Some(mut server) => {
+                let exchange = server.heard();
+                self.exchange(server, exchange)
+            }
+            None => Step::Reply(replies::login_unavailable()),
         }
     }
 

@@ -27,6 +27,8 @@ pub enum Step {
     Authenticate(Credentials),
     /// Ask for what is kept of this login for SCRAM, then [`super::Session::scram_keys_found`].
     ScramKeys(String),
+    /// The proof of this login is right: ask whether the client may hear that, then [`super::Session::proof_heard`].
+    ScramProof(String),
     /// Ask whether this token is good, then [`super::Session::token_checked`].
     Token(BearerToken),
     /// This login has been proven: ask for its account, then [`super::Session::authenticated`].

@@ -202,6 +202,7 @@ impl BareSession {
                 PutsOff::Logins,
                 Step::Authenticate(_)
                 | Step::ScramKeys(_)
+                | Step::ScramProof(_)
                 | Step::Token(_)
                 | Step::Account(_)
                 | Step::LoginRefused(_),
@@ -249,6 +250,7 @@ impl BareSession {
                     let keys = self.accounts.scram_keys(&login);
                     self.session.scram_keys_found(&keys, &Nonce::new([0; Nonce::OCTETS]))
                 }
+                Step::ScramProof(_) => self.session.proof_heard(),
                 Step::Token(shown) => {
                     let verdict = verdict(&shown).of(&shown, "example.test");
                     self.session.token_checked(Ok(verdict))
