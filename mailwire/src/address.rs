@@ -313,6 +313,16 @@ mod tests {
     }
 
     #[test]
+    fn a_domain_is_limited_in_the_form_in_which_it_is_kept() {
+        // U+023E gets an octet longer in lower case; the sign of the Kelvin becomes a `k`.
+        let longer = format!("{}.{}", "\u{23e}".repeat(59), "a.".repeat(67)) + "bc";
+        assert_eq!(longer.len(), 256 - 1);
+        assert!(matches!(Domain::parse(&longer), Err(AddressError::TooLong(_))));
+        assert!(Domain::parse(&"\u{212a}".repeat(63)).is_ok());
+        assert!(matches!(Domain::parse(&"\u{212a}".repeat(64)), Err(AddressError::TooLong(_))));
+    }
+
+    #[test]
     fn an_error_shows_the_text_without_controls_and_cut() {
         let text = format!("\u{1b}[1m{}", "x".repeat(5000));
         let shown = Mailbox::parse(&text).unwrap_err().to_string();

@@ -117,24 +117,24 @@ fn quoted_pair_smtp(input: &str) -> IResult<&str, char> {
 
 /// `( Domain / address-literal )`, RFC 5321 §4.1.1.1.
 pub(crate) fn domain_or_address_literal(input: &str) -> IResult<&str, Domain> {
-    alt((map(domain, |name| Domain::Name(name.to_lowercase())), map(address_literal, Domain::Address)))
-        .parse(input)
+    alt((map(domain, Domain::Name), map(address_literal, Domain::Address))).parse(input)
 }
 
-/// `Domain = sub-domain *("." sub-domain)`, RFC 5321 §4.1.2.
-fn domain(input: &str) -> IResult<&str, &str> {
-    within(DOMAIN_OCTETS_MAX, recognize(separated_list1(char('.'), sub_domain)))(input)
+/// `Domain = sub-domain *("." sub-domain)`, RFC 5321 §4.1.2, in lower case. Its length counts in this form, in which it is
+/// kept and sent: some letters get longer, and some become ASCII.
+fn domain(input: &str) -> IResult<&str, String> {
+    let (rest, name) = recognize(separated_list1(char('.'), sub_domain)).parse(input)?;
+    let name = name.to_lowercase();
+    let is_too_long = |label: &str| label.is_ascii() && label.len() > LABEL_OCTETS_MAX;
+    if name.len() > DOMAIN_OCTETS_MAX || name.split('.').any(is_too_long) {
+        return Err(nom::Err::Failure(Error::new(input, ErrorKind::TooLarge)));
+    }
+    Ok((rest, name))
 }
 
 /// `sub-domain = Let-dig [Ldh-str]`, RFC 5321 §4.1.2, or `U-label` (RFC 6531 §3.3).
 fn sub_domain(input: &str) -> IResult<&str, &str> {
-    let mut label =
-        verify(take_while1(is_label), |label: &str| !label.starts_with('-') && !label.ends_with('-'));
-    let (rest, label) = label.parse(input)?;
-    if label.is_ascii() && label.len() > LABEL_OCTETS_MAX {
-        return Err(nom::Err::Failure(Error::new(input, ErrorKind::TooLarge)));
-    }
-    Ok((rest, label))
+    verify(take_while1(is_label), |label: &str| !label.starts_with('-') && !label.ends_with('-')).parse(input)
 }
 
 /// `Let-dig / "-"`, or a character that may stand in a U-label: no blank, and none of the dots of RFC 3490 §3.1, which
