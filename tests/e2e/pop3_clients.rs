@@ -45,6 +45,11 @@ fn curl_collects_each_message_once_and_deletes_it() {
     collects(Collector::Curl);
 }
 
+#[test]
+fn claws_mail_collects_each_message_once_and_deletes_it() {
+    collects(Collector::ClawsMail);
+}
+
 /// What all of them can keep: dots and `From` at the beginnings of lines, octets over 127, long lines.
 fn content(name: &str) -> Vec<u8> {
     let mut content = format!(

@@ -31,6 +31,8 @@ pub enum Collector {
     NetPop3,
     /// curl, once for the list and once for each message.
     Curl,
+    /// claws-mail, on a screen that nobody sees.
+    ClawsMail,
 }
 
 /// What happens to the messages on the server.
@@ -54,7 +56,8 @@ impl Collector {
             | Self::SNail
             | Self::Poplib
             | Self::NetPop3
-            | Self::Curl => &WAYS,
+            | Self::Curl
+            | Self::ClawsMail => &WAYS,
         }
     }
 
@@ -63,7 +66,13 @@ impl Collector {
     pub const fn remembers(self) -> bool {
         match self {
             Self::Mutt | Self::SNail => false,
-            Self::Fetchmail | Self::Getmail | Self::Mpop | Self::Poplib | Self::NetPop3 | Self::Curl => true,
+            Self::Fetchmail
+            | Self::Getmail
+            | Self::Mpop
+            | Self::Poplib
+            | Self::NetPop3
+            | Self::Curl
+            | Self::ClawsMail => true,
         }
     }
 
@@ -72,7 +81,7 @@ impl Collector {
     pub fn as_kept(self, content: &[u8]) -> Vec<u8> {
         match self {
             Self::Poplib | Self::NetPop3 | Self::Curl => content.to_vec(),
-            Self::Fetchmail | Self::Getmail | Self::Mpop | Self::Mutt => with_lf(content),
+            Self::Fetchmail | Self::Getmail | Self::Mpop | Self::Mutt | Self::ClawsMail => with_lf(content),
             // An mbox would need the empty line; s-nail has it in a Maildir as well.
             Self::SNail => [with_lf(content).as_slice(), b"\n"].concat(),
         }
@@ -91,6 +100,10 @@ impl Collector {
             Self::SNail => available("s-nail"),
             Self::Poplib => available("python3"),
             Self::Curl => available("curl"),
+            Self::ClawsMail => {
+                let programs = ["claws-mail", "Xvfb", "python3", "openssl"];
+                programs.into_iter().try_fold(true, |all, program| Ok(all && available(program)?))
+            }
             Self::NetPop3 => {
                 let modules = ["-MNet::POP3", "-MIO::Socket::SSL", "-e", "1"];
                 let found = available("perl")? && run("perl", &modules, b"")?.success;
@@ -146,6 +159,7 @@ impl Collection {
             Collector::Poplib => call.script("python3", "tests/e2e/collect.py"),
             Collector::NetPop3 => call.script("perl", "tests/e2e/collect.pl"),
             Collector::Curl => call.curl(),
+            Collector::ClawsMail => call.script("python3", "tests/e2e/claws.py"),
         }?;
         self.collected()
     }
