@@ -318,6 +318,11 @@ mod tests {
         let longer = format!("{}.{}", "\u{23e}".repeat(59), "a.".repeat(67)) + "bc";
         assert_eq!(longer.len(), 256 - 1);
         assert!(matches!(Domain::parse(&longer), Err(AddressError::TooLong(_))));
+        let fits = format!("{}.{}", "\u{23e}".repeat(50), "a.".repeat(51)) + "bc";
+        assert_eq!(Domain::parse(&fits).unwrap().to_string().len(), 255);
+        let shorter: String = fits.chars().skip(1).collect();
+        assert!(Mailbox::parse(&format!("m@{shorter}")).is_ok());
+        assert!(matches!(Mailbox::parse(&format!("m@{fits}")), Err(AddressError::TooLong(_))));
         assert!(Domain::parse(&"\u{212a}".repeat(63)).is_ok());
         assert!(matches!(Domain::parse(&"\u{212a}".repeat(64)), Err(AddressError::TooLong(_))));
     }

@@ -72,7 +72,13 @@ pub(crate) fn mailbox(input: &str) -> IResult<&str, Mailbox> {
     let parts = separated_pair(local_part, char('@'), domain_or_address_literal);
     let mailbox = map(parts, |(local_part, domain)| Mailbox { local_part, domain });
     // RFC 5321 §4.5.3.1.3: the limit of a path counts its brackets.
-    within(PATH_OCTETS_MAX - "<>".len(), mailbox)(input)
+    let octets_max = PATH_OCTETS_MAX - "<>".len();
+    let (rest, mailbox) = within(octets_max, mailbox)(input)?;
+    // In lower case the domain may be longer than it came.
+    if mailbox.needs_smtputf8() && mailbox.text().len() > octets_max {
+        return Err(nom::Err::Failure(Error::new(input, ErrorKind::TooLarge)));
+    }
+    Ok((rest, mailbox))
 }
 
 /// `Local-part = Dot-string / Quoted-string`, RFC 5321 §4.1.2.
