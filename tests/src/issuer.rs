@@ -31,7 +31,7 @@ pub const AUDIENCE: &str = "mailstack";
 const UNHURRIED: &str = "answer_seconds = 60";
 /// The client that may ask it, with a secret that has to be escaped (RFC 6749 §2.3.1).
 const CLIENT: &str = "mail server";
-/// The secret of [`CLIENT`].
+/// The secret of the client as which a daemon asks.
 pub const SECRET: &str = "s3cret/of+the:server";
 
 /// The server; it ends with this.
