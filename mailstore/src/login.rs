@@ -34,9 +34,10 @@ pub struct Logins {
     /// Where the client is; a socket of this machine has no address and counts as this machine.
     peer: IpAddr,
     /// Whose turn it is, where a login was admitted and has not come to anything yet.
-    turn: Option<(String, Turn)>,
-    /// Whose proof was right, with the account, until the exchange ends.
-    proven: Option<(String, Account)>,
+    turn: Option<Box<(String, Turn)>>,
+    /// Whose proof was right, with the account, until the exchange ends. Apart, as the turn is: most sessions that wait
+    /// have neither.
+    proven: Option<Box<(String, Account)>>,
 }
 
 impl Logins {
@@ -53,13 +54,13 @@ impl Logins {
     /// Where it is not to be looked at.
     pub async fn admit(&mut self, login: &str) -> Result<Duration, NoLogin> {
         self.proven = None;
-        if self.turn.as_ref().is_some_and(|(whose, _)| whose == login) {
+        if self.turn.as_ref().is_some_and(|turn| turn.0 == login) {
             return Ok(Duration::ZERO);
         }
         self.turn = None;
         match self.guard.admit(self.peer, login).await? {
             Admission::Admitted(turn) => {
-                self.turn = Some((login.to_owned(), turn));
+                self.turn = Some(Box::new((login.to_owned(), turn)));
                 Ok(turn.delay)
             }
             Admission::PutOff => Err(NoLogin::PutOff),
@@ -92,13 +93,13 @@ impl Logins {
     /// See [`NoLogin`].
     pub async fn proof(&mut self, login: &str) -> Result<(), NoLogin> {
         let account = self.account(login).await?;
-        self.proven = Some((login.to_owned(), account));
+        self.proven = Some(Box::new((login.to_owned(), account)));
         Ok(())
     }
 
     /// The account of a login whose exchange has come to its end, where [`Self::proof`] was asked in it.
     pub fn take_proven(&mut self, login: &str) -> Option<Account> {
-        self.proven.take().filter(|(whose, _)| whose == login).map(|(_, account)| account)
+        self.proven.take().filter(|proven| proven.0 == login).map(|proven| proven.1)
     }
 
     /// What is said of an admitted login that was wrong by what the client sent, and showed no secret.
@@ -132,9 +133,9 @@ impl Logins {
         account: Option<Account>,
         wrong: Outcome<'_>,
     ) -> Result<Account, NoLogin> {
-        let turn = self.turn.take().filter(|(whose, _)| whose == login);
+        let turn = self.turn.take().filter(|turn| turn.0 == login);
         // Nobody comes here without one; whoever did would have waited for nothing.
-        let turn = turn.map_or(Turn { delay: Duration::ZERO }, |(_, turn)| turn);
+        let turn = turn.map_or(Turn { delay: Duration::ZERO }, |turn| turn.1);
         let outcome = if account.is_some() { Outcome::Right } else { wrong };
         match self.guard.settle(self.peer, login, turn, outcome).await? {
             Verdict::Stands => account.ok_or(NoLogin::Wrong),

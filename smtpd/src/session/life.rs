@@ -15,6 +15,8 @@ impl Session {
 
     /// A step of the connection, which comes before each of its messages. Each kind happens once or twice.
     pub(super) fn note(&mut self, event: &'static str, detail: String) {
+        // A vector takes room for four of them otherwise, and most connections that wait have one.
+        self.steps.reserve_exact(1);
         self.steps.push(step(self.now, event, detail));
     }
 
