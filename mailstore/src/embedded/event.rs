@@ -231,10 +231,20 @@ impl Event {
 
     /// The head of the message whose content stands behind this one; `None` where there is no content.
     pub(crate) fn message(&self) -> Option<&Message> {
+        self.message_and_circumstances().map(|(message, _)| message)
+    }
+
+    /// What is kept beside that message.
+    pub(crate) fn circumstances(&self) -> Option<&Circumstances> {
+        self.message_and_circumstances().and_then(|(_, circumstances)| circumstances)
+    }
+
+    fn message_and_circumstances(&self) -> Option<(&Message, Option<&Circumstances>)> {
         match self {
-            Self::Message(message) | Self::Imported { message, .. } => Some(message),
-            Self::Accepted(accepted) => Some(&accepted.message),
-            Self::Moved(moved) | Self::MovedWith { moved, .. } => Some(&moved.message),
+            Self::Message(message) | Self::Imported { message, .. } => Some((message, None)),
+            Self::Accepted(accepted) => Some((&accepted.message, Some(&accepted.circumstances))),
+            Self::Moved(moved) => Some((&moved.message, None)),
+            Self::MovedWith { moved, circumstances } => Some((&moved.message, Some(circumstances))),
             Self::Expunge { .. }
             | Self::Account(_)
             | Self::AccountRemoved { .. }
@@ -251,34 +261,6 @@ impl Event {
             | Self::KeyedAccount { .. }
             | Self::AppPassword { .. }
             | Self::Grant { .. }
-            | Self::Closed => None,
-        }
-    }
-
-    /// What is kept beside that message.
-    pub(crate) const fn circumstances(&self) -> Option<&Circumstances> {
-        match self {
-            Self::Accepted(accepted) => Some(&accepted.circumstances),
-            Self::MovedWith { circumstances, .. } => Some(circumstances),
-            Self::Message(_)
-            | Self::Imported { .. }
-            | Self::Moved(_)
-            | Self::Expunge { .. }
-            | Self::Account(_)
-            | Self::KeyedAccount { .. }
-            | Self::AppPassword { .. }
-            | Self::Grant { .. }
-            | Self::AccountRemoved { .. }
-            | Self::Alias { .. }
-            | Self::AliasRemoved { .. }
-            | Self::QueueChanged { .. }
-            | Self::QueueFinished { .. }
-            | Self::Torn { .. }
-            | Self::Returned { .. }
-            | Self::Purged { .. }
-            | Self::Restated { .. }
-            | Self::Segments { .. }
-            | Self::Quota { .. }
             | Self::Closed => None,
         }
     }
