@@ -32,6 +32,12 @@ const NO_GUARD: &str =
 /// All that there is to log.
 const LOG: &str = "[log]\nfilter = \"trace\"\n";
 
+/// By each way, protocol and mechanism.
+fn logins() -> impl Iterator<Item = (Way, &'static str, &'static str)> {
+    let protocols = WAYS.into_iter().flat_map(|way| PROTOCOLS.map(|protocol| (way, protocol)));
+    protocols.flat_map(|(way, protocol)| MECHANISMS.map(|mechanism| (way, protocol, mechanism)))
+}
+
 fn server(oauth: &str) -> Server {
     guarded_server(oauth, "")
 }
@@ -153,16 +159,12 @@ fn a_signed_token_logs_in_by_each_mechanism_in_each_form() {
     let issuer = Issuer::new().unwrap();
     let server = server(&issuer.keys_table(""));
     let token = issuer.signed(ALICE, FUTURE).unwrap();
-    for way in WAYS {
-        for protocol in PROTOCOLS {
-            for mechanism in MECHANISMS {
-                for form in ["initial", "two-step"] {
-                    // A command of POP3 has no room for a signed token (RFC 5034 §4).
-                    if protocol == "smtp" || form == "two-step" {
-                        let by = By { way, protocol, mechanism, form };
-                        python(&server, by, ALICE, &token).well().unwrap();
-                    }
-                }
+    for (way, protocol, mechanism) in logins() {
+        for form in ["initial", "two-step"] {
+            // A command of POP3 has no room for a signed token (RFC 5034 §4).
+            if protocol == "smtp" || form == "two-step" {
+                let by = By { way, protocol, mechanism, form };
+                python(&server, by, ALICE, &token).well().unwrap();
             }
         }
     }
@@ -178,14 +180,10 @@ fn curl_sends_and_fetches_by_a_token() {
     let issuer = Issuer::new().unwrap();
     let server = server(&issuer.keys_table(""));
     let token = issuer.signed(ALICE, FUTURE).unwrap();
-    for way in WAYS {
-        for protocol in PROTOCOLS {
-            for mechanism in MECHANISMS {
-                curl(&server, way, protocol, mechanism, &token).well().unwrap();
-                let refused = curl(&server, way, protocol, mechanism, &issuer.signed(ALICE, PAST).unwrap());
-                assert!(!refused.success, "{}", refused.text());
-            }
-        }
+    for (way, protocol, mechanism) in logins() {
+        curl(&server, way, protocol, mechanism, &token).well().unwrap();
+        let refused = curl(&server, way, protocol, mechanism, &issuer.signed(ALICE, PAST).unwrap());
+        assert!(!refused.success, "{}", refused.text());
     }
     assert_eq!(server.maildrop("bob").unwrap().count().unwrap(), 4);
     assert_log_keeps(&server, &[&token]);
