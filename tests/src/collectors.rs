@@ -280,8 +280,6 @@ impl Call<'_> {
         self.run("mpop", &arguments.each_ref().map(String::as_str), "")
     }
 
-    /// Its GNU SASL takes SCRAM-SHA-256-PLUS where that is offered and then lacks what to bind to; after that mutt takes
-    /// the answer to its `*` for the one to USER. So it is told the mechanism.
     fn mutt(&self) -> io::Result<Said> {
         let delete = match self.after {
             After::Leave => "no",
@@ -289,7 +287,7 @@ impl Call<'_> {
         };
         let settings = format!(
             "set ssl_ca_certificates_file=\"{0}\" certificate_file=\"{0}\" ssl_verify_host ssl_force_tls\n\
-             set pop_authenticators=\"scram-sha-256\" pop_pass=\"{1}\" pop_delete={delete}\n\
+             set pop_pass=\"{1}\" pop_delete={delete}\n\
              set pop_host=\"{2}\"\n\
              set folder=\"{3}\" spoolfile=\"{3}\" mbox_type=maildir record=\"\"\n\
              push \"<fetch-mail><exit>\"\n",

@@ -65,6 +65,8 @@ pub struct Configuration {
     pub store_keys: &'static str,
     /// Who signs the certificates of clients, in PEM form; nobody, usually.
     pub client_authority: Option<PathBuf>,
+    /// More lines of the table `[tls]`.
+    pub tls: &'static str,
     /// Lines of the table `[guard]`.
     pub guard: &'static str,
     /// More lines of the table `[smtp]`.
@@ -86,6 +88,7 @@ impl Default for Configuration {
             store: None,
             store_keys: "",
             client_authority: None,
+            tls: "",
             guard: "",
             smtp: "",
             pop3: "",
@@ -344,6 +347,7 @@ domains = ["example.test", "second.test", "caught.test"]
 certificate = "{folder}/certificate.pem"
 key = "{folder}/key.pem"
 client_ca = "{}"
+{}
 
 [store]
 path = "{}"
@@ -369,6 +373,7 @@ clear_login = "{clear_login}"
 {}
 "#,
             client_authority.display(),
+            configuration.tls,
             store.display(),
             configuration.store_keys,
             configuration.guard,

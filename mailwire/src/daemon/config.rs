@@ -137,6 +137,8 @@ pub struct Tls {
     pub key: PathBuf,
     /// Who must have signed a certificate by which a client logs in, in PEM form; empty: nobody does.
     pub client_ca: PathBuf,
+    /// Whether logins may be bound to their connection: SCRAM-SHA-256-PLUS is offered under TLS.
+    pub channel_binding: bool,
 }
 
 impl Tls {
@@ -145,7 +147,10 @@ impl Tls {
     /// # Errors
     /// Where the authorities cannot be used.
     pub fn server(&self, certificates: &Arc<Certificates>) -> Result<ServerTls, CertificateError> {
-        let tls = ServerTls::new(Arc::clone(certificates));
+        let tls = match self.channel_binding {
+            true => ServerTls::new(Arc::clone(certificates)),
+            false => ServerTls::new(Arc::clone(certificates)).without_channel_binding(),
+        };
         if self.client_ca.as_os_str().is_empty() {
             return Ok(tls);
         }
@@ -159,6 +164,7 @@ impl Default for Tls {
             certificate: PathBuf::from("/etc/mailstack/certificate.pem"),
             key: PathBuf::from("/etc/mailstack/key.pem"),
             client_ca: PathBuf::new(),
+            channel_binding: true,
         }
     }
 }

@@ -49,6 +49,8 @@ struct State {
     drains_since: Option<Instant>,
     /// The certificate of the server's handshake, until [`Connection::take_login_means`] asks for it.
     shown: Option<Arc<Pair>>,
+    /// A login may be bound to the server's TLS.
+    binds_logins: bool,
     limits: ConnectionLimits,
     alarm: Alarm,
     received: LineBuffer,
@@ -116,6 +118,7 @@ impl Connection {
             drain: None,
             drains_since: None,
             shown: None,
+            binds_logins: false,
             limits,
             alarm: Alarm::default(),
             received: LineBuffer::new(),
@@ -164,11 +167,12 @@ impl Connection {
     #[must_use]
     pub fn take_login_means(&mut self) -> LoginMeans {
         let shown = self.state.shown.take();
-        self.state
-            .channel
-            .tls()
-            .map(|session| login::of_server(session, shown.as_deref()))
-            .unwrap_or_default()
+        let Some(session) = self.state.channel.tls() else { return LoginMeans::default() };
+        let bindings = match self.state.binds_logins {
+            true => login::of_server(session, shown.as_deref()),
+            false => ChannelBindings::default(),
+        };
+        LoginMeans { bindings, certificate_logins: login::certificate_logins(session) }
     }
 
     /// What a client can bind its login to; nothing in clear.
@@ -300,6 +304,7 @@ impl Connection {
         Box::pin(self.switch(Side::Server(tls.config()))).await?;
         // Where the certificate was changed meanwhile, nobody knows which one the handshake showed.
         self.state.shown = Some(before).filter(|before| Arc::ptr_eq(before, &tls.in_use()));
+        self.state.binds_logins = tls.binds_logins();
         Ok(())
     }
 

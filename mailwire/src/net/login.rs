@@ -18,16 +18,18 @@ pub struct LoginMeans {
     pub certificate_logins: Vec<String>,
 }
 
-/// On the server's side, where `shown` is the certificate that the handshake showed.
-pub(super) fn of_server(session: &rustls::Connection, shown: Option<&Pair>) -> LoginMeans {
-    let client = session.peer_certificates().and_then(<[_]>::first);
-    LoginMeans {
-        bindings: bindings(session, shown.and_then(Pair::end_point).map(<[u8]>::to_vec)),
-        certificate_logins: client.map(|certificate| mailboxes(certificate)).unwrap_or_default(),
-    }
+/// What a server can bind a login to, where `shown` is the certificate that the handshake showed.
+pub(super) fn of_server(session: &rustls::Connection, shown: Option<&Pair>) -> ChannelBindings {
+    bindings(session, shown.and_then(Pair::end_point).map(<[u8]>::to_vec))
 }
 
-/// On the client's side.
+/// The mailboxes in the certificate that the server has verified of its client; none without one.
+pub(super) fn certificate_logins(session: &rustls::Connection) -> Vec<String> {
+    let client = session.peer_certificates().and_then(<[_]>::first);
+    client.map(|certificate| mailboxes(certificate)).unwrap_or_default()
+}
+
+/// What a client can bind its login to.
 pub(super) fn of_client(session: &rustls::Connection) -> ChannelBindings {
     let server = session.peer_certificates().and_then(<[_]>::first);
     bindings(session, server.and_then(|certificate| server_end_point(certificate)))
@@ -112,6 +114,14 @@ mod tests {
         let (means, bindings) = met(server, tls.client).await;
         assert!(!bindings.is_empty());
         assert_eq!(means, LoginMeans { bindings, certificate_logins: Vec::new() });
+    }
+
+    #[tokio::test]
+    async fn no_login_is_bound_where_that_is_switched_off() {
+        let tls = Tls::new();
+        let (means, bindings) = met(tls.server.without_channel_binding(), tls.client).await;
+        assert!(!bindings.is_empty());
+        assert_eq!(means, LoginMeans::default());
     }
 
     #[tokio::test]

@@ -30,6 +30,7 @@ pub struct ServerTls {
     /// For connections whose clients may show a certificate.
     asking: Option<Arc<rustls::ServerConfig>>,
     certificates: Arc<Certificates>,
+    binds_logins: bool,
 }
 
 impl ServerTls {
@@ -38,7 +39,7 @@ impl ServerTls {
     pub fn new(certificates: Arc<Certificates>) -> Self {
         use_ring();
         let config = rustls::ServerConfig::builder().with_no_client_auth();
-        Self { config: finished(config, &certificates), asking: None, certificates }
+        Self { config: finished(config, &certificates), asking: None, certificates, binds_logins: true }
     }
 
     /// The same, and where it is [asked](Self::asking_clients) for, clients may show a certificate signed by one of these.
@@ -49,16 +50,29 @@ impl ServerTls {
         self
     }
 
+    /// The same, and no login can be bound to a connection: SCRAM-SHA-256-PLUS is not offered.
+    #[must_use]
+    pub fn without_channel_binding(mut self) -> Self {
+        self.binds_logins = false;
+        self
+    }
+
     /// For connections on which somebody logs in: clients are asked for a certificate, where authorities are known.
     #[must_use]
     pub fn asking_clients(&self) -> Self {
         let config = self.asking.as_ref().unwrap_or(&self.config);
-        Self { config: Arc::clone(config), asking: None, certificates: Arc::clone(&self.certificates) }
+        let certificates = Arc::clone(&self.certificates);
+        Self { config: Arc::clone(config), asking: None, certificates, binds_logins: self.binds_logins }
     }
 
     /// What rustls takes.
     pub(super) fn config(&self) -> Arc<rustls::ServerConfig> {
         Arc::clone(&self.config)
+    }
+
+    /// True where a login may be bound to its connection.
+    pub(super) const fn binds_logins(&self) -> bool {
+        self.binds_logins
     }
 
     /// The certificate that a handshake shows now.
