@@ -147,10 +147,10 @@ impl Tls {
     /// # Errors
     /// Where the authorities cannot be used.
     pub fn server(&self, certificates: &Arc<Certificates>) -> Result<ServerTls, CertificateError> {
-        let tls = match self.channel_binding {
-            true => ServerTls::new(Arc::clone(certificates)),
-            false => ServerTls::new(Arc::clone(certificates)).without_channel_binding(),
-        };
+        let mut tls = ServerTls::new(Arc::clone(certificates));
+        if !self.channel_binding {
+            tls = tls.without_channel_binding();
+        }
         if self.client_ca.as_os_str().is_empty() {
             return Ok(tls);
         }

@@ -168,11 +168,7 @@ impl Connection {
     pub fn take_login_means(&mut self) -> LoginMeans {
         let shown = self.state.shown.take();
         let Some(session) = self.state.channel.tls() else { return LoginMeans::default() };
-        let bindings = match self.state.binds_logins {
-            true => login::of_server(session, shown.as_deref()),
-            false => ChannelBindings::default(),
-        };
-        LoginMeans { bindings, certificate_logins: login::certificate_logins(session) }
+        login::of_server(session, shown.as_deref(), self.state.binds_logins)
     }
 
     /// What a client can bind its login to; nothing in clear.

@@ -18,18 +18,21 @@ pub struct LoginMeans {
     pub certificate_logins: Vec<String>,
 }
 
-/// What a server can bind a login to, where `shown` is the certificate that the handshake showed.
-pub(super) fn of_server(session: &rustls::Connection, shown: Option<&Pair>) -> ChannelBindings {
-    bindings(session, shown.and_then(Pair::end_point).map(<[u8]>::to_vec))
-}
-
-/// The mailboxes in the certificate that the server has verified of its client; none without one.
-pub(super) fn certificate_logins(session: &rustls::Connection) -> Vec<String> {
+/// On the server's side, where `shown` is the certificate that the handshake showed, and logins may be bound or not.
+pub(super) fn of_server(
+    session: &rustls::Connection,
+    shown: Option<&Pair>,
+    binds_logins: bool,
+) -> LoginMeans {
     let client = session.peer_certificates().and_then(<[_]>::first);
-    client.map(|certificate| mailboxes(certificate)).unwrap_or_default()
+    let end_point = || shown.and_then(Pair::end_point).map(<[u8]>::to_vec);
+    LoginMeans {
+        bindings: if binds_logins { bindings(session, end_point()) } else { ChannelBindings::default() },
+        certificate_logins: client.map(|certificate| mailboxes(certificate)).unwrap_or_default(),
+    }
 }
 
-/// What a client can bind its login to.
+/// On the client's side.
 pub(super) fn of_client(session: &rustls::Connection) -> ChannelBindings {
     let server = session.peer_certificates().and_then(<[_]>::first);
     bindings(session, server.and_then(|certificate| server_end_point(certificate)))
