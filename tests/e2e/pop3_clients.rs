@@ -93,7 +93,14 @@ fn collects(collector: Collector) {
         // Its GNU SASL takes SCRAM-SHA-256-PLUS where that is offered and then lacks what to bind to; after that mutt takes
         // the answer to its `*` for the one to USER.
         Collector::Mutt => "channel_binding = false",
-        _ => "",
+        Collector::Fetchmail
+        | Collector::Getmail
+        | Collector::Mpop
+        | Collector::SNail
+        | Collector::Poplib
+        | Collector::NetPop3
+        | Collector::Curl
+        | Collector::ClawsMail => "",
     };
     let server = Server::start(&Configuration { accounts, tls, ..Configuration::default() }).unwrap();
     for way in collector.ways() {

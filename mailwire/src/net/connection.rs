@@ -14,11 +14,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::rustls::{self, pki_types::ServerName};
 
-use super::certificates::Pair;
 use super::channel::Channel;
 use super::deadline::{Alarm, ContentClock};
 use super::failure::{ReadError, TlsError, handshake_error, read_error};
-use super::login::{self, LoginMeans};
+use super::login::{self, Bindable, LoginMeans};
 use super::proxied::{OriginError, Proxies};
 use super::{ConnectionLimits, Endpoint, ServerTls, Shutdown, Socket, TlsDetails};
 use crate::clock;
@@ -47,10 +46,8 @@ struct State {
     drain: Option<Drain>,
     /// When a wait heard of the drain.
     drains_since: Option<Instant>,
-    /// The certificate of the server's handshake, until [`Connection::take_login_means`] asks for it.
-    shown: Option<Arc<Pair>>,
-    /// A login may be bound to the server's TLS.
-    binds_logins: bool,
+    /// Known from the server's handshake on, until [`Connection::take_login_means`] asks for it.
+    bindable: Bindable,
     limits: ConnectionLimits,
     alarm: Alarm,
     received: LineBuffer,
@@ -117,8 +114,7 @@ impl Connection {
             shutdown: None,
             drain: None,
             drains_since: None,
-            shown: None,
-            binds_logins: false,
+            bindable: Bindable::Nothing,
             limits,
             alarm: Alarm::default(),
             received: LineBuffer::new(),
@@ -166,9 +162,8 @@ impl Connection {
     /// What TLS gives to a login on the server's side, to be asked once when TLS has begun; nothing in clear.
     #[must_use]
     pub fn take_login_means(&mut self) -> LoginMeans {
-        let shown = self.state.shown.take();
-        let Some(session) = self.state.channel.tls() else { return LoginMeans::default() };
-        login::of_server(session, shown.as_deref(), self.state.binds_logins)
+        let bindable = std::mem::take(&mut self.state.bindable);
+        self.state.channel.tls().map(|session| login::of_server(session, &bindable)).unwrap_or_default()
     }
 
     /// What a client can bind its login to; nothing in clear.
@@ -298,9 +293,7 @@ impl Connection {
         // Boxed: a handshake takes kilobytes that a session's future need not hold for ever.
         let before = tls.in_use();
         Box::pin(self.switch(Side::Server(tls.config()))).await?;
-        // Where the certificate was changed meanwhile, nobody knows which one the handshake showed.
-        self.state.shown = Some(before).filter(|before| Arc::ptr_eq(before, &tls.in_use()));
-        self.state.binds_logins = tls.binds_logins();
+        self.state.bindable = tls.bindable(before);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! What TLS gives to a login: what SCRAM can bind itself to, and whom the client's certificate names.
 
+use std::sync::Arc;
+
 use tokio_rustls::rustls::{self, ProtocolVersion};
 
 use super::certificates::Pair;
@@ -18,16 +20,27 @@ pub struct LoginMeans {
     pub certificate_logins: Vec<String>,
 }
 
-/// On the server's side, where `shown` is the certificate that the handshake showed, and logins may be bound or not.
-pub(super) fn of_server(
-    session: &rustls::Connection,
-    shown: Option<&Pair>,
-    binds_logins: bool,
-) -> LoginMeans {
+/// To what a server's connection may bind a login.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Bindable {
+    /// To nothing: there is no TLS, or [`super::ServerTls::without_channel_binding`].
+    #[default]
+    Nothing,
+    /// To the connection; nobody knows which certificate its handshake showed.
+    Connection,
+    /// To the connection, and to this certificate.
+    Certificate(Arc<Pair>),
+}
+
+/// On the server's side.
+pub(super) fn of_server(session: &rustls::Connection, bindable: &Bindable) -> LoginMeans {
     let client = session.peer_certificates().and_then(<[_]>::first);
-    let end_point = || shown.and_then(Pair::end_point).map(<[u8]>::to_vec);
     LoginMeans {
-        bindings: if binds_logins { bindings(session, end_point()) } else { ChannelBindings::default() },
+        bindings: match bindable {
+            Bindable::Nothing => ChannelBindings::default(),
+            Bindable::Connection => bindings(session, None),
+            Bindable::Certificate(shown) => bindings(session, shown.end_point().map(<[u8]>::to_vec)),
+        },
         certificate_logins: client.map(|certificate| mailboxes(certificate)).unwrap_or_default(),
     }
 }
@@ -62,7 +75,6 @@ fn exporter(session: &rustls::Connection) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::sync::Arc;
 
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
     use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};

@@ -7,6 +7,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{self, pki_types::ServerName};
 
 use super::certificates::Pair;
+use super::login::Bindable;
 use super::tickets::Tickets;
 use super::{Certificates, ClientAuthorities};
 
@@ -70,14 +71,20 @@ impl ServerTls {
         Arc::clone(&self.config)
     }
 
-    /// True where a login may be bound to its connection.
-    pub(super) const fn binds_logins(&self) -> bool {
-        self.binds_logins
-    }
-
     /// The certificate that a handshake shows now.
     pub(super) fn in_use(&self) -> Arc<Pair> {
         self.certificates.in_use()
+    }
+
+    /// To what a connection may bind logins; `before` was in use when its handshake began.
+    pub(super) fn bindable(&self, before: Arc<Pair>) -> Bindable {
+        if !self.binds_logins {
+            Bindable::Nothing
+        } else if Arc::ptr_eq(&before, &self.in_use()) {
+            Bindable::Certificate(before)
+        } else {
+            Bindable::Connection
+        }
     }
 }
 
