@@ -14,6 +14,7 @@ pub mod dialogue;
 pub mod disk;
 pub mod dovecot;
 pub mod fetchers;
+pub mod generated;
 pub mod issuer;
 pub mod messages;
 pub mod numbered;

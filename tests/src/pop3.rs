@@ -21,6 +21,15 @@ impl Pop3 {
         Ok(pop3)
     }
 
+    /// Switches to TLS.
+    ///
+    /// # Errors
+    /// Where the server refuses or the connection fails.
+    pub fn start_tls(&mut self) -> io::Result<()> {
+        self.ask("STLS")?;
+        self.stream.start_tls()
+    }
+
     /// Logs in with USER and PASS.
     ///
     /// # Errors
@@ -105,6 +114,19 @@ impl Pop3 {
     pub fn top(&mut self, number: usize, lines: usize) -> io::Result<Vec<u8>> {
         self.ask(&format!("TOP {number} {lines}"))?;
         self.lines()
+    }
+
+    /// Says all `commands` in one write and gives the lines of each one's answer (RFC 2449 §6.6).
+    ///
+    /// # Errors
+    /// Where the server refuses one of them or the connection fails.
+    pub fn group(&mut self, commands: &[String]) -> io::Result<Vec<Vec<u8>>> {
+        self.stream.send((commands.join("\r\n") + "\r\n").as_bytes())?;
+        let answer = |command: &String| {
+            self.status().map_err(|error| io::Error::new(error.kind(), format!("{command}: {error}")))?;
+            self.lines()
+        };
+        commands.iter().map(answer).collect()
     }
 
     /// Marks a message as deleted.
