@@ -17,6 +17,7 @@ pub mod fetchers;
 pub mod generated;
 pub mod issuer;
 pub mod messages;
+pub mod metered;
 pub mod numbered;
 mod pattern;
 pub mod player;
