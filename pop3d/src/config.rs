@@ -9,6 +9,8 @@ use mailwire::daemon::login::ClearLogin;
 use mailwire::net::{ConnectionLimits, ListenerLimits, Network, Proxies};
 use serde::Deserialize;
 
+use crate::replies::Language;
+
 /// How mail is retrieved: listeners, limits and deadlines.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -39,6 +41,8 @@ pub struct Config {
     pub commands_max: u32,
     /// Logins of one session that may fail before it is closed.
     pub login_failures_max: u32,
+    /// The language of the replies for a client that leaves it to the server (`LANG *`); one that does not ask gets English.
+    pub language: Language,
     /// How long a client may be silent; RFC 1939 §3 demands at least 600.
     #[serde(deserialize_with = "positive")]
     pub idle_seconds: u64,
@@ -72,6 +76,7 @@ impl Default for Config {
             error_delay_seconds: 1,
             commands_max: 1000,
             login_failures_max: 5,
+            language: Language::English,
             idle_seconds: 600,
             command_seconds: 60,
             handshake_seconds: 20,

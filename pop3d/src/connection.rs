@@ -51,6 +51,7 @@ impl Context {
                 errors_max: config.errors_max,
                 commands_max: config.commands_max,
                 login_failures_max: config.login_failures_max,
+                language: config.language,
             },
             lease_wait: Duration::from_secs(config.lease_wait_seconds),
             error_delay: config.error_delay(),
@@ -373,6 +374,7 @@ mod tests {
 
     use super::*;
     use crate::memory::{Memory, Trouble};
+    use crate::session::Language;
 
     /// Far longer than any test takes.
     const AGES: Duration = Duration::from_hours(1);
@@ -410,6 +412,7 @@ mod tests {
                     errors_max: 20,
                     commands_max: 100,
                     login_failures_max: 5,
+                    language: Language::English,
                 },
                 lease_wait: Duration::ZERO,
                 error_delay: ErrorDelay::new(20, Duration::ZERO),

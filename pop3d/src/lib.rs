@@ -1,4 +1,4 @@
-//! Retrieval of mail over POP3 (RFC 1939, 2449, 2595, 3206, 5034).
+//! Retrieval of mail over POP3 (RFC 1939, 2449, 2595, 3206, 5034, 6856).
 //!
 //! [`Service`] binds what [`Config`] says and serves maildrops out of a store until it is drained. [`session`]
 //! holds the protocol itself: plain functions that are given lines and answers and say what to do.
@@ -18,4 +18,5 @@ pub mod session;
 
 pub use config::Config;
 pub use mailwire::daemon::login::ClearLogin;
+pub use replies::Language;
 pub use service::{Addresses, BindError, Service, Shared};

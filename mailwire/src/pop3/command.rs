@@ -69,7 +69,7 @@ pub enum Command {
         /// True for `UTF8 USER`.
         user: bool,
     },
-    /// `LANG [tag]` (RFC 6856 §3).
+    /// `LANG [language-range]`, `*` among them (RFC 6856 §3.2).
     Lang(Option<String>),
 }
 

@@ -1,12 +1,13 @@
 //! The grammar of a command line in nom: the keyword first, then that keyword's arguments.
 
-use nom::Parser;
 use nom::branch::alt;
-use nom::bytes::complete::{is_not, tag, take_while1};
+use nom::bytes::complete::{is_not, tag, take_while_m_n};
 use nom::character::complete::{char, digit1};
-use nom::combinator::{map_res, opt};
+use nom::combinator::{map_res, opt, recognize};
 use nom::error::Error;
+use nom::multi::many0_count;
 use nom::sequence::{preceded, separated_pair};
+use nom::{IResult, Parser};
 
 use super::{Command, MessageNumber};
 use crate::grammar::{initial_response, sasl_mech, text, whole};
@@ -158,15 +159,21 @@ fn utf8(arguments: Option<&[u8]>) -> Result<Command, CommandError> {
     }
 }
 
-/// `LANG [lang-tag]`, RFC 6856 §3; `*` asks for the server's own.
+/// `LANG [language-range]`, RFC 6856 §3.2.
 fn lang(arguments: Option<&[u8]>) -> Result<Command, CommandError> {
-    let expected = "LANG [language]";
     if arguments.is_none() {
         return Ok(Command::Lang(None));
     }
-    let lang_tag = take_while1(|c: char| c.is_ascii_alphanumeric() || c == '-');
-    let tag = by_rule(arguments, alt((tag("*"), lang_tag)), expected)?;
-    Ok(Command::Lang(Some(tag.to_owned())))
+    let range = by_rule(arguments, language_range, "LANG [language]")?;
+    Ok(Command::Lang(Some(range.to_owned())))
+}
+
+/// `language-range = (1*8ALPHA *("-" 1*8alphanum)) / "*"`, RFC 4647 §2.1: a basic one.
+fn language_range(input: &str) -> IResult<&str, &str> {
+    let primary = take_while_m_n(1, 8, |c: char| c.is_ascii_alphabetic());
+    let subtag = take_while_m_n(1, 8, |c: char| c.is_ascii_alphanumeric());
+    let subtags = many0_count(preceded(char('-'), subtag));
+    alt((tag("*"), recognize((primary, subtags)))).parse(input)
 }
 
 #[cfg(test)]
@@ -246,6 +253,11 @@ mod tests {
             "UTF8 x",
             "LANG ",
             "LANG a b",
+            "LANG *-CH",
+            "LANG de-",
+            "LANG de--CH",
+            "LANG 1",
+            "LANG ninesigns",
         ] {
             assert!(matches!(parse(wrong.as_bytes()), Err(CommandError::Arguments { .. })), "{wrong:?}");
         }

@@ -19,8 +19,9 @@ use mailwire::secret::Secret;
 use tracing::debug;
 
 use super::errors::{Errors, Patience};
+use super::lang::Spoken;
 use super::{Login, Offer, Stls, Transaction};
-use crate::replies::{self, Answer};
+use crate::replies::{self, Answer, Language};
 
 /// What to do about a line or an answer.
 #[derive(Debug)]
@@ -80,6 +81,8 @@ pub struct Terms {
     pub commands_max: u32,
     /// Failed logins that are answered before the session ends.
     pub login_failures_max: u32,
+    /// What `LANG *` chooses (RFC 6856 §3.2).
+    pub language: Language,
 }
 
 /// A session before login.
@@ -88,6 +91,7 @@ pub struct Authorization {
     pub(super) state: State,
     pub(super) offer: Offer,
     pub(super) surroundings: Surroundings,
+    pub(super) spoken: Spoken,
     pub(super) primary_domain: Arc<str>,
     errors: Errors,
     login_failures: Errors,
@@ -102,6 +106,7 @@ impl Authorization {
             state: State::Fresh,
             offer,
             surroundings: Surroundings::default(),
+            spoken: Spoken::new(terms.language),
             primary_domain: Arc::clone(&terms.primary_domain),
             errors: Errors::new(terms.errors_max),
             login_failures: Errors::new(terms.login_failures_max),
@@ -135,7 +140,7 @@ impl Authorization {
         // Whatever comes, the login starts afresh unless the line itself carries it on.
         let state = std::mem::replace(&mut self.state, State::Fresh);
         match (line, state) {
-            (Line::TooLong, _) => self.error(replies::line_too_long()),
+            (Line::TooLong, _) => self.error(replies::line_too_long(self.spoken.language)),
             (Line::Complete(octets), State::Exchange(server)) => self.response(octets, server),
             (Line::Complete(octets), State::Named(login)) => self.command(octets, Some(login)),
             (Line::Complete(octets), State::Fresh) => self.command(octets, None),
@@ -148,7 +153,7 @@ impl Authorization {
         match answer {
             Ok(Some(account)) => AuthorizationStep::Lease(account),
             Ok(None) => self.wrong_credentials(),
-            Err(Unavailable(_)) => answer_with(replies::store_trouble()),
+            Err(Unavailable(_)) => answer_with(replies::store_trouble(self.spoken.language)),
         }
     }
 
@@ -156,8 +161,10 @@ impl Authorization {
     pub fn put_off(&mut self) -> AuthorizationStep {
         self.state = State::Fresh;
         match self.login_failures.count() {
-            Patience::Left => answer_with(replies::login_put_off()),
-            Patience::Exhausted => AuthorizationStep::Close(replies::login_put_off_again()),
+            Patience::Left => answer_with(replies::login_put_off(self.spoken.language)),
+            Patience::Exhausted => {
+                AuthorizationStep::Close(replies::login_put_off_again(self.spoken.language))
+            }
         }
     }
 
@@ -166,12 +173,12 @@ impl Authorization {
         match answer {
             Ok(lease) => {
                 let surroundings = std::mem::take(&mut self.surroundings);
-                let transaction = Transaction::new(lease, self.errors, surroundings);
+                let transaction = Transaction::new(lease, self.errors, surroundings, self.spoken);
                 AuthorizationStep::Begin(transaction.welcome(), transaction)
             }
-            Err(MaildropError::Busy) => answer_with(replies::maildrop_in_use()),
+            Err(MaildropError::Busy) => answer_with(replies::maildrop_in_use(self.spoken.language)),
             Err(MaildropError::Ended | MaildropError::Unavailable(_)) => {
-                answer_with(replies::store_trouble())
+                answer_with(replies::store_trouble(self.spoken.language))
             }
         }
     }
@@ -181,6 +188,7 @@ impl Authorization {
         self.state = State::Fresh;
         self.offer = Offer::TLS;
         self.surroundings = Surroundings::default();
+        self.spoken.forget();
     }
 
     /// What the connection gives to a login, to be told at its beginning and again after [`Self::tls_begun`]. Without it
@@ -193,11 +201,11 @@ impl Authorization {
     fn command(&mut self, octets: &[u8], named: Option<String>) -> AuthorizationStep {
         let command = match pop3::parse(octets) {
             Ok(command) => command,
-            Err(error) => return self.error(replies::not_a_command(&error)),
+            Err(error) => return self.error(replies::not_a_command(self.spoken.language, &error)),
         };
         debug!(?command, "command");
         let Some(commands_left) = self.commands_left.checked_sub(1) else {
-            return AuthorizationStep::Close(replies::too_many_commands());
+            return AuthorizationStep::Close(replies::too_many_commands(self.spoken.language));
         };
         self.commands_left = commands_left;
         match command {
@@ -205,11 +213,12 @@ impl Authorization {
             Command::Pass(password) => self.pass(named, password),
             Command::AuthList => self.auth_list(),
             Command::Auth { mechanism, initial } => self.auth(&mechanism, initial.as_ref()),
-            Command::Capa => AuthorizationStep::Answer(replies::capabilities(self.offer, &self.surroundings)),
+            Command::Capa => self.capa(),
             Command::Stls => self.stls(),
-            Command::Quit => AuthorizationStep::Close(replies::goodbye()),
-            Command::Apop(..) => self.error(replies::apop_not_supported()),
-            Command::Utf8 { .. } | Command::Lang(_) => self.error(replies::not_supported()),
+            Command::Quit => AuthorizationStep::Close(replies::goodbye(self.spoken.language)),
+            Command::Apop(..) => self.error(replies::apop_not_supported(self.spoken.language)),
+            Command::Lang(range) => AuthorizationStep::Answer(self.spoken.lang(range.as_deref())),
+            Command::Utf8 { .. } => self.error(replies::not_supported(self.spoken.language)),
             Command::Stat
             | Command::List(_)
             | Command::Retr(_)
@@ -217,24 +226,29 @@ impl Authorization {
             | Command::Noop
             | Command::Rset
             | Command::Top(..)
-            | Command::Uidl(_) => self.error(replies::log_in_first()),
+            | Command::Uidl(_) => self.error(replies::log_in_first(self.spoken.language)),
         }
+    }
+
+    fn capa(&self) -> AuthorizationStep {
+        let Self { spoken, offer, surroundings, .. } = self;
+        AuthorizationStep::Answer(replies::capabilities(spoken.language, *offer, surroundings))
     }
 
     fn user(&mut self, login: String) -> AuthorizationStep {
         match self.offer.login {
-            Login::NeedsTls => self.error(replies::login_needs_tls()),
+            Login::NeedsTls => self.error(replies::login_needs_tls(self.spoken.language)),
             Login::Allowed => {
                 self.state = State::Named(login);
-                answer_with(replies::password_please())
+                answer_with(replies::password_please(self.spoken.language))
             }
         }
     }
 
     fn pass(&mut self, named: Option<String>, password: Secret<String>) -> AuthorizationStep {
         match (self.offer.login, named) {
-            (Login::NeedsTls, _) => self.error(replies::login_needs_tls()),
-            (Login::Allowed, None) => self.error(replies::user_first()),
+            (Login::NeedsTls, _) => self.error(replies::login_needs_tls(self.spoken.language)),
+            (Login::Allowed, None) => self.error(replies::user_first(self.spoken.language)),
             (Login::Allowed, Some(login)) => self.verify(Credentials { login, password }),
         }
     }
@@ -245,16 +259,18 @@ impl Authorization {
 
     fn auth_list(&mut self) -> AuthorizationStep {
         match self.offer.login {
-            Login::NeedsTls => self.error(replies::login_needs_tls()),
-            Login::Allowed => AuthorizationStep::Answer(replies::mechanisms(&self.surroundings)),
+            Login::NeedsTls => self.error(replies::login_needs_tls(self.spoken.language)),
+            Login::Allowed => {
+                AuthorizationStep::Answer(replies::mechanisms(self.spoken.language, &self.surroundings))
+            }
         }
     }
 
     fn stls(&mut self) -> AuthorizationStep {
         match self.offer.stls {
-            Stls::Offered => AuthorizationStep::StartTls(replies::begin_tls()),
-            Stls::Active => self.error(replies::tls_already()),
-            Stls::Unavailable | Stls::TooLate => self.error(replies::no_tls()),
+            Stls::Offered => AuthorizationStep::StartTls(replies::begin_tls(self.spoken.language)),
+            Stls::Active => self.error(replies::tls_already(self.spoken.language)),
+            Stls::Unavailable | Stls::TooLate => self.error(replies::no_tls(self.spoken.language)),
         }
     }
 
@@ -262,15 +278,17 @@ impl Authorization {
     /// exist.
     pub fn wrong_credentials(&mut self) -> AuthorizationStep {
         match self.login_failures.count() {
-            Patience::Left => answer_with(replies::wrong_credentials()),
-            Patience::Exhausted => AuthorizationStep::Close(replies::too_many_wrong_credentials()),
+            Patience::Left => answer_with(replies::wrong_credentials(self.spoken.language)),
+            Patience::Exhausted => {
+                AuthorizationStep::Close(replies::too_many_wrong_credentials(self.spoken.language))
+            }
         }
     }
 
     pub(super) fn error(&mut self, reply: Reply) -> AuthorizationStep {
         match self.errors.count() {
             Patience::Left => answer_with(reply),
-            Patience::Exhausted => AuthorizationStep::Close(replies::too_many_errors()),
+            Patience::Exhausted => AuthorizationStep::Close(replies::too_many_errors(self.spoken.language)),
         }
     }
 }
@@ -288,7 +306,13 @@ mod tests {
     const CLEAR_WITHOUT_LOGIN: Offer = Offer { login: Login::NeedsTls, stls: Stls::Offered };
 
     fn terms(errors_max: u32) -> Terms {
-        Terms { primary_domain: "example.test".into(), errors_max, login_failures_max: 5, commands_max: 30 }
+        Terms {
+            primary_domain: "example.test".into(),
+            errors_max,
+            login_failures_max: 5,
+            commands_max: 30,
+            language: Language::German,
+        }
     }
 
     fn session(offer: Offer) -> Authorization {
@@ -509,7 +533,7 @@ mod tests {
             "UIDL",
             "APOP a 0123456789abcdef0123456789abcdef",
             "UTF8",
-            "LANG",
+            "LANG uga",
             "XTND",
             "",
         ] {

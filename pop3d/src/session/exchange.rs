@@ -13,8 +13,8 @@ use crate::replies::{self, Answer};
 impl Authorization {
     pub(super) fn auth(&mut self, mechanism: &str, initial: Option<&Secret<String>>) -> AuthorizationStep {
         match (self.offer.login, self.surroundings.named(mechanism)) {
-            (Login::NeedsTls, _) => self.error(replies::login_needs_tls()),
-            (Login::Allowed, None) => self.error(replies::unknown_mechanism()),
+            (Login::NeedsTls, _) => self.error(replies::login_needs_tls(self.spoken.language)),
+            (Login::Allowed, None) => self.error(replies::unknown_mechanism(self.spoken.language)),
             (Login::Allowed, Some(mechanism)) => {
                 let initial = initial.map(|initial| initial.expose().as_str());
                 let mut server = Box::new(sasl::Server::new(mechanism, &self.surroundings));
@@ -27,7 +27,7 @@ impl Authorization {
     /// A line within AUTH.
     pub(super) fn response(&mut self, octets: &[u8], mut server: Box<sasl::Server>) -> AuthorizationStep {
         if octets == b"*" {
-            return self.error(replies::login_cancelled());
+            return self.error(replies::login_cancelled(self.spoken.language));
         }
         let exchange = server.response(octets);
         self.exchange(server, exchange)
@@ -57,8 +57,8 @@ impl Authorization {
                 AuthorizationStep::Token(token.within(&self.primary_domain))
             }
             Ok(Exchange::Proven(login)) => AuthorizationStep::Account(self.whole(login)),
-            Err(SaslError::Base64) => self.error(replies::not_base64()),
-            Err(SaslError::Malformed) => self.error(replies::malformed_response()),
+            Err(SaslError::Base64) => self.error(replies::not_base64(self.spoken.language)),
+            Err(SaslError::Malformed) => self.error(replies::malformed_response(self.spoken.language)),
             Err(
                 reason @ (SaslError::AuthorizationIdentity
                 | SaslError::ChannelBinding
@@ -89,7 +89,9 @@ impl Authorization {
                 let exchange = server.keys(keys, nonce);
                 self.exchange(server, exchange)
             }
-            (State::Fresh | State::Named(_), _) | (_, Err(_)) => answer_with(replies::store_trouble()),
+            (State::Fresh | State::Named(_), _) | (_, Err(_)) => {
+                answer_with(replies::store_trouble(self.spoken.language))
+            }
         }
     }
 
@@ -100,7 +102,7 @@ impl Authorization {
                 let exchange = server.heard();
                 self.exchange(server, exchange)
             }
-            State::Fresh | State::Named(_) => answer_with(replies::store_trouble()),
+            State::Fresh | State::Named(_) => answer_with(replies::store_trouble(self.spoken.language)),
         }
     }
 
@@ -111,7 +113,9 @@ impl Authorization {
                 let exchange = server.token(verdict);
                 self.exchange(server, exchange)
             }
-            (State::Fresh | State::Named(_), _) | (_, Err(_)) => answer_with(replies::login_unavailable()),
+            (State::Fresh | State::Named(_), _) | (_, Err(_)) => {
+                answer_with(replies::login_unavailable(self.spoken.language))
+            }
         }
     }
 }

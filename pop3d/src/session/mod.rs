@@ -20,6 +20,7 @@ mod authorization;
 mod deletions;
 mod errors;
 mod exchange;
+mod lang;
 mod listing;
 mod offer;
 mod retrieval;
@@ -31,4 +32,4 @@ pub use offer::{Login, Offer, Stls};
 pub use retrieval::{Range, Retrieval};
 pub use transaction::{Transaction, TransactionStep};
 
-pub use crate::replies::Answer;
+pub use crate::replies::{Answer, Language};

@@ -4,7 +4,7 @@ use mailstore::Entry;
 use mailwire::dot::Stuffer;
 use mailwire::pop3::Reply;
 
-use crate::replies;
+use crate::replies::{self, Language};
 
 /// Octets of a message that are read at one time.
 const PIECE_OCTETS_MAX: u64 = 64 << 10;
@@ -46,10 +46,10 @@ pub struct Retrieval {
 
 impl Retrieval {
     /// RETR.
-    pub(super) fn whole(index: usize, entry: &Entry) -> Self {
+    pub(super) fn whole(language: Language, index: usize, entry: &Entry) -> Self {
         Self {
             index,
-            status: replies::message_follows(entry.octets),
+            status: replies::message_follows(language, entry.octets),
             offset: 0,
             end: entry.octets,
             cut: Cut::AtEnd,
@@ -59,9 +59,9 @@ impl Retrieval {
     }
 
     /// TOP: the header section with its blank line, and `lines` lines of the body (RFC 1939 §7).
-    pub(super) fn top(index: usize, entry: &Entry, lines: u64) -> Self {
+    pub(super) fn top(language: Language, index: usize, entry: &Entry, lines: u64) -> Self {
         let body_octets = entry.octets.saturating_sub(entry.header_octets);
-        let whole = Self { status: replies::top_follows(), ..Self::whole(index, entry) };
+        let whole = Self { status: replies::top_follows(language), ..Self::whole(language, index, entry) };
         if lines == 0 {
             return Self { end: entry.header_octets.min(entry.octets), ..whole };
         }
@@ -223,7 +223,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_whole_message_is_understood_as_it_is_stored(content in lines(), octets_max in 1_usize..40) {
-            let retrieval = Retrieval::whole(3, &entry(&content, b""));
+            let retrieval = Retrieval::whole(Language::English, 3, &entry(&content, b""));
             let sent = sent(retrieval, &content, octets_max);
             let status = format!("+OK {} octets\r\n", content.len());
             prop_assert!(sent.starts_with(status.as_bytes()));
@@ -238,7 +238,7 @@ mod tests {
         ) {
             let header = b"Subject: top\r\n.x: y\r\n\r\n";
             let content = [header.as_slice(), &body].concat();
-            let retrieval = Retrieval::top(3, &entry(header, &body), to_u64(lines));
+            let retrieval = Retrieval::top(Language::English, 3, &entry(header, &body), to_u64(lines));
             let expected = [header.as_slice(), first_lines(&body, lines)].concat();
             prop_assert_eq!(understood(&sent(retrieval, &content, octets_max)), expected);
         }
@@ -248,8 +248,8 @@ mod tests {
             let header = b"Subject: top\r\n\r\n";
             let content = [header.as_slice(), &body].concat();
             let entry = entry(header, &body);
-            let top = Retrieval::top(3, &entry, to_u64(body.len()) + more + 1);
-            let whole = Retrieval::whole(3, &entry);
+            let top = Retrieval::top(Language::English, 3, &entry, to_u64(body.len()) + more + 1);
+            let whole = Retrieval::whole(Language::English, 3, &entry);
             prop_assert_eq!(
                 understood(&sent(top, &content, usize::MAX)),
                 understood(&sent(whole, &content, usize::MAX))
@@ -261,7 +261,7 @@ mod tests {
     fn a_message_without_body_has_a_top_that_is_all_of_it() {
         for content in [&b"Subject: x\r\n\r\n"[..], b"Subject: x\r\n", b""] {
             for lines in [0, 1, u64::MAX] {
-                let top = Retrieval::top(0, &entry(content, b""), lines);
+                let top = Retrieval::top(Language::English, 0, &entry(content, b""), lines);
                 assert_eq!(understood(&sent(top, content, 5)), content);
             }
         }
@@ -269,14 +269,14 @@ mod tests {
 
     #[test]
     fn content_without_a_last_line_end_gets_one() {
-        let whole = Retrieval::whole(0, &entry(b"a\r\n\r\n", b"b"));
+        let whole = Retrieval::whole(Language::English, 0, &entry(b"a\r\n\r\n", b"b"));
         assert_eq!(sent(whole, b"a\r\n\r\nb", 9), b"+OK 6 octets\r\na\r\n\r\nb\r\n.\r\n");
     }
 
     #[test]
     fn a_line_of_a_mebioctet_passes() {
         let content = [&b"a: b\r\n\r\n."[..], &vec![b'x'; 1 << 20], b"\r\n"].concat();
-        let whole = Retrieval::whole(0, &entry(&content[..8], &content[8..]));
+        let whole = Retrieval::whole(Language::English, 0, &entry(&content[..8], &content[8..]));
         assert_eq!(understood(&sent(whole, &content, usize::MAX)), content);
     }
 
@@ -292,7 +292,7 @@ mod tests {
             (piece + 4096, vec![piece, 4096]),
         ] {
             let content = vec![b'x'; octets];
-            let mut retrieval = Retrieval::whole(7, &entry(&content, b""));
+            let mut retrieval = Retrieval::whole(Language::English, 7, &entry(&content, b""));
             let mut wanted = Vec::new();
             while let Some(range) = retrieval.wanted() {
                 assert_eq!(range.index, 7);
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn the_top_of_a_large_message_reads_no_more_than_it_needs() {
         let entry = Entry { octets: 50 << 20, ..entry(&[b'x'; 900], b"") };
-        let top = Retrieval::top(0, &entry, 0);
+        let top = Retrieval::top(Language::English, 0, &entry, 0);
         assert_eq!(top.wanted(), Some(Range { index: 0, offset: 0, octets_max: 900 }));
     }
 }

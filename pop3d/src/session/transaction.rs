@@ -10,6 +10,7 @@ use tracing::debug;
 
 use super::deletions::Deletions;
 use super::errors::{Errors, Patience};
+use super::lang::Spoken;
 use super::listing::Column;
 use super::{Listing, Offer, Progress, Retrieval};
 use crate::replies::{self, Answer};
@@ -42,6 +43,7 @@ pub struct Transaction {
     errors: Errors,
     /// What the login had to choose from: CAPA says the same after it (RFC 2449 §6.3).
     surroundings: Surroundings,
+    spoken: Spoken,
 }
 
 impl fmt::Debug for Transaction {
@@ -56,9 +58,14 @@ impl fmt::Debug for Transaction {
 
 impl Transaction {
     /// A session that has just logged in, with the errors that it may still make.
-    pub(super) fn new(lease: Box<dyn Lease>, errors: Errors, surroundings: Surroundings) -> Self {
+    pub(super) fn new(
+        lease: Box<dyn Lease>,
+        errors: Errors,
+        surroundings: Surroundings,
+        spoken: Spoken,
+    ) -> Self {
         let octets = lease.entries().iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.octets));
-        Self { lease, octets, deletions: Deletions::default(), errors, surroundings }
+        Self { lease, octets, deletions: Deletions::default(), errors, surroundings, spoken }
     }
 
     /// The longest line that may come next, without CRLF.
@@ -82,11 +89,11 @@ impl Transaction {
     pub fn line(&mut self, line: &Line) -> TransactionStep {
         let octets = match line {
             Line::Complete(octets) => octets,
-            Line::TooLong => return self.error(replies::line_too_long()),
+            Line::TooLong => return self.error(replies::line_too_long(self.spoken.language)),
         };
         match pop3::parse(octets) {
             Ok(command) => self.command(&command),
-            Err(error) => self.error(replies::not_a_command(&error)),
+            Err(error) => self.error(replies::not_a_command(self.spoken.language, &error)),
         }
     }
 
@@ -99,8 +106,10 @@ impl Transaction {
     #[must_use]
     pub fn unreadable(&self, error: &MaildropError) -> TransactionStep {
         match error {
-            MaildropError::Ended => TransactionStep::Close(replies::store_trouble()),
-            MaildropError::Busy | MaildropError::Unavailable(_) => answer_with(replies::store_trouble()),
+            MaildropError::Ended => TransactionStep::Close(replies::store_trouble(self.spoken.language)),
+            MaildropError::Busy | MaildropError::Unavailable(_) => {
+                answer_with(replies::store_trouble(self.spoken.language))
+            }
         }
     }
 
@@ -108,16 +117,16 @@ impl Transaction {
     #[must_use]
     pub fn expunged(&self, answer: &Result<(), MaildropError>) -> TransactionStep {
         TransactionStep::Close(match answer {
-            Ok(()) => replies::goodbye_after(self.deletions.count()),
+            Ok(()) => replies::goodbye_after(self.spoken.language, self.deletions.count()),
             Err(MaildropError::Busy | MaildropError::Ended | MaildropError::Unavailable(_)) => {
-                replies::not_expunged()
+                replies::not_expunged(self.spoken.language)
             }
         })
     }
 
     /// What the login is answered with.
     pub(super) fn welcome(&self) -> Reply {
-        replies::logged_in(self.count(), self.octets())
+        replies::logged_in(self.spoken.language, self.count(), self.octets())
     }
 
     fn command(&mut self, command: &Command) -> TransactionStep {
@@ -126,35 +135,41 @@ impl Transaction {
             Command::Stat => answer_with(replies::stat(self.count(), self.octets())),
             Command::List(None) => self.list_all(),
             Command::List(Some(number)) => self.list_one(number),
-            Command::Retr(number) => self.with_message(number, Retrieval::whole),
-            Command::Top(number, lines) => {
-                self.with_message(number, |index, entry| Retrieval::top(index, entry, lines))
+            Command::Retr(number) => {
+                self.with_message(number, |index, entry| Retrieval::whole(self.spoken.language, index, entry))
             }
+            Command::Top(number, lines) => self.with_message(number, |index, entry| {
+                Retrieval::top(self.spoken.language, index, entry, lines)
+            }),
             Command::Dele(number) => self.dele(number),
-            Command::Noop => answer_with(replies::nothing_done()),
+            Command::Noop => answer_with(replies::nothing_done(self.spoken.language)),
             Command::Rset => self.rset(),
-            Command::Uidl(None) => {
-                TransactionStep::List(Listing::new(Column::UniqueId, replies::unique_ids_follow()))
-            }
+            Command::Uidl(None) => TransactionStep::List(Listing::new(
+                Column::UniqueId,
+                replies::unique_ids_follow(self.spoken.language),
+            )),
             Command::Uidl(Some(number)) => self.uidl_one(number),
-            Command::Capa => {
-                TransactionStep::Answer(replies::capabilities(Offer::LOGGED_IN, &self.surroundings))
-            }
+            Command::Capa => TransactionStep::Answer(replies::capabilities(
+                self.spoken.language,
+                Offer::LOGGED_IN,
+                &self.surroundings,
+            )),
             Command::Quit => self.quit(),
             Command::User(_)
             | Command::Pass(_)
             | Command::Apop(..)
             | Command::AuthList
             | Command::Auth { .. }
-            | Command::Stls => self.error(replies::logged_in_already()),
-            Command::Utf8 { .. } | Command::Lang(_) => self.error(replies::not_supported()),
+            | Command::Stls => self.error(replies::logged_in_already(self.spoken.language)),
+            Command::Lang(ref range) => TransactionStep::Answer(self.spoken.lang(range.as_deref())),
+            Command::Utf8 { .. } => self.error(replies::not_supported(self.spoken.language)),
         }
     }
 
     fn list_all(&self) -> TransactionStep {
         TransactionStep::List(Listing::new(
             Column::Octets,
-            replies::list_follows(self.count(), self.octets()),
+            replies::list_follows(self.spoken.language, self.count(), self.octets()),
         ))
     }
 
@@ -187,7 +202,7 @@ impl Transaction {
         answer_with(match self.message(number) {
             Ok((index, entry)) => {
                 self.deletions.mark(index, entry.octets);
-                replies::deleted(number)
+                replies::deleted(self.spoken.language, number)
             }
             Err(reply) => reply,
         })
@@ -195,12 +210,12 @@ impl Transaction {
 
     fn rset(&mut self) -> TransactionStep {
         self.deletions.clear();
-        answer_with(replies::unmarked(self.count(), self.octets()))
+        answer_with(replies::unmarked(self.spoken.language, self.count(), self.octets()))
     }
 
     fn quit(&self) -> TransactionStep {
         match self.deletions.count() {
-            0 => TransactionStep::Close(replies::goodbye()),
+            0 => TransactionStep::Close(replies::goodbye(self.spoken.language)),
             _ => TransactionStep::Expunge(self.deletions.indices()),
         }
     }
@@ -219,9 +234,11 @@ impl Transaction {
     fn message(&self, number: MessageNumber) -> Result<(usize, Entry), Reply> {
         let entries = self.lease.entries();
         let index = usize::try_from(number.get()).unwrap_or(usize::MAX).saturating_sub(1);
-        let entry = entries.get(index).ok_or_else(|| replies::no_such_message(entries.len()))?;
+        let entry = entries
+            .get(index)
+            .ok_or_else(|| replies::no_such_message(self.spoken.language, entries.len()))?;
         if self.deletions.contains(index) {
-            return Err(replies::deleted_already());
+            return Err(replies::deleted_already(self.spoken.language));
         }
         Ok((index, entry.clone()))
     }
@@ -229,7 +246,7 @@ impl Transaction {
     fn error(&mut self, reply: Reply) -> TransactionStep {
         match self.errors.count() {
             Patience::Left => answer_with(reply),
-            Patience::Exhausted => TransactionStep::Close(replies::too_many_errors()),
+            Patience::Exhausted => TransactionStep::Close(replies::too_many_errors(self.spoken.language)),
         }
     }
 }
@@ -245,6 +262,7 @@ mod tests {
     use mailstore::UniqueId;
 
     use super::*;
+    use crate::replies::Language;
     use crate::session::Range;
 
     /// A lease that has entries and nothing else.
@@ -274,7 +292,8 @@ mod tests {
             release_at: None,
         };
         let lease = Box::new(Entries(vec![entry(1), entry(2), entry(3)]));
-        Transaction::new(lease, Errors::new(errors_max), Surroundings::default())
+        let spoken = Spoken::new(Language::Chinese);
+        Transaction::new(lease, Errors::new(errors_max), Surroundings::default(), spoken)
     }
 
     /// Three messages of 100, 200 and 300 octets.

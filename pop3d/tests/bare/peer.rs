@@ -41,6 +41,7 @@ impl Peer {
             errors_max: config.errors_max,
             commands_max: config.commands_max,
             login_failures_max: config.login_failures_max,
+            language: config.language,
         };
         let mut authorization = Authorization::new(offer, &terms);
         if offer == Offer::TLS {
