@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::io;
 use std::iter;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info};
@@ -209,8 +210,22 @@ impl Committer {
         }
     }
 
-    /// Lets in whoever waits; the first that does not fit is handed back.
+    /// Lets in whoever waits, and whoever comes while the other threads of this machine have their turn: one sync serves
+    /// them all. A lone writer gives up the processor once, which costs it nothing where nobody else wants it. The first
+    /// that does not fit is handed back.
     fn fill(&mut self, group: &mut Group) -> Option<Work> {
+        loop {
+            thread::yield_now();
+            let before = group.records.len();
+            let left_over = self.let_in(group);
+            if left_over.is_some() || group.records.len() == before {
+                return left_over;
+            }
+        }
+    }
+
+    /// Lets in whoever waits.
+    fn let_in(&mut self, group: &mut Group) -> Option<Work> {
         while let Ok(work) = self.requests.try_recv() {
             match work {
                 Work::Commit(request) if group.has_room_for(&request.change) => self.join(group, request),
