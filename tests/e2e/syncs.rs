@@ -1,4 +1,4 @@
-//! What the kernel is asked before a reply says that a message is kept.
+//! What the kernel is asked before a reply says that a message is kept, and for the reply itself.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;
@@ -119,6 +119,31 @@ fn one_sync_serves_commits_that_wait_at_the_same_time() {
     assert!(serving.len() < WAITING, "{WAITING} commits needed {} syncs", serving.len());
 }
 
+/// Some clients take whatever comes together for a whole reply, and a kernel that waits for more octets costs each reply
+/// the time of an acknowledgement.
+#[test]
+fn a_reply_of_many_lines_leaves_at_once_and_in_one_piece() {
+    let Some(mut server) = traced_server() else { return };
+    let addresses = server.addresses().unwrap();
+    let mut smtp = Smtp::new(Stream::clear(addresses.submission, server.trust()).unwrap()).unwrap();
+    smtp.ask("EHLO client.example.test").unwrap().positive().unwrap();
+    let mut maildrop = Pop3::new(Stream::clear(addresses.pop3, server.trust()).unwrap()).unwrap();
+    maildrop.ask("CAPA").unwrap();
+    drop((smtp, maildrop));
+    let calls = trace(&mut server);
+    for (first, last) in [("\"250-mail.example.test", "\\r\\n250 "), ("\"+OK ", "\\r\\nUSER\\r\\n")] {
+        let sends = |call: &&Call| call.arguments.contains(first) && call.arguments.contains(last);
+        let sent = calls.iter().find(sends).expect("the reply was sent in one piece");
+        assert!(sent.arguments.contains("\\r\\n\", "), "{sent:?}");
+        let at_once = |call: &Call| {
+            call.name == "setsockopt"
+                && call.file() == sent.file()
+                && call.arguments.contains("TCP_NODELAY, [1]")
+        };
+        assert!(calls.iter().any(at_once), "{} may wait for more octets", sent.file());
+    }
+}
+
 /// A server whose system calls are written down; `None` where that is not possible.
 fn traced_server() -> Option<Server> {
     if !available("strace").unwrap() {
@@ -128,7 +153,7 @@ fn traced_server() -> Option<Server> {
         skipped("strace may not trace here").unwrap();
         return None;
     }
-    let calls = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync";
+    let calls = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,setsockopt,fsync,fdatasync";
     // With -D the server stays the child of the test, which can stop it as ever.
     let wrapper = vec!["strace", "-D", "-f", "-y", "-s", "4096", "-e", calls, "-o", "{}/trace"];
     let configuration = Configuration { wrapper, ..Configuration::default() };

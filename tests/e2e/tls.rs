@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use mailstack_tests::certificate::Certificate;
+use mailstack_tests::clients::{available, run};
 use mailstack_tests::deadline::{PATIENCE, wait_for};
 use mailstack_tests::senders::Way;
 use mailstack_tests::server::{Configuration, Server};
@@ -137,6 +138,22 @@ fn a_handshake_that_is_never_finished_is_dropped() {
             Ok((read == 0).then_some(()))
         })
         .unwrap();
+    }
+}
+
+#[test]
+fn nobody_renegotiates() {
+    if !available("openssl").unwrap() {
+        return;
+    }
+    let server = Server::usual().unwrap();
+    let addresses = server.addresses().unwrap();
+    for address in [addresses.submissions, addresses.pop3s] {
+        let address = address.to_string();
+        let arguments = ["s_client", "-tls1_2", "-connect", &address];
+        // RFC 5746 §5, RFC 9325 §3.5: a line `R` makes openssl ask for it.
+        let said = run("openssl", &arguments, b"R\n").unwrap().text();
+        assert!(said.contains("RENEGOTIATING") && said.contains("no renegotiation"), "{said}");
     }
 }
 

@@ -75,7 +75,7 @@ impl Channel {
         loop {
             match taken {
                 Taken::Closed => return Poll::Ready(Ok(0)),
-                Taken::Octets(0) => {}
+                Taken::Octets(0) => answer_by_itself(tls, Outgoing { stream, context })?,
                 Taken::Octets(octets) => return Poll::Ready(Ok(octets)),
             }
             let came = poll_scratch(stream, context, |octets| decrypt(tls, octets, received));
@@ -221,6 +221,20 @@ fn decrypt(tls: &mut rustls::Connection, octets: &[u8], received: &mut LineBuffe
         }
     }
     Ok(Taken::Octets(sum))
+}
+
+/// Sends what TLS has to say of its own accord, such as that nobody renegotiates (RFC 5746 §4.5) or that keys are changed
+/// here as well (RFC 8446 §4.6.3). What the socket does not take at once goes with the next octets.
+fn answer_by_itself(tls: &mut rustls::Connection, mut outgoing: Outgoing<'_, '_>) -> io::Result<()> {
+    while tls.wants_write() {
+        match tls.write_tls(&mut outgoing) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Moves what TLS has decrypted to `received`.
