@@ -2,7 +2,7 @@
 //!
 //! Octets come in through a bounded [`line::LineBuffer`], whole lines are parsed with nom into
 //! [`smtp::Command`] or [`pop3::Command`], and [`smtp::Reply`] or [`pop3::Reply`] goes back. [`dot`] frames
-//! content, [`sasl`] holds the mechanisms of AUTH, both sides. With the feature `net` (on by default) come
+//! content, [`mime`] follows what it is made of, [`sasl`] holds the mechanisms of AUTH, both sides. With the feature `net` (on by default) come
 //! [`net`] (connections, listeners, TLS) and [`daemon`] (what every server program needs around them). What OAuth's access
 //! tokens say is in `oauth` (feature `tokens`), who checks them for a daemon in `daemon::oauth` (feature `oauth`).
 //!
@@ -17,6 +17,7 @@ pub mod dot;
 pub mod escape;
 mod grammar;
 pub mod line;
+pub mod mime;
 #[cfg(feature = "net")]
 pub mod net;
 #[cfg(feature = "tokens")]

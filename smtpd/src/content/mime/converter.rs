@@ -9,10 +9,10 @@
 //!                                              close-delimiter ────┴──► Lines (behind the parts)
 //! ```
 
+use mailwire::mime::{Levels, Lines, Piece, TooMany};
+
 use super::base64_lines::Base64Lines;
 use super::entity::{Body, EntityHeader};
-use super::levels::Levels;
-use super::lines::{Lines, Piece};
 use crate::content::Problem;
 
 /// Where the next line stands.
@@ -171,5 +171,11 @@ impl Converter {
                 Ok(())
             }
         }
+    }
+}
+
+impl From<TooMany> for Problem {
+    fn from(_: TooMany) -> Self {
+        Self::TooManyParts
     }
 }

@@ -1,12 +1,8 @@
 //! The header section of one entity (the message, or a part of it) as it passes, and what its body is.
 
-use super::field::{MediaType, MimeField, Parts, TransferEncoding};
-use super::levels::Levels;
-use super::lines::Piece;
-use crate::content::Problem;
+use mailwire::mime::{Levels, MIME_FIELD_OCTETS_MAX, MediaType, MimeField, Parts, Piece, TransferEncoding};
 
-/// Most octets of a field that says what a body is.
-const FIELD_OCTETS_MAX: usize = 8192;
+use crate::content::Problem;
 
 /// Where the next line stands.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +74,7 @@ impl EntityHeader {
             Place::Start | Place::Passing => output.extend_from_slice(octets),
             Place::Held(field) => {
                 self.held.extend_from_slice(octets);
-                if self.held.len() > FIELD_OCTETS_MAX {
+                if self.held.len() > MIME_FIELD_OCTETS_MAX {
                     return Err(Problem::Unclear(field));
                 }
             }
@@ -92,16 +88,21 @@ impl EntityHeader {
         let media_type = self.media_type.take().unwrap_or_else(|| levels.media_type_default());
         let encoding = self.encoding.unwrap_or(TransferEncoding::Lines);
         let (body, encoding_now) = match (media_type, encoding) {
-            (MediaType::Multipart(..) | MediaType::Message, TransferEncoding::Encoded)
+            (
+                MediaType::Multipart(..) | MediaType::Message | MediaType::GlobalMessage,
+                TransferEncoding::Encoded,
+            )
             | (
-                MediaType::OtherMessage | MediaType::Discrete,
+                MediaType::DeliveryStatus | MediaType::OtherMessage | MediaType::Discrete,
                 TransferEncoding::Lines | TransferEncoding::Encoded,
             ) => (Body::Lines, None),
             (MediaType::Multipart(parts, boundary), encoding) => {
                 (Body::Multipart(parts, boundary), composite(encoding))
             }
-            (MediaType::Message, encoding) => (Body::Message, composite(encoding)),
-            (MediaType::OtherMessage, TransferEncoding::Binary) => (Body::Lines, Some("8bit")),
+            (MediaType::Message | MediaType::GlobalMessage, encoding) => (Body::Message, composite(encoding)),
+            (MediaType::DeliveryStatus | MediaType::OtherMessage, TransferEncoding::Binary) => {
+                (Body::Lines, Some("8bit"))
+            }
             (MediaType::Discrete, TransferEncoding::Binary) => (Body::Binary, Some("base64")),
         };
         if let Some(encoding) = encoding_now {

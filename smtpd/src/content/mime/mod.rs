@@ -3,10 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `converter.rs` | [`Converter`]: goes through entities and their parts, and encodes what is binary |
-//! | `lines.rs` | lines out of octets, long ones in pieces |
-//! | `levels.rs` | the multiparts and messages that are open, and the delimiters that end their parts |
 //! | `entity.rs` | the header section of one entity, and what its body is |
-//! | `field.rs` | the values of Content-Type and Content-Transfer-Encoding |
 //! | `base64_lines.rs` | base64 in lines of 76 octets |
 //!
 //! A part whose encoding is `binary` becomes base64. Multiparts and messages cannot (RFC 2045 §6.4): theirs becomes
@@ -16,12 +13,9 @@
 mod base64_lines;
 mod converter;
 mod entity;
-mod field;
-mod levels;
-mod lines;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use base64_lines::octets_encoded;
 pub(super) use converter::Converter;
-pub(crate) use field::MimeField;
+pub(crate) use mailwire::mime::MimeField;

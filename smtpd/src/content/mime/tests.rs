@@ -1,10 +1,10 @@
 //! Whole messages through the converter, in whatever chunks, and read again by somebody else.
 
 use mail_parser::{MessageParser, PartType};
+use mailwire::mime::{LEVELS_MAX, PARTS_MAX};
 use proptest::prelude::*;
 
 use super::Converter;
-use super::levels::{LEVELS_MAX, PARTS_MAX};
 use crate::content::{MimeField, Problem};
 
 const HEADER_OCTETS_MAX: u64 = 20_000;

@@ -5,12 +5,14 @@ use std::fmt;
 use mail_parser::parsers::MessageStream;
 use mail_parser::{ContentType, HeaderValue};
 
+/// Most octets of a field that is read for what a body is.
+pub const MIME_FIELD_OCTETS_MAX: usize = 8192;
 /// Most octets of a boundary (RFC 2046 §5.1.1).
 const BOUNDARY_OCTETS_MAX: usize = 70;
 
 /// A field that says what a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum MimeField {
+pub enum MimeField {
     /// RFC 2045 §5.
     ContentType,
     /// RFC 2045 §6.
@@ -19,11 +21,15 @@ pub(crate) enum MimeField {
 
 /// What a body is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum MediaType {
+pub enum MediaType {
     /// Parts with delimiters between them (RFC 2046 §5.1).
     Multipart(Parts, Vec<u8>),
-    /// Another message with its own header section (RFC 2046 §5.2.1, RFC 6532 §3.7).
+    /// Another message with its own header section (RFC 2046 §5.2.1).
     Message,
+    /// The same, and there may be UTF-8 in its header section (RFC 6532 §3.7).
+    GlobalMessage,
+    /// Groups of fields that say what became of a message (RFC 3464 §2.1, RFC 6533 §3).
+    DeliveryStatus,
     /// One of the other types `message`, which must not be encoded either (RFC 2045 §6.4).
     OtherMessage,
     /// Nothing that has a structure here.
@@ -32,7 +38,7 @@ pub(super) enum MediaType {
 
 /// What holds for the parts of a multipart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Parts {
+pub enum Parts {
     /// Nothing special.
     Mixed,
     /// They are messages unless they say otherwise (RFC 2046 §5.1.5).
@@ -43,7 +49,7 @@ pub(super) enum Parts {
 
 /// How a body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TransferEncoding {
+pub enum TransferEncoding {
     /// Not at all, and it is lines: `7bit`, `8bit`.
     Lines,
     /// Not at all, and it is any octets.
@@ -54,7 +60,8 @@ pub(super) enum TransferEncoding {
 
 impl MimeField {
     /// The field of this name.
-    pub(super) fn named(name: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn named(name: &[u8]) -> Option<Self> {
         [Self::ContentType, Self::TransferEncoding]
             .into_iter()
             .find(|field| name.eq_ignore_ascii_case(field.to_string().as_bytes()))
@@ -73,7 +80,8 @@ impl fmt::Display for MimeField {
 impl MediaType {
     /// Reads a value of Content-Type; `None` for a multipart whose delimiters nobody could tell for sure. A value that
     /// cannot be read is as good as none (RFC 2045 §5.2).
-    pub(super) fn read(value: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn read(value: &[u8]) -> Option<Self> {
         // Without its line end a value is none to the parser.
         let value = [value, b"\r\n"].concat();
         let HeaderValue::ContentType(content_type) = MessageStream::new(&value).parse_content_type() else {
@@ -89,7 +97,9 @@ impl MediaType {
                 };
                 boundary(&content_type).map(|boundary| Self::Multipart(parts, boundary))
             }
-            ("message", "rfc822" | "global" | "news") => Some(Self::Message),
+            ("message", "rfc822" | "news") => Some(Self::Message),
+            ("message", "global") => Some(Self::GlobalMessage),
+            ("message", "delivery-status" | "global-delivery-status") => Some(Self::DeliveryStatus),
             ("message", _) => Some(Self::OtherMessage),
             _ => Some(Self::Discrete),
         }
@@ -110,7 +120,8 @@ fn boundary(content_type: &ContentType<'_>) -> Option<Vec<u8>> {
 
 impl TransferEncoding {
     /// Reads a value of Content-Transfer-Encoding: `mechanism`, RFC 2045 §6.1, in any case, with comments around it.
-    pub(super) fn read(value: &[u8]) -> Self {
+    #[must_use]
+    pub fn read(value: &[u8]) -> Self {
         let value = behind_comments(value);
         let is_token = |octet: &u8| octet.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(octet);
         let end = value.iter().position(|octet| !is_token(octet)).unwrap_or(value.len());
@@ -200,8 +211,9 @@ mod tests {
     fn messages_are_told_from_everything_else() {
         for (value, expected) in [
             ("message/rfc822", MediaType::Message),
-            ("MESSAGE/Global; x=y", MediaType::Message),
-            ("message/delivery-status", MediaType::OtherMessage),
+            ("MESSAGE/Global; x=y", MediaType::GlobalMessage),
+            ("message/delivery-status", MediaType::DeliveryStatus),
+            ("message/global-delivery-status", MediaType::DeliveryStatus),
             ("message/partial; id=x", MediaType::OtherMessage),
             ("text/plain; boundary=x", MediaType::Discrete),
             ("application/pkcs7-mime", MediaType::Discrete),

@@ -1,17 +1,23 @@
 //! What is open while content passes, from the whole message down to the part that passes now, and the delimiters that
 //! end parts (RFC 2046 §5.1.1).
 
+use thiserror::Error;
+
 use super::field::{MediaType, Parts};
-use crate::content::Problem;
 
 /// Most multiparts and messages within each other, as many as Postfix follows.
-pub(super) const LEVELS_MAX: usize = 100;
+pub const LEVELS_MAX: usize = 100;
 /// Most delimiters in front of parts, in the whole message.
-pub(super) const PARTS_MAX: usize = 10_000;
+pub const PARTS_MAX: usize = 10_000;
+
+/// More than [`LEVELS_MAX`] within each other, or more than [`PARTS_MAX`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the message has more parts than are followed, or deeper within each other")]
+pub struct TooMany;
 
 /// Multiparts and messages that are open, from the outside in.
 #[derive(Debug, Default)]
-pub(super) struct Levels {
+pub struct Levels {
     open: Vec<Level>,
     parts: usize,
 }
@@ -25,33 +31,40 @@ enum Level {
 
 /// A line that ends a part, and all that is open in that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Delimiter {
+pub struct Delimiter {
     level: usize,
     /// `close-delimiter`: no more parts follow.
-    pub(super) is_close: bool,
+    pub is_close: bool,
 }
 
 impl Levels {
     /// A message begins within what is open.
-    pub(super) fn enter_message(&mut self) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// Where that is too deep.
+    pub fn enter_message(&mut self) -> Result<(), TooMany> {
         self.enter(Level::Message)
     }
 
     /// A multipart begins within what is open.
-    pub(super) fn enter_multipart(&mut self, parts: Parts, boundary: Vec<u8>) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// Where that is too deep.
+    pub fn enter_multipart(&mut self, parts: Parts, boundary: Vec<u8>) -> Result<(), TooMany> {
         self.enter(Level::Multipart(parts, boundary))
     }
 
-    fn enter(&mut self, level: Level) -> Result<(), Problem> {
+    fn enter(&mut self, level: Level) -> Result<(), TooMany> {
         if self.open.len() >= LEVELS_MAX {
-            return Err(Problem::TooManyParts);
+            return Err(TooMany);
         }
         self.open.push(level);
         Ok(())
     }
 
     /// What an entity is that does not say so (RFC 2045 §5.2, RFC 2046 §5.1.5).
-    pub(super) fn media_type_default(&self) -> MediaType {
+    #[must_use]
+    pub fn media_type_default(&self) -> MediaType {
         match self.open.last() {
             Some(Level::Multipart(Parts::Digest, _)) => MediaType::Message,
             Some(Level::Multipart(Parts::Mixed | Parts::Signed, _) | Level::Message) | None => {
@@ -60,15 +73,23 @@ impl Levels {
         }
     }
 
+    /// True where a line may still be a delimiter.
+    #[must_use]
+    pub fn have_delimiters(&self) -> bool {
+        self.open.iter().any(|level| matches!(level, Level::Multipart(..)))
+    }
+
     /// True within signed parts.
-    pub(super) fn are_signed(&self) -> bool {
+    #[must_use]
+    pub fn are_signed(&self) -> bool {
         self.open.iter().any(|level| matches!(level, Level::Multipart(Parts::Signed, _)))
     }
 
     /// The delimiter that a line is: `"--" boundary ["--"] transport-padding`. The innermost multipart comes first, and any
     /// outer one ends what is in it (RFC 2046 §5.1.2). A line that goes on otherwise behind a boundary is none: most
     /// readers see it so, and a boundary may be the beginning of another one.
-    pub(super) fn delimiter(&self, line: &[u8]) -> Option<Delimiter> {
+    #[must_use]
+    pub fn delimiter(&self, line: &[u8]) -> Option<Delimiter> {
         let text = line.strip_prefix(b"--")?;
         let text = without_padding(text.strip_suffix(b"\r\n").unwrap_or(text));
         self.open.iter().enumerate().rev().find_map(|(level, open)| match open {
@@ -82,13 +103,16 @@ impl Levels {
     }
 
     /// Goes to where a delimiter leads.
-    pub(super) fn cross(&mut self, delimiter: Delimiter) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// Where those are too many parts.
+    pub fn cross(&mut self, delimiter: Delimiter) -> Result<(), TooMany> {
         let Delimiter { level, is_close } = delimiter;
         self.open.truncate(if is_close { level } else { level.saturating_add(1) });
         if !is_close {
             self.parts = self.parts.saturating_add(1);
         }
-        if self.parts > PARTS_MAX { Err(Problem::TooManyParts) } else { Ok(()) }
+        if self.parts > PARTS_MAX { Err(TooMany) } else { Ok(()) }
     }
 }
 
@@ -159,11 +183,11 @@ mod tests {
     #[test]
     fn levels_and_parts_are_limited_at_their_edge() {
         let mut levels = levels(&["b"; LEVELS_MAX]);
-        assert_eq!(levels.enter_message(), Err(Problem::TooManyParts));
+        assert_eq!(levels.enter_message(), Err(TooMany));
         let part = levels.delimiter(b"--b\r\n").unwrap();
         for _ in 0..PARTS_MAX {
             assert_eq!(levels.cross(part), Ok(()));
         }
-        assert_eq!(levels.cross(part), Err(Problem::TooManyParts));
+        assert_eq!(levels.cross(part), Err(TooMany));
     }
 }

@@ -10,17 +10,18 @@ const PIECE_OCTETS_MAX: usize = 1000;
 /// A line with its CRLF, or a part of one. The same content is cut in the same pieces whatever chunks it comes in, and no
 /// CRLF is cut in two.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Piece<'a> {
-    pub(super) octets: Cow<'a, [u8]>,
+pub struct Piece<'a> {
+    /// The octets.
+    pub octets: Cow<'a, [u8]>,
     /// With this the line begins.
-    pub(super) is_first: bool,
+    pub is_first: bool,
     /// With this the line ends, or the content.
-    pub(super) is_last: bool,
+    pub is_last: bool,
 }
 
 /// Cuts content into lines.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub struct Lines {
     /// What does not make a piece yet.
     held: Vec<u8>,
     is_within: bool,
@@ -28,14 +29,15 @@ pub(super) struct Lines {
 
 impl Piece<'_> {
     /// The whole line, where this is one.
-    pub(super) fn line(&self) -> Option<&[u8]> {
+    #[must_use]
+    pub fn line(&self) -> Option<&[u8]> {
         (self.is_first && self.is_last).then_some(&*self.octets)
     }
 }
 
 impl Lines {
     /// The next piece, which is taken off `octets`; `None` once more must come for it.
-    pub(super) fn next<'a>(&mut self, octets: &mut &'a [u8]) -> Option<Piece<'a>> {
+    pub fn next<'a>(&mut self, octets: &mut &'a [u8]) -> Option<Piece<'a>> {
         let held = self.held.len();
         if held == 0
             && let Some((piece, rest)) = cut(octets).and_then(|at| octets.split_at_checked(at))
@@ -57,7 +59,7 @@ impl Lines {
     }
 
     /// The content has ended: what is left of it.
-    pub(super) fn last(&mut self) -> Option<Piece<'static>> {
+    pub fn last(&mut self) -> Option<Piece<'static>> {
         let octets = std::mem::take(&mut self.held);
         let is_first = !self.is_within;
         (!octets.is_empty()).then_some(Piece { octets: Cow::Owned(octets), is_first, is_last: true })
