@@ -5,6 +5,7 @@ mod guard;
 mod logins;
 mod maildrop_administration;
 mod quotas;
+mod repertoire;
 mod spellings;
 mod terms;
 

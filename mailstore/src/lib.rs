@@ -54,7 +54,9 @@ pub use intake::{
     Carried, Delivery, Draft, Fate, Intake, IntakeError, Life, Receipt, RelayRecipient, TraceRow, TraceStep,
 };
 pub use login::{Logins, NoLogin};
-pub use maildrops::{Entry, Kept, Lease, MaildropAdministration, MaildropError, Maildrops, ReturnAs};
+pub use maildrops::{
+    Entry, Kept, Lease, MaildropAdministration, MaildropError, Maildrops, Repertoire, ReturnAs,
+};
 pub use maintenance::{HeldState, Hold, Maintenance};
 pub use queue::{Queue, QueueEntry, QueueError, QueueState};
 pub use repair::{Gain, Repair, Seen, Speed};

@@ -22,6 +22,21 @@ pub enum MaildropError {
     Unavailable(String),
 }
 
+/// Which characters the header fields of a message hold, those of its MIME parts, of messages within it and of delivery
+/// statuses among them. Octets that are no UTF-8 belong to no repertoire, and count as nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Repertoire {
+    /// Nobody looked: the message came with an older release.
+    #[default]
+    Unknown,
+    /// ASCII alone.
+    Ascii,
+    /// UTF-8 (RFC 6532 §3) in the header section of the message, and nowhere else.
+    Utf8,
+    /// UTF-8 elsewhere, in the header section perhaps too.
+    Utf8Within,
+}
+
 /// One message in a maildrop, as the lease found it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -31,6 +46,8 @@ pub struct Entry {
     pub octets: u64,
     /// Octets of the header section with the blank line behind it; equal to `octets` where there is no body.
     pub header_octets: u64,
+    /// What its header fields hold. Damage changes nothing of it.
+    pub repertoire: Repertoire,
     /// When it was committed, seconds since 1970.
     pub received_at: u64,
     /// Seconds since 1970 before which no lease shows it; `None` where it was there at once.

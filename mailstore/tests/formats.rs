@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use mailstore::{
     Addresses, Alias, AppPasswordName, Carried, Delivery, Fate, MaildropId, MessageId, Notify, Options,
-    QueueState, Quota, RecipientTerms, RelayRecipient, ReturnAs, Store, Terms, TraceRow, TraceStep, UniqueId,
-    open,
+    QueueState, Quota, RecipientTerms, RelayRecipient, Repertoire, ReturnAs, Store, Terms, TraceRow,
+    TraceStep, UniqueId, open,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::sasl::ScramKeys;
@@ -257,6 +257,32 @@ async fn a_store_of_every_format_opens_and_holds_what_was_put_into_it() {
         opened += 1;
     }
     assert!(opened > 0);
+}
+
+/// What is known of the header fields of all messages.
+async fn repertoires(store: &Store) -> Vec<Repertoire> {
+    let mut repertoires = Vec::new();
+    for account in store.administration.accounts().await.unwrap() {
+        let kept = store.maildrop_administration.messages(account.maildrop, None, 1000).await.unwrap();
+        repertoires.extend(kept.iter().map(|kept| kept.entry.repertoire));
+    }
+    repertoires
+}
+
+#[tokio::test]
+async fn of_messages_of_an_older_release_nobody_knows_what_their_header_fields_hold() {
+    for format in ["1", "2", "3"] {
+        let sample = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(format);
+        let folder = tempfile::tempdir().unwrap();
+        copy(&sample, folder.path());
+        let store = open(options(folder.path())).await.unwrap();
+        let before = repertoires(&store).await;
+        assert!(!before.is_empty() && before.iter().all(|known| *known == Repertoire::Unknown), "{before:?}");
+        let alice = store.directory.account("alice@example.test").await.unwrap().unwrap().maildrop;
+        deliver(&store, "gr\u{fc}n", 1, &[alice], &[]).await;
+        assert_eq!(repertoires(&store).await.iter().filter(|known| **known == Repertoire::Utf8).count(), 1);
+        store.close().await;
+    }
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ fn all_found(
 
 #[cfg(test)]
 mod tests {
-    use mailstore::Entry;
+    use mailstore::{Entry, Repertoire};
 
     use super::*;
 
@@ -85,6 +85,7 @@ mod tests {
             unique_id: id(&format!("u{message}")),
             octets: 2,
             header_octets: 2,
+            repertoire: Repertoire::Ascii,
             received_at: message,
             release_at: None,
         };

@@ -43,6 +43,7 @@ impl<'a> Committed<'a> {
             front_octets: u32::try_from(self.front_octets).unwrap_or(u32::MAX),
             octets: self.content_octets.saturating_add(file.map_or(0, |file| file.octets)),
             header_octets: message.header_octets,
+            repertoire: message.repertoire,
             file,
         }
     }

@@ -16,6 +16,7 @@ use super::files::{File, Mode, is_full};
 use super::header_end::HeaderEnd;
 use super::host::Core;
 use super::record::{BlockChecksums, FileContent, Message, RelayRecord};
+use super::repertoire::HeaderFields;
 use super::room::free_for_mail;
 use crate::{Delivery, Draft, Fate, Intake, IntakeError, MaildropId, MessageId, Receipt};
 
@@ -67,6 +68,7 @@ struct EmbeddedDraft {
     core: Arc<Core>,
     unique_id: [u8; 16],
     header: HeaderEnd,
+    fields: HeaderFields,
     octets: u64,
     last_two: [u8; 2],
     storage: Storage,
@@ -189,6 +191,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 impl Draft for EmbeddedDraft {
     async fn write(&mut self, octets: &[u8]) -> Result<(), IntakeError> {
         self.header.update(octets);
+        self.fields.update(octets);
         self.octets = self.octets.saturating_add(octets.len() as u64);
         match octets {
             [.., before, last] => self.last_two = [*before, *last],
@@ -223,6 +226,7 @@ impl Draft for EmbeddedDraft {
         let mut message = message(&mut delivery, self.unique_id);
         let circumstances = Circumstances::of(&mut delivery);
         message.header_octets = self.header_octets(&prefix).unwrap_or(octets);
+        message.repertoire = self.fields.behind(&prefix);
         let mut checksums = BlockChecksums::default();
         checksums.update(&prefix);
         let core = Arc::clone(&self.core);
@@ -266,6 +270,7 @@ impl EmbeddedDraft {
             core: Arc::clone(core),
             unique_id,
             header: HeaderEnd::new(),
+            fields: HeaderFields::new(),
             octets: 0,
             last_two: [b'\r', b'\n'],
             storage: Storage::Memory { octets: Vec::new(), reserved: Reserved::nothing(core) },

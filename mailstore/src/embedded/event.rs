@@ -8,7 +8,7 @@ use super::app_passwords::AppPasswordRecord;
 use super::circumstances::Circumstances;
 use super::credentials::ScramRecord;
 use super::grants::Grant;
-use crate::{Quota, TraceRow, UniqueId};
+use crate::{Quota, Repertoire, TraceRow, UniqueId};
 
 /// What became true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +163,9 @@ pub(crate) struct Message {
     pub(crate) relay: Vec<RelayRecord>,
     /// The first row of its trace.
     pub(crate) trace: TraceRow,
+    /// Kept in the record's flags, since this form is never changed.
+    #[serde(skip)]
+    pub(crate) repertoire: Repertoire,
 }
 
 /// Content in `content/UNIQUE-ID`, behind what the record itself holds.
@@ -232,6 +235,32 @@ impl Event {
     /// The head of the message whose content stands behind this one; `None` where there is no content.
     pub(crate) fn message(&self) -> Option<&Message> {
         self.message_and_circumstances().map(|(message, _)| message)
+    }
+
+    /// The same, to be completed.
+    pub(super) fn message_mut(&mut self) -> Option<&mut Message> {
+        match self {
+            Self::Message(message) | Self::Imported { message, .. } => Some(message),
+            Self::Accepted(accepted) => Some(&mut accepted.message),
+            Self::Moved(moved) | Self::MovedWith { moved, .. } => Some(&mut moved.message),
+            Self::Expunge { .. }
+            | Self::Account(_)
+            | Self::AccountRemoved { .. }
+            | Self::Alias { .. }
+            | Self::AliasRemoved { .. }
+            | Self::QueueChanged { .. }
+            | Self::QueueFinished { .. }
+            | Self::Torn { .. }
+            | Self::Returned { .. }
+            | Self::Purged { .. }
+            | Self::Restated { .. }
+            | Self::Segments { .. }
+            | Self::Quota { .. }
+            | Self::KeyedAccount { .. }
+            | Self::AppPassword { .. }
+            | Self::Grant { .. }
+            | Self::Closed => None,
+        }
     }
 
     /// What is kept beside that message.

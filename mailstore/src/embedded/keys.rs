@@ -26,10 +26,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::journal::Location;
-use crate::{RecipientTerms, Terms, UniqueId};
+use crate::{RecipientTerms, Repertoire, Terms, UniqueId};
 
 /// Version of this table; an index of another version is rebuilt.
-pub(crate) const SCHEMA: u32 = 5;
+pub(crate) const SCHEMA: u32 = 6;
 
 pub(crate) const CHECKPOINT: &[u8] = b"checkpoint";
 pub(crate) const CLOSED: &[u8] = b"closed";
@@ -63,6 +63,7 @@ pub(crate) struct Subject {
     /// Octets of all of it.
     pub(crate) octets: u64,
     pub(crate) header_octets: u64,
+    pub(crate) repertoire: Repertoire,
     /// The file that holds what is not in the record.
     pub(crate) file: Option<ContentFile>,
 }

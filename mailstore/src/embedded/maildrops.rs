@@ -61,6 +61,7 @@ pub(crate) fn entry(value: EntryValue) -> Entry {
         unique_id: value.unique_id,
         octets: value.subject.octets,
         header_octets: value.subject.header_octets,
+        repertoire: value.subject.repertoire,
         received_at: value.received_at,
         release_at: value.release_at,
     }

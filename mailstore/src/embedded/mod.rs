@@ -12,7 +12,7 @@
 //! - [`password`], [`credentials`], [`app_passwords`], [`remembered`]: who knows the password, at what cost
 //! - [`grants`], [`access`]: whom accounts may send as besides themselves, and how that and their further passwords change
 //! - [`guard`]: who guesses too often or sends too much
-//! - [`draft`], [`header_end`], [`accounts`], [`directory`], [`maildrops`], [`queue`]: the traits of this crate, answered
+//! - [`draft`], [`header_end`], [`repertoire`], [`accounts`], [`directory`], [`maildrops`], [`queue`]: the traits of this crate, answered
 //! - [`simulation`]: the proof that a crash at any moment loses nothing that was answered for
 //! - `bench` (with the feature of that name): a store on a slower disk, for the benchmarks
 //! - [`maintenance`], [`backup`]: the store as a whole, kept still for those who read its files, and copied elsewhere
@@ -64,6 +64,7 @@ mod record;
 mod recovery;
 mod remembered;
 mod repair;
+mod repertoire;
 mod replay;
 mod room;
 mod segment;

@@ -4,7 +4,9 @@
 //! ```text
 //! 0   magic            4   "MSR1"; "MSRC" in the copy
 //! 4   kind             1   which event the head holds
-//! 5   flags            1   1 where a copy stands behind the content (since format 2)
+//! 5   flags            1   1 where a copy stands behind the content (since format 2); of a message, 2 where its header
+//!                          fields are in ASCII, 4 where there is UTF-8 in its header section alone, 6 where there is
+//!                          some in fields elsewhere, none of these where an older release did not look
 //! 6   0                2
 //! 8   head_octets      4   little-endian, as all numbers here
 //! 12  content_octets   8
@@ -29,6 +31,7 @@ pub(crate) use super::event::{
     Accepted, AccountRecord, EntryState, Event, FileContent, Message, Moved, MovedEntry, MovedRecipient,
     RelayRecord, Restated,
 };
+use crate::Repertoire;
 
 /// Octets of the fixed part.
 pub(crate) const FRAME_OCTETS: usize = 48;
@@ -45,6 +48,8 @@ pub(crate) const COPY_MAGIC: [u8; 4] = *b"MSRC";
 pub(crate) const MAGIC_STEM: [u8; 3] = *b"MSR";
 /// The flag of a record with a copy of its front.
 const HAS_COPY: u8 = 1;
+/// The flags that say what the header fields of a message hold.
+const REPERTOIRE: u8 = 6;
 
 /// The fixed part, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +62,8 @@ pub(crate) struct Frame {
     pub(crate) checksum: u32,
     /// Frame and head stand behind the content once more.
     pub(crate) has_copy: bool,
+    /// What the header fields of a message hold.
+    pub(crate) repertoire: Repertoire,
 }
 
 /// Which of the two fronts of a record.
@@ -114,7 +121,8 @@ pub(crate) fn encode(
         .filter(|octets| *octets <= HEAD_OCTETS_MAX)
         .ok_or(postcard::Error::SerializeBufferFull)?;
     let mut fields = Vec::with_capacity(FRAME_OCTETS);
-    fields.extend_from_slice(&[event.kind(), HAS_COPY, 0, 0]);
+    let repertoire = event.message().map_or(Repertoire::Unknown, |message| message.repertoire);
+    fields.extend_from_slice(&[event.kind(), HAS_COPY | flags(repertoire), 0, 0]);
     fields.extend_from_slice(&head_octets.to_le_bytes());
     fields.extend_from_slice(&content_octets.to_le_bytes());
     fields.extend_from_slice(&place.sequence.to_le_bytes());
@@ -146,6 +154,7 @@ impl Frame {
             live: u64::from_le_bytes(fields.take()?),
             checksum: u32::from_le_bytes(fields.take()?),
             has_copy: flags & HAS_COPY != 0,
+            repertoire: repertoire(flags),
         };
         (frame.head_octets <= HEAD_OCTETS_MAX).then_some(frame)
     }
@@ -177,7 +186,29 @@ pub(crate) fn decode(octets: &[u8], side: Side, seed: u32) -> Option<(Frame, Eve
     if checksum != frame.checksum {
         return None;
     }
-    postcard::from_bytes(head).ok().map(|event| (frame, event))
+    let mut event: Event = postcard::from_bytes(head).ok()?;
+    if let Some(message) = event.message_mut() {
+        message.repertoire = frame.repertoire;
+    }
+    Some((frame, event))
+}
+
+const fn flags(repertoire: Repertoire) -> u8 {
+    match repertoire {
+        Repertoire::Unknown => 0,
+        Repertoire::Ascii => 2,
+        Repertoire::Utf8 => 4,
+        Repertoire::Utf8Within => 6,
+    }
+}
+
+const fn repertoire(flags: u8) -> Repertoire {
+    match flags & REPERTOIRE {
+        2 => Repertoire::Ascii,
+        4 => Repertoire::Utf8,
+        6 => Repertoire::Utf8Within,
+        _ => Repertoire::Unknown,
+    }
 }
 
 /// Numbers of a fixed layout, one behind the other.
@@ -245,6 +276,22 @@ mod tests {
         }
         assert_eq!(decode(&front, Side::Copy, 99), None);
         assert_eq!(decode(&copy, Side::Front, 99), None);
+    }
+
+    #[test]
+    fn what_header_fields_hold_stands_in_the_flags_and_changes_no_head() {
+        let unknown = encode(&event(), 10, PLACE, 99).unwrap();
+        for known in [Repertoire::Ascii, Repertoire::Utf8, Repertoire::Utf8Within, Repertoire::Unknown] {
+            let mut event = event();
+            event.message_mut().unwrap().repertoire = known;
+            let Encoded { front, copy } = encode(&event, 10, PLACE, 99).unwrap();
+            assert_eq!(front[FRAME_OCTETS..], unknown.front[FRAME_OCTETS..]);
+            for (side, octets) in [(Side::Front, &front), (Side::Copy, &copy)] {
+                let (frame, decoded) = decode(octets, side, 99).unwrap();
+                assert_eq!((frame.repertoire, decoded), (known, event.clone()));
+                assert!(frame.has_copy);
+            }
+        }
     }
 
     #[test]

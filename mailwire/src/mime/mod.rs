@@ -2,6 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `walker.rs` | [`Walker`]: tells header fields, wherever they stand, from everything else |
 //! | `lines.rs` | [`Lines`]: lines out of octets, long ones in pieces |
 //! | `levels.rs` | [`Levels`]: the multiparts and messages that are open, and the delimiters that end their parts |
 //! | `field.rs` | the values of Content-Type and Content-Transfer-Encoding |
@@ -11,7 +12,9 @@
 mod field;
 mod levels;
 mod lines;
+mod walker;
 
 pub use field::{MIME_FIELD_OCTETS_MAX, MediaType, MimeField, Parts, TransferEncoding};
 pub use levels::{Delimiter, LEVELS_MAX, Levels, PARTS_MAX, TooMany};
 pub use lines::{Lines, Piece};
+pub use walker::{Section, Token, Walker};

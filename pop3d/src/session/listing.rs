@@ -69,7 +69,7 @@ impl Listing {
 
 #[cfg(test)]
 mod tests {
-    use mailstore::UniqueId;
+    use mailstore::{Repertoire, UniqueId};
 
     use super::*;
 
@@ -79,6 +79,7 @@ mod tests {
                 unique_id: UniqueId::minted([n; 16]),
                 octets: u64::from(n) + 10,
                 header_octets: 5,
+                repertoire: Repertoire::Unknown,
                 received_at: 0,
                 release_at: None,
             })

@@ -156,7 +156,7 @@ fn to_u64(octets: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use mailstore::UniqueId;
+    use mailstore::{Repertoire, UniqueId};
     use mailwire::dot::Unstuffer;
     use proptest::prelude::*;
 
@@ -167,6 +167,7 @@ mod tests {
             unique_id: UniqueId::minted([0; 16]),
             octets: to_u64(header.len() + body.len()),
             header_octets: to_u64(header.len()),
+            repertoire: Repertoire::Unknown,
             received_at: 0,
             release_at: None,
         }

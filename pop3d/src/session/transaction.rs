@@ -259,7 +259,7 @@ const fn answer_with(reply: Reply) -> TransactionStep {
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use mailstore::UniqueId;
+    use mailstore::{Repertoire, UniqueId};
 
     use super::*;
     use crate::replies::Language;
@@ -288,6 +288,7 @@ mod tests {
             unique_id: UniqueId::minted([n; 16]),
             octets: 100 * u64::from(n),
             header_octets: 10,
+            repertoire: Repertoire::Unknown,
             received_at: 0,
             release_at: None,
         };

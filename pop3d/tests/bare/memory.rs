@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mailstore::{
     Account, Admission, Arrival, Directory, Entry, Forgiven, Guard, Lease, MaildropError, MaildropId,
-    Maildrops, Outcome, Recipient, Sending, Throttled, TooMuch, Turn, Unavailable, UniqueId, Verdict,
+    Maildrops, Outcome, Recipient, Repertoire, Sending, Throttled, TooMuch, Turn, Unavailable, UniqueId,
+    Verdict,
 };
 use mailwire::address::Mailbox;
 use mailwire::sasl::ScramKeys;
@@ -219,6 +220,7 @@ fn entry(unique_id: UniqueId, content: &[u8]) -> Entry {
         unique_id,
         octets: content.len() as u64,
         header_octets: header_octets as u64,
+        repertoire: Repertoire::Unknown,
         received_at: 0,
         release_at: None,
     }

@@ -4,7 +4,10 @@ use mailwire::address::{Mailbox, ReversePath};
 
 use super::model::{Model, Sent};
 use super::view::{Relay, Token};
-use crate::{Delivery, Fate, MaildropId, Notify, RecipientTerms, RelayRecipient, Terms, TraceRow, TraceStep};
+use crate::{
+    Delivery, Fate, MaildropId, Notify, RecipientTerms, RelayRecipient, Repertoire, Terms, TraceRow,
+    TraceStep,
+};
 
 /// Only final delivery shows it.
 pub(super) const DELIVERY_PREFIX: &str = "Return-Path: <sender@example.test>\r\n";
@@ -22,9 +25,23 @@ pub(super) fn sent<'a>(content: &[u8], model: &'a Model) -> Option<(Token, &'a S
     Some((token, model.sent(token)?))
 }
 
+/// What the header fields of a message hold, which is told by it.
+pub(super) const fn repertoire(token: Token) -> Repertoire {
+    match token % 7 {
+        0 => Repertoire::Utf8,
+        1 => Repertoire::Utf8Within,
+        _ => Repertoire::Ascii,
+    }
+}
+
 /// A message of about `octets`, no line of which is in another one.
 pub(super) fn compose(token: Token, octets: usize) -> Sent {
-    let front = format!("{DELIVERY_PREFIX}{TOKEN_FIELD}{token}\r\nSubject: message {token}\r\n\r\n");
+    let field = match repertoire(token) {
+        Repertoire::Utf8 => "Subject: \u{fc}\r\n",
+        Repertoire::Utf8Within => "Content-Type: message/rfc822\r\n\r\nSubject: \u{fc}\r\n",
+        Repertoire::Ascii | Repertoire::Unknown => "Subject: u\r\n",
+    };
+    let front = format!("{DELIVERY_PREFIX}{TOKEN_FIELD}{token}\r\n{field}\r\n");
     let lines = octets.saturating_sub(front.len()).div_ceil(LINE_OCTETS);
     let line = |number| format!("{token:>12} {number:>8} {:x>width$}\r\n", "", width = LINE_OCTETS - 24);
     let content = std::iter::once(front).chain((0..lines).map(line)).collect::<String>();

@@ -26,7 +26,7 @@ use super::super::survey::{self, Survey};
 use super::super::upkeep::Upkeep;
 use super::disk::SimulatedDisk;
 use super::messages::{
-    DELIVERY_PREFIX, TOKEN_FIELD, delivery, recipient, recipient_terms, sent, steps, terms,
+    DELIVERY_PREFIX, TOKEN_FIELD, delivery, recipient, recipient_terms, repertoire, sent, steps, terms,
 };
 use super::model::{Asked, Found, Model};
 use super::view::{AccountView, QueueChange, QueueView, Step, Token};
@@ -240,6 +240,9 @@ impl Session {
             let way = self.core().life(maildrop, message).await.map_err(text)?;
             if way.terms != terms(token) || way.rows.len() != steps(token).len().saturating_add(1) {
                 return Err(format!("{what} came on other terms, or another way: {way:?}"));
+            }
+            if entry.repertoire != repertoire(token) {
+                return Err(format!("the header fields of {what} hold {:?}", entry.repertoire));
             }
             if entry.release_at != way.terms.release_at {
                 return Err(format!("{what} is held until {:?}", entry.release_at));
