@@ -16,6 +16,7 @@ pub mod daemon;
 pub mod dot;
 pub mod escape;
 mod grammar;
+pub mod header;
 pub mod line;
 pub mod mime;
 #[cfg(feature = "net")]

@@ -8,6 +8,7 @@ use mail_builder::headers::date::Date;
 use mail_builder::headers::raw::Raw;
 use mail_builder::mime::{BodyPart, MimePart};
 use mailwire::clock;
+use mailwire::header::field;
 
 use crate::failure::{Exit, Failure};
 use crate::header::{self, Address};
@@ -113,7 +114,7 @@ impl Draft {
         }
         fields.push(("Message-ID", self.message_id(seconds)?));
         fields.push(("MIME-Version", "1.0".to_owned()));
-        Ok(fields.iter().map(|(name, value)| header::field(name, value)).collect())
+        Ok(fields.iter().map(|(name, value)| field(name, value)).collect())
     }
 
     /// `msg-id`, RFC 5322 §3.6.4, with the sender's domain, which says no more than From does.

@@ -1,15 +1,9 @@
 //! Values of header fields: names, texts and file names, encoded so that every reader shows them right.
 
 use mailwire::address::Mailbox;
-use mailwire::sasl;
+use mailwire::header::{ENCODED_WORD_OCTETS_MAX, encoded_words, extended_parameter};
 use thiserror::Error;
 
-/// Most octets of an encoded-word (RFC 2047 §2).
-const ENCODED_WORD_OCTETS_MAX: usize = 75;
-/// Most octets of a line that is folded, where it has a blank to fold at (RFC 5322 §2.1.1).
-const LINE_OCTETS_MAX: usize = 78;
-/// Octets of a piece of a parameter, so that a line stays short (RFC 2231 §3).
-const PARAMETER_PIECE_OCTETS_MAX: usize = 50;
 /// Octets of a file name that stands in quotes: with its field's name it fits one line and is never folded inside.
 const QUOTED_FILE_NAME_OCTETS_MAX: usize = 30;
 
@@ -112,70 +106,13 @@ pub(crate) fn unstructured(text: &str) -> String {
     text.to_owned()
 }
 
-/// `encoded-word *(SPACE encoded-word)`, RFC 2047 §2: UTF-8 in base64, no character split between two words.
-fn encoded_words(text: &str) -> String {
-    // Of each word, 12 octets are its frame; base64 makes 4 octets of 3.
-    let octets_max = (ENCODED_WORD_OCTETS_MAX - "=?utf-8?B?".len() - "?=".len()) / 4 * 3;
-    let mut words: Vec<String> = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (piece, after) = rest.split_at(rest.floor_char_boundary(octets_max));
-        words.push(format!("=?utf-8?B?{}?=", sasl::encode(piece.as_bytes())));
-        rest = after;
-    }
-    words.join(" ")
-}
-
-/// A whole header field with its CRLF, folded at blanks (RFC 5322 §2.2.3).
-pub(crate) fn field(name: &str, value: &str) -> String {
-    let mut text = format!("{name}:");
-    let mut line_octets = text.len();
-    for word in value.split(' ') {
-        if line_octets + 1 + word.len() > LINE_OCTETS_MAX && !word.is_empty() && line_octets > name.len() + 1
-        {
-            text.push_str("\r\n");
-            line_octets = 0;
-        }
-        text.push(' ');
-        text.push_str(word);
-        line_octets += 1 + word.len();
-    }
-    text + "\r\n"
-}
-
 /// `attachment` with its file name (RFC 2183 §2), in RFC 2231's form where it is long or not plain ASCII.
 pub(crate) fn attachment_disposition(file_name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-+ ".contains(c);
     if file_name.len() <= QUOTED_FILE_NAME_OCTETS_MAX && file_name.chars().all(plain) {
         return format!("attachment; filename=\"{file_name}\"");
     }
-    // Each character whole in one piece, for readers that decode piece by piece.
-    let mut pieces = vec!["utf-8''".to_owned()];
-    for character in file_name.chars() {
-        let encoded = percent_encoded(character);
-        match pieces.last_mut() {
-            Some(piece) if piece.len() + encoded.len() <= PARAMETER_PIECE_OCTETS_MAX => {
-                piece.push_str(&encoded);
-            }
-            Some(_) | None => pieces.push(encoded),
-        }
-    }
-    if let [only] = pieces.as_slice() {
-        return format!("attachment; filename*={only}");
-    }
-    let parameters = pieces.iter().enumerate().map(|(index, piece)| format!(" filename*{index}*={piece}"));
-    format!("attachment;{}", parameters.collect::<Vec<_>>().join(";"))
-}
-
-/// `ext-octet`s or an `attribute-char`, RFC 2231 §7.
-fn percent_encoded(character: char) -> String {
-    if character.is_ascii_alphanumeric() || "._-".contains(character) {
-        return character.to_string();
-    }
-    character
-        .encode_utf8(&mut [0; 4])
-        .bytes()
-        .fold(String::new(), |text, octet| text + &format!("%{octet:02X}"))
+    format!("attachment; {}", extended_parameter("filename", file_name))
 }
 
 #[cfg(test)]
@@ -249,18 +186,6 @@ mod tests {
             assert!(value.split(' ').all(|word| word.len() <= ENCODED_WORD_OCTETS_MAX));
             assert_eq!(shown("Subject", &value).subject(), Some(subject));
         }
-    }
-
-    #[test]
-    fn long_fields_are_folded_and_read_back() {
-        let text = "some words and  more of them, ".repeat(12).trim().to_owned();
-        let folded = field("Subject", &text);
-        assert!(
-            folded
-                .split_terminator("\r\n")
-                .all(|line| line.len() <= LINE_OCTETS_MAX && !line.trim().is_empty())
-        );
-        assert_eq!(folded.replace("\r\n", ""), format!("Subject: {text}"));
     }
 
     #[test]
