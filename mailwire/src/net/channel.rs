@@ -19,6 +19,11 @@ use crate::line::LineBuffer;
 
 /// Most octets that one look at the socket takes: four TLS records of full size.
 const SCRATCH_OCTETS: usize = 64 << 10;
+/// Most octets of one TLS record (RFC 8446 §5.1).
+const RECORD_OCTETS: usize = 16 << 10;
+/// So many octets at the end of what is sent stay in one record: some clients look for `CRLF.CRLF` in what one read
+/// brings them, and TLS gives them a record at a time.
+const END_OCTETS: usize = 64;
 /// Most octets that are still read, and thrown away, from a peer that has been told goodbye.
 const FAREWELL_OCTETS_MAX: usize = 1 << 20;
 
@@ -102,13 +107,11 @@ impl Channel {
             return Poll::Ready(if taken == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(taken) });
         };
         loop {
-            let taken = tls.writer().write(octets)?;
-            if taken > 0 {
-                return Poll::Ready(Ok(taken));
-            }
+            // Not more before that is sent, or what TLS has room for would decide where records end.
             if !tls.wants_write() {
-                let refused = !octets.is_empty();
-                return Poll::Ready(if refused { Err(io::ErrorKind::WriteZero.into()) } else { Ok(0) });
+                let taken = tls.writer().write(next_records(octets))?;
+                let refused = taken == 0 && !octets.is_empty();
+                return Poll::Ready(if refused { Err(io::ErrorKind::WriteZero.into()) } else { Ok(taken) });
             }
             match tls.write_tls(&mut Outgoing { stream: &mut self.stream, context }) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -154,7 +157,7 @@ impl Channel {
 
     /// Encrypts what TLS has room for and says how much that was; [`Self::poll_send`] sends it.
     pub(super) fn queue(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.tls.as_mut().map_or(Ok(0), |tls| tls.writer().write(octets))
+        self.tls.as_mut().map_or(Ok(0), |tls| tls.writer().write(next_records(octets)))
     }
 
     /// Queues the goodbye of TLS (RFC 8446 §6.1); [`Self::poll_send`] sends it.
@@ -180,6 +183,13 @@ impl Channel {
         }
         Ok(())
     }
+}
+
+/// What of `octets` becomes records now: all, but for an end that would be torn.
+fn next_records(octets: &[u8]) -> &[u8] {
+    let is_torn = (1..END_OCTETS).contains(&(octets.len() % RECORD_OCTETS));
+    let end = octets.len().checked_sub(END_OCTETS).filter(|_| is_torn && octets.len() > RECORD_OCTETS);
+    end.and_then(|end| octets.get(..end)).unwrap_or(octets)
 }
 
 /// Reads what the socket has into the scratch buffer and hands it to `take`.
@@ -294,5 +304,66 @@ struct Nothing;
 impl Read for Nothing {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+    use tokio_rustls::rustls::ClientConnection;
+
+    use super::super::testing::{Ends, PATIENT, Tls};
+    use super::*;
+
+    /// The plain text of the next record that has any; `None` at the end.
+    async fn record(socket: &mut TcpStream, tls: &mut ClientConnection) -> Option<Vec<u8>> {
+        loop {
+            let mut record = vec![0; 5];
+            if socket.read_exact(&mut record).await.is_err() {
+                return None;
+            }
+            record.resize(5 + usize::from(u16::from_be_bytes([record[3], record[4]])), 0);
+            socket.read_exact(&mut record[5..]).await.unwrap();
+            let mut rest = record.as_slice();
+            while tls.read_tls(&mut rest).unwrap() > 0 {}
+            tls.process_new_packets().unwrap();
+            let mut text = Vec::new();
+            // It complains that more may come.
+            let _ = tls.reader().read_to_end(&mut text);
+            if !text.is_empty() {
+                return Some(text);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_what_is_sent_is_in_one_record() {
+        let tls = Tls::new();
+        for octets in
+            [0, 1, 2, 4, 5].map(|more| [1, 4, 8].map(|records| records * RECORD_OCTETS + more)).concat()
+        {
+            let Ends { mut server, client, trigger: _trigger } =
+                Ends::new(PATIENT, Some(tls.server.clone())).await;
+            let sent: Vec<u8> = (0..=255).cycle().take(octets).collect();
+            let sending = sent.clone();
+            let serving = tokio::spawn(async move {
+                server.accept_tls().await.unwrap();
+                server.write(&sending);
+                server.close().await;
+            });
+            let connector = TlsConnector::from(Arc::clone(&tls.client));
+            let (mut socket, mut session) =
+                connector.connect(Tls::name(), client).await.unwrap().into_inner();
+            let mut received = Vec::new();
+            let mut last = 0;
+            while let Some(text) = record(&mut socket, &mut session).await {
+                last = text.len();
+                received.extend(text);
+            }
+            assert!(received == sent);
+            assert!(last >= 5, "{octets} octets end with a record of {last}");
+            drop(socket);
+            serving.await.unwrap();
+        }
     }
 }
