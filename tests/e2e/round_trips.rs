@@ -217,7 +217,15 @@ fn mail_that_arrives_during_a_session_is_for_the_next() {
     let mut maildrop = server.maildrop("bob").unwrap();
     smtp.envelope("dave@example.org", &["bob@example.test"]).unwrap();
     send_by_data(&mut smtp, b"Subject: two\r\n\r\n");
-    assert_eq!(maildrop.count().unwrap(), 1);
+    for command in ["NOOP", "RSET"] {
+        maildrop.ask(command).unwrap();
+        assert_eq!(maildrop.count().unwrap(), 1);
+        assert_eq!(maildrop.listed("LIST").unwrap().len(), 1);
+        assert_eq!(maildrop.listed("UIDL").unwrap().len(), 1);
+        for refused in ["LIST 2", "UIDL 2", "RETR 2", "TOP 2 0", "DELE 2"] {
+            assert!(maildrop.ask(refused).unwrap_err().to_string().starts_with("-ERR "), "{refused}");
+        }
+    }
     maildrop.delete(1).unwrap();
     maildrop.quit().unwrap();
     let left = server.maildrop("bob").unwrap().retrieve(1).unwrap();

@@ -129,6 +129,17 @@ impl Pop3 {
         commands.iter().map(answer).collect()
     }
 
+    /// Waits until the server closes the connection without another word.
+    ///
+    /// # Errors
+    /// Where it says something, or the connection fails otherwise than by its end.
+    pub fn closed(mut self) -> io::Result<()> {
+        match self.stream.line()? {
+            nothing if nothing.is_empty() => Ok(()),
+            line => Err(io::Error::other(String::from_utf8_lossy(&line).into_owned())),
+        }
+    }
+
     /// Marks a message as deleted.
     ///
     /// # Errors
