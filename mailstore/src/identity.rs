@@ -87,12 +87,13 @@ impl fmt::Display for UniqueId {
             Form::Minted(bits) => u128::from_be_bytes(*bits),
             Form::Carried(text) => return formatter.write_str(text),
         };
-        for digit in (0..DIGITS).rev() {
-            let value = u32::try_from((bits >> (digit * 5)) & 31).unwrap_or(0);
-            let character = char::from_digit(value, 32).unwrap_or('0');
-            write!(formatter, "{character}")?;
+        // In one piece: a listing has a hundred thousand of them.
+        let mut text = [b'0'; DIGITS as usize];
+        for (place, digit) in (0..DIGITS).rev().zip(&mut text) {
+            let value = u8::try_from((bits >> (place * 5)) & 31).unwrap_or(0);
+            *digit = if value < 10 { b'0' + value } else { b'a' + (value - 10) };
         }
-        Ok(())
+        formatter.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -26,32 +26,19 @@ impl Core {
         let unavailable = |error: IndexError| MaildropError::Unavailable(chain(&error));
         let at_once = self.index.ask(|index| {
             let is_small = index.usage(maildrop).messages <= LISTED_AT_ONCE_MAX;
-            is_small.then(|| counted_entries(index, maildrop)).transpose()
+            is_small.then(|| Snapshot::counted(index, maildrop)).transpose()
         });
         match at_once {
-            Ok(Some(entries)) => return Ok(Snapshot::new(entries)),
+            Ok(Some(snapshot)) => return Ok(snapshot),
             Ok(None) | Err(IndexError::Reopening) => {}
             Err(error) => return Err(unavailable(error)),
         }
         let core = Arc::clone(self);
         let listing = tokio::task::spawn_blocking(move || {
-            core.index.ask_patiently(|index| counted_entries(index, maildrop)).map(Snapshot::new)
+            core.index.ask_patiently(|index| Snapshot::counted(index, maildrop))
         });
         let listed = listing.await.map_err(|error| MaildropError::Unavailable(error.to_string()))?;
         listed.map_err(unavailable)
-    }
-}
-
-/// The messages of a leased maildrop, all of them: it must never seem to have lost some, since clients forget then which
-/// ones they have fetched. In between come deliveries, or the account's end.
-fn counted_entries(index: &Index, maildrop: u64) -> Result<Vec<(u64, EntryValue)>, IndexError> {
-    let before = index.usage(maildrop).messages;
-    let entries = index.entries(maildrop).collect::<Result<Vec<_>, _>>()?;
-    let (counted, after) = (entries.len() as u64, index.usage(maildrop).messages);
-    if (before.min(after)..=before.max(after)).contains(&counted) {
-        Ok(entries)
-    } else {
-        Err(IndexError::Miscounted { counted, expected: after })
     }
 }
 
@@ -68,7 +55,6 @@ pub(crate) fn entry(value: EntryValue) -> Entry {
 }
 
 /// A maildrop as the lease found it.
-#[derive(Default)]
 struct Snapshot {
     entries: Vec<Entry>,
     /// Identity and place of each.
@@ -76,15 +62,31 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    /// Of those that may be read by now.
-    fn new(entries: Vec<(u64, EntryValue)>) -> Self {
-        let mut snapshot = Self::default();
-        let now = clock::unix_seconds();
-        for (message, value) in entries.into_iter().filter(|(_, value)| is_released(value.release_at, now)) {
-            snapshot.places.push((message, value.subject));
-            snapshot.entries.push(entry(value));
+    /// All messages of a maildrop: it must never seem to have lost some, since clients forget then which ones they have
+    /// fetched. In between come deliveries, or the account's end. Those are left out that may not be read yet.
+    fn counted(index: &Index, maildrop: u64) -> Result<Self, IndexError> {
+        let before = index.usage(maildrop).messages;
+        let mut snapshot = Self::with_room_for(before);
+        let (mut counted, now) = (0_u64, clock::unix_seconds());
+        for entry in index.entries(maildrop) {
+            let (message, value) = entry?;
+            counted += 1;
+            if is_released(value.release_at, now) {
+                snapshot.places.push((message, value.subject));
+                snapshot.entries.push(self::entry(value));
+            }
         }
-        snapshot
+        let after = index.usage(maildrop).messages;
+        if (before.min(after)..=before.max(after)).contains(&counted) {
+            Ok(snapshot)
+        } else {
+            Err(IndexError::Miscounted { counted, expected: after })
+        }
+    }
+
+    fn with_room_for(messages: u64) -> Self {
+        let messages = usize::try_from(messages).unwrap_or_default();
+        Self { entries: Vec::with_capacity(messages), places: Vec::with_capacity(messages) }
     }
 }
 
