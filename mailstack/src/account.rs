@@ -14,6 +14,7 @@ use crate::output::Output;
 use crate::passwords;
 use crate::place::Place;
 use crate::quota;
+use crate::rules;
 
 /// Why an account is not as it was asked for, and what to do.
 #[derive(Debug, Error)]
@@ -66,6 +67,7 @@ pub(crate) async fn run(command: &AccountCommand, output: &Output) -> Result<(),
             Ok(())
         }
         AccountCommand::Quota(options) => quota::run(options, output).await,
+        AccountCommand::Maildrop(options) => rules::run(options, output).await,
         AccountCommand::AppPassword(command) => access::app_password(command, output).await,
         AccountCommand::Grant(options) => access::grant(options, output).await,
         AccountCommand::Revoke(options) => access::revoke(options, output).await,

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::account::{
-    AccountCommand, AliasCommand, AppPasswordCommand, GrantOptions, QuotaOptions,
+    AccountCommand, AliasCommand, AppPasswordCommand, GrantOptions, QuotaOptions, RulesOptions, YesNo,
 };
 pub(crate) use self::backup::{BackupCommand, BackupOptions, RestoreOptions, SnapshotChoice};
 pub(crate) use self::exchange::{ExportOptions, ImportOptions, MailFormat};

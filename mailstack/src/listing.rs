@@ -3,6 +3,8 @@
 use mailstore::{AccountUsage, Quota, QuotaSource};
 use mailwire::escape::without_controls;
 
+use crate::rules;
+
 /// Names of the units above the octet, each 1024 of the one before.
 const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
 
@@ -35,9 +37,13 @@ fn quota(usage: &AccountUsage) -> String {
         (0, messages) => count(messages),
         (octets, messages) => format!("{}, {}", size(octets), count(messages)),
     };
-    match usage.source {
+    let quota = match usage.source {
         QuotaSource::Configuration => format!("quota {limits}"),
         QuotaSource::Account => format!("own quota {limits}"),
+    };
+    match rules::summary(usage.rules) {
+        Some(rules) => format!("{quota}; {rules}"),
+        None => quota,
     }
 }
 
@@ -87,7 +93,7 @@ fn size(octets: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mailstore::{Account, MaildropId};
+    use mailstore::{Account, MaildropId, OwnRules, Rules};
     use mailwire::address::Mailbox;
 
     use super::*;
@@ -96,7 +102,8 @@ mod tests {
         let address = Mailbox::parse(&format!("{name}@example.test")).unwrap();
         let account = Account { address, maildrop: MaildropId(1) };
         let quota = Quota { messages: quota.0, octets: quota.1 };
-        AccountUsage { account, messages: holds.0, octets: holds.1, quota, source }
+        let (rules, own_rules) = (Rules::default(), OwnRules::default());
+        AccountUsage { account, messages: holds.0, octets: holds.1, quota, source, rules, own_rules }
     }
 
     fn some() -> [AccountUsage; 4] {

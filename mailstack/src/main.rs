@@ -19,6 +19,7 @@ mod output;
 mod passwords;
 mod place;
 mod quota;
+mod rules;
 mod screen;
 mod serve;
 mod store;

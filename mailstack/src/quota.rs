@@ -105,7 +105,8 @@ async fn change(
     usage_of(store, address).await
 }
 
-async fn usage_of(store: &Store, address: &Mailbox) -> Result<AccountUsage, AdministrationError> {
+/// What the account of this address has and may have.
+pub(crate) async fn usage_of(store: &Store, address: &Mailbox) -> Result<AccountUsage, AdministrationError> {
     let key = address.key_in_a_labels();
     let mut all = store.administration.usage().await?.into_iter();
     let found = all.find(|usage| usage.account.address.key_in_a_labels() == key);

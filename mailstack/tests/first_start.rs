@@ -179,3 +179,42 @@ fn a_command_that_is_not_there_is_a_usage_error() {
         Some(1)
     );
 }
+
+#[test]
+fn the_rules_of_a_maildrop_are_set_shown_and_taken_away() {
+    let home = TempDir::new().unwrap();
+    let server = Started::new(home.path());
+    let maildrop = |arguments: &[&str]| {
+        let all = [&["account", "maildrop", "bob@example.test"], arguments].concat();
+        administer(home.path(), &all, "")
+    };
+    let shown = |arguments: &[&str]| maildrop(arguments).well().unwrap().text();
+    assert_eq!(
+        shown(&[]),
+        "bob@example.test\nlogin delay  none (default)\nmail         stays (default)\ntakeover     no (default)\n"
+    );
+    assert_eq!(
+        shown(&["--login-delay", "60s", "--takeover", "yes"]),
+        "bob@example.test\nlogin delay  1 minute (own)\nmail         stays (default)\ntakeover     yes (own)\n"
+    );
+    let plain = "bob@example.test\t60\town\t30\town\tyes\town\n";
+    assert_eq!(shown(&["--expire", "30d", "--plain"]), plain);
+    assert_eq!(shown(&["--plain"]), plain);
+    let listed = administer(home.path(), &["account", "list"], "").well().unwrap().text();
+    let line = "bob@example.test    0 messages  0 octets  \
+                quota none; login delay 1 minute, mail expires after 30 days, takeover";
+    assert_eq!(listed.lines().nth(1), Some(line));
+    for (wrong, complaint) in [
+        (["--expire", "0d"], "a day (1d) is the least"),
+        (["--login-delay", "2d"], "give seconds (60s), minutes (5m) or hours (1h), or none"),
+    ] {
+        let refused = maildrop(&wrong);
+        assert!(!refused.success && refused.complaint.contains(complaint), "{}", refused.complaint);
+    }
+    assert!(!maildrop(&["--default", "--takeover", "no"]).success);
+    let plain = "bob@example.test\tnone\tdefault\tnever\tdefault\tno\tdefault\n";
+    assert_eq!(shown(&["--default", "--plain"]), plain);
+    let nobody = administer(home.path(), &["account", "maildrop", "nobody@example.test", "--default"], "");
+    assert!(nobody.complaint.contains("there is no account nobody@example.test"), "{}", nobody.complaint);
+    assert_eq!(server.interrupt().0, Some(0));
+}

@@ -6,6 +6,7 @@ mod logins;
 mod maildrop_administration;
 mod quotas;
 mod repertoire;
+mod rules;
 mod spellings;
 mod terms;
 

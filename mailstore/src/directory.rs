@@ -7,7 +7,7 @@ use mailwire::secret::Secret;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Addresses, MaildropId};
+use crate::{Addresses, CommonRules, MaildropId, OwnRules, Rules};
 
 /// The store cannot answer now; trying again may help. The text says why, for the log and not for a peer.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +76,10 @@ pub struct AccountUsage {
     pub quota: Quota,
     /// Where they come from.
     pub source: QuotaSource,
+    /// What holds for the use of its maildrop.
+    pub rules: Rules,
+    /// What of that is its own.
+    pub own_rules: OwnRules,
 }
 
 /// Where a quota comes from.
@@ -132,6 +136,12 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// Where the store cannot answer.
     async fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> Result<bool, Unavailable>;
+
+    /// What can be said of the use of maildrops before it is known who logs in.
+    ///
+    /// # Errors
+    /// Where the store cannot answer.
+    async fn common_rules(&self) -> Result<CommonRules, Unavailable>;
 }
 
 /// Why accounts or aliases were not changed. The texts are for the administrator.
@@ -217,6 +227,11 @@ pub trait Administration: Send + Sync {
     /// # Errors
     /// Where there is no such account, or the store cannot do it.
     async fn set_quota(&self, address: &Mailbox, quota: Option<Quota>) -> Result<(), AdministrationError>;
+    /// Sets what holds for the use of an account's maildrop besides what is configured.
+    ///
+    /// # Errors
+    /// Where there is no such account, or the store cannot do it.
+    async fn set_rules(&self, address: &Mailbox, own: OwnRules) -> Result<(), AdministrationError>;
     /// What all accounts have and may have, by address.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Life, MaildropId, MessageId, UniqueId};
+use crate::{Life, MaildropId, MessageId, Rules, UniqueId};
 
 /// Why a maildrop could not be leased, read or expunged.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub enum MaildropError {
     /// Another session has it (RFC 1939 §4).
     #[error("another session has the maildrop")]
     Busy,
+    /// The last lease began less than the login delay ago.
+    #[error("the last session began too short a while ago")]
+    TooSoon,
     /// The lease has ended: its session was too long silent, or the maildrop is gone.
     #[error("the lease on the maildrop has ended")]
     Ended,
@@ -62,6 +65,9 @@ pub trait Lease: Send {
     /// The messages, in the order of their arrival; without those whose time has not come.
     fn entries(&self) -> &[Entry];
 
+    /// What held for the maildrop when the lease began.
+    fn rules(&self) -> Rules;
+
     /// At most `octets_max` octets of the message at `index`, from `offset` on; empty at its end. A message ends
     /// in CRLF. Damaged content comes as a well-formed substitute of the same size.
     ///
@@ -79,10 +85,11 @@ pub trait Lease: Send {
 /// Where messages are kept for their readers.
 #[async_trait]
 pub trait Maildrops: Send + Sync {
-    /// Leases `maildrop`, waiting at most `patience` for another session to end.
+    /// Leases `maildrop` by its [`Rules`], waiting at most `patience` for another session to end. When leases began is
+    /// remembered for the login delay while the process runs that hosts the store, for a bounded number of maildrops.
     ///
     /// # Errors
-    /// `Busy` after `patience`; otherwise see [`MaildropError`].
+    /// `Busy` after `patience`; `TooSoon` where the login delay is not over; otherwise see [`MaildropError`].
     async fn lease(&self, maildrop: MaildropId, patience: Duration) -> Result<Box<dyn Lease>, MaildropError>;
 }
 

@@ -1,5 +1,6 @@
 //! One store, whoever hosts it.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use thiserror::Error;
 
 use crate::shared::Member;
 use crate::{
-    AccessAdministration, Administration, Directory, Guard, GuardOptions, Intake, MaildropAdministration,
-    Maildrops, Maintenance, Queue, Quota, Repair,
+    AccessAdministration, Administration, Directory, Expiry, Guard, GuardOptions, Intake,
+    MaildropAdministration, Maildrops, Maintenance, Queue, Quota, Repair, Rules, Takeover,
 };
 
 /// How the store behaves: the table `[store]` of the configuration.
@@ -31,6 +32,12 @@ pub struct Options {
     pub quota_octets: u64,
     /// Messages that it may hold (0: no limit).
     pub quota_messages: u64,
+    /// Seconds from a login before which an account without a rule of its own may not log in again; 0: none (0).
+    pub login_delay_seconds: u32,
+    /// Days after which mail of an account without a rule of its own is expunged; 0: never (0).
+    pub expire_days: u16,
+    /// Whether a login to an account without a rule of its own ends the session that has its maildrop (no).
+    pub takeover: bool,
     /// Octets a second that work in the background reads and writes (64 MiB).
     pub upkeep_octets_per_second: u64,
     /// Where processes that share the store reach the one that hosts it: a path from the folder on, or an absolute one,
@@ -73,6 +80,9 @@ impl Default for Options {
             scrub_days: 30,
             quota_octets: 0,
             quota_messages: 0,
+            login_delay_seconds: 0,
+            expire_days: 0,
+            takeover: false,
             upkeep_octets_per_second: 64 << 20,
             socket: PathBuf::from("socket"),
             hosted_by: HostedBy::Anyone,
@@ -94,6 +104,16 @@ impl Options {
     #[must_use]
     pub const fn quota(&self) -> Quota {
         Quota { octets: self.quota_octets, messages: self.quota_messages }
+    }
+
+    /// The rules of an account that has none of its own.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        Rules {
+            login_delay_seconds: self.login_delay_seconds,
+            expiry: NonZeroU16::new(self.expire_days).map_or(Expiry::Never, Expiry::Days),
+            takeover: if self.takeover { Takeover::Allowed } else { Takeover::Refused },
+        }
     }
 }
 

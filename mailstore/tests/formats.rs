@@ -5,13 +5,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::fs;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mailstore::{
-    Addresses, Alias, AppPasswordName, Carried, Delivery, Fate, MaildropId, MessageId, Notify, Options,
-    QueueState, Quota, RecipientTerms, RelayRecipient, Repertoire, ReturnAs, Store, Terms, TraceRow,
-    TraceStep, UniqueId, open,
+    Addresses, Alias, AppPasswordName, Carried, Delivery, Expiry, Fate, MaildropId, MessageId, Notify,
+    Options, OwnRules, QueueState, Quota, RecipientTerms, RelayRecipient, Repertoire, ReturnAs, Store, Terms,
+    TraceRow, TraceStep, UniqueId, open,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::sasl::ScramKeys;
@@ -140,6 +141,12 @@ async fn fill_since_format_2(store: &Store, [alice, bob, carol]: [MaildropId; 3]
     administration.purge(bob, purged).await.unwrap();
     let quota = Quota { octets: 1_000_000, messages: 100 };
     store.administration.set_quota(&mailbox("carol"), Some(quota)).await.unwrap();
+    let days = |days| Some(Expiry::Days(NonZeroU16::new(days).unwrap()));
+    for (name, count) in [("alice", 7), ("carol", 30)] {
+        let own = OwnRules { login_delay_seconds: Some(60), expiry: days(count), takeover: None };
+        store.administration.set_rules(&mailbox(name), own).await.unwrap();
+    }
+    store.administration.set_rules(&mailbox("alice"), OwnRules::default()).await.unwrap();
     let unique_id = UniqueId::parse("000000045f3b2a1c").unwrap();
     let carried = Some(Carried { unique_id, received_at: 1_000_000_000 });
     deliver_as(store, "imported", 2, Delivery { carried, ..delivery(&[carol], &[]) }).await;
@@ -176,10 +183,14 @@ async fn describe(store: &Store) -> String {
     let mut lines = Vec::new();
     for usage in store.administration.usage().await.unwrap() {
         let (account, quota) = (&usage.account, usage.quota);
+        let own_rules = usage.own_rules;
         let name = account.address.local_part().as_str().to_owned();
         let (login, password) = (account.address.to_string(), secret(&format!("pw-{name}")));
         let may_log_in = store.directory.authenticate(&login, &password).await.unwrap().is_some();
         lines.push(format!("account {login} {:?} login {may_log_in} {quota:?}", account.maildrop));
+        if own_rules != OwnRules::default() {
+            lines.push(format!("rules {name} {own_rules:?}"));
+        }
         for one in store.access.app_passwords(&account.address).await.unwrap() {
             lines.push(format!("app-password {name} {} {}", one.name.as_str(), one.created_at));
         }
@@ -330,6 +341,7 @@ async fn what_this_release_writes_it_reads_again() {
     let count = |what| holds.lines().filter(|line| line.starts_with(what)).count();
     assert_eq!((count("message "), count("expunged ")), (18, 3), "{holds}");
     assert_eq!((count("life "), count("asked ")), (1, 2), "{holds}");
+    assert_eq!(count("rules "), 1, "{holds}");
     assert_eq!((count("app-password "), count("grant "), count("alias @")), (1, 2, 1), "{holds}");
     store.close().await;
     let store = open(options(&folder)).await.unwrap();

@@ -208,6 +208,13 @@ impl Session {
                     AuthorizationStep::LoginRefused(refused) => {
                         Some(self.login_refused(&mut authorization, &refused).await?)
                     }
+                    AuthorizationStep::CommonRules => {
+                        let rules = self.context.directory.common_rules().await;
+                        if let Err(error) = &rules {
+                            warn!(reason = chain(error), "capabilities named in part");
+                        }
+                        Some(authorization.capabilities(&rules))
+                    }
                     AuthorizationStep::Lease(account) => {
                         Some(authorization.leased(self.lease(&account).await))
                     }
@@ -569,6 +576,19 @@ mod tests {
             assert!(said.lines().last().unwrap().starts_with("-ERR [SYS/TEMP] "), "{trouble:?}: {said}");
             assert_eq!(memory.messages("alice").len(), 2);
         }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_comes_too_soon_hears_so_and_may_stay() {
+        let memory = memory();
+        memory.rule("alice", mailstore::Rules { login_delay_seconds: 1, ..mailstore::Rules::default() });
+        drop(Served::logged_in(&memory).await);
+        let mut served = Served::new(&memory, ClearLogin::Loopback, PATIENT).await;
+        served.say(LOGIN).await;
+        let said = served.lines(3).await;
+        assert!(said.lines().last().unwrap().starts_with("-ERR [LOGIN-DELAY] "), "{said}");
+        served.say(b"QUIT\r\n").await;
+        assert!(served.rest().await.starts_with("+OK"));
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 
-use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, PutsOff, Setting, Tokens, Transport};
+use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, PutsOff, Rules, Setting, Tokens, Transport};
 use mailstack_tests::issuer::Issuer;
 use mailstack_tests::player::{Chopping, Peer as _, Security, World, play_all};
 use mailstack_tests::server::{Configuration, Server};
@@ -66,6 +66,8 @@ fn play_over_processes(protocol: Protocol, chopping: Chopping) {
 struct Served {
     server: Server,
     filled: RefCell<BTreeSet<String>>,
+    /// Accounts for whose maildrops something holds.
+    ruled: RefCell<BTreeSet<String>>,
     /// Where the last client far away was: where alice has logged in, she is not put off.
     client: Cell<u16>,
 }
@@ -83,16 +85,16 @@ const STRICT_GUARD: &str = "guesses_max = 1\nturn_seconds_max = 0\n\
     account_messages_per_hour = 1\naccount_recipients_per_hour = 1";
 
 impl Served {
+    fn of(server: Server) -> Self {
+        Self { server, filled: RefCell::default(), ruled: RefCell::default(), client: Cell::default() }
+    }
+
     /// A server whose clients come through a proxy, so that they count.
     fn guarded() -> Self {
         let behind = "proxy_trusted = [\"127.0.0.1\"]";
         let configuration =
             Configuration { guard: STRICT_GUARD, smtp: behind, pop3: behind, ..Configuration::default() };
-        Self {
-            server: Server::start(&configuration).unwrap(),
-            filled: RefCell::default(),
-            client: Cell::default(),
-        }
+        Self::of(Server::start(&configuration).unwrap())
     }
 
     /// A server that asks `issuer` about tokens.
@@ -109,7 +111,7 @@ impl Served {
             ..Configuration::default()
         };
         let server = Server::start(&configuration).unwrap();
-        Self { server, filled: RefCell::default(), client: Cell::default() }
+        Self::of(server)
     }
 
     /// The client does what it is put off for.
@@ -164,7 +166,7 @@ impl Served {
         for granted in ["press@example.test", "@second.test"] {
             server.mailstack(&["account", "grant", "carol@example.test", "--as", granted], "").unwrap();
         }
-        Self { server, filled: RefCell::default(), client: Cell::default() }
+        Self::of(server)
     }
 
     /// Empties maildrops that an earlier dialogue has filled, and puts the setting's messages in.
@@ -172,8 +174,19 @@ impl Served {
         if let Some(puts_off) = setting.puts_off {
             return self.exhaust(puts_off);
         }
+        for account in std::mem::take(&mut *self.ruled.borrow_mut()) {
+            self.rule(&account, &["--default"])?;
+        }
         for account in std::mem::take(&mut *self.filled.borrow_mut()) {
             self.empty(&account)?;
+        }
+        for (account, rules) in &setting.rules {
+            let Rules { login_delay_seconds, expire_days, takeover } = rules;
+            let delay = format!("{login_delay_seconds}s");
+            let expire = expire_days.map_or("never".to_owned(), |days| format!("{days}d"));
+            let takeover = if *takeover { "yes" } else { "no" };
+            self.rule(account, &["--login-delay", &delay, "--expire", &expire, "--takeover", takeover])?;
+            self.ruled.borrow_mut().insert(account.clone());
         }
         if setting.messages.is_empty() {
             return Ok(());
@@ -185,6 +198,12 @@ impl Served {
             self.filled.borrow_mut().insert(account.clone());
         }
         smtp.quit().map(drop)
+    }
+
+    /// Says what holds for the maildrop of `account`.
+    fn rule(&self, account: &str, options: &[&str]) -> io::Result<()> {
+        let address = format!("{account}@example.test");
+        self.server.mailstack(&[&["account", "maildrop", &address], options].concat(), "").map(drop)
     }
 
     fn empty(&self, account: &str) -> io::Result<()> {

@@ -31,10 +31,23 @@ pub struct Setting {
     /// What lies in maildrops before the connection is made: account and content, in order.
     /// Over real processes the trace fields of delivery stand in front of each content.
     pub messages: Vec<(String, Vec<u8>)>,
+    /// What holds for maildrops: account and rules.
+    pub rules: Vec<(String, Rules)>,
     /// What the guard lets nobody do at the moment.
     pub puts_off: Option<PutsOff>,
     /// Whether the server takes tokens.
     pub tokens: Tokens,
+}
+
+/// What holds for the use of a maildrop; by default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Seconds between two logins; 0: none.
+    pub login_delay_seconds: u32,
+    /// Days after which mail goes.
+    pub expire_days: Option<u16>,
+    /// Whether a login ends the session that has the maildrop.
+    pub takeover: bool,
 }
 
 /// Whether the server takes tokens.
@@ -195,6 +208,7 @@ struct Reader {
     clear_login: ClearLogin,
     begin: Begin,
     messages: Vec<(String, Vec<u8>)>,
+    rules: Vec<(String, Rules)>,
     puts_off: Option<PutsOff>,
     tokens: Tokens,
     steps: Vec<(usize, Step)>,
@@ -209,6 +223,7 @@ impl Reader {
             clear_login: ClearLogin::Allowed,
             begin: Begin::Connect,
             messages: Vec::new(),
+            rules: Vec::new(),
             puts_off: None,
             tokens: Tokens::Unknown,
             steps: Vec::new(),
@@ -256,6 +271,7 @@ impl Reader {
                 "tokens" => self.tokens = tokens(value)?,
                 _ => return Err(format!("no setting is called {name}")),
             },
+            Some(("rules", account)) => self.rules.push((account.to_owned(), rules(value)?)),
             Some(("message", account)) => self.messages.push((account.to_owned(), text::octets(value)?)),
             Some(_) => return Err(format!("no setting is called {name}")),
         }
@@ -287,6 +303,7 @@ impl Reader {
             clear_login: self.clear_login,
             begin: self.begin,
             messages: self.messages,
+            rules: self.rules,
             puts_off: self.puts_off,
             tokens: self.tokens,
         };
@@ -348,6 +365,21 @@ fn puts_off(value: &str) -> Result<PutsOff, String> {
     }
 }
 
+/// `login-delay 60, expire 30, takeover`, or some of these.
+fn rules(value: &str) -> Result<Rules, String> {
+    let mut rules = Rules::default();
+    for rule in value.split(", ") {
+        let unknown = |_| format!("no rule is written {rule}");
+        match rule.split_once(' ') {
+            None if rule == "takeover" => rules.takeover = true,
+            Some(("login-delay", seconds)) => rules.login_delay_seconds = seconds.parse().map_err(unknown)?,
+            Some(("expire", days)) => rules.expire_days = Some(days.parse().map_err(unknown)?),
+            _ => return Err(format!("no rule is called {rule}")),
+        }
+    }
+    Ok(rules)
+}
+
 fn tokens(value: &str) -> Result<Tokens, String> {
     match value {
         "checked" => Ok(Tokens::Checked),
@@ -405,8 +437,9 @@ mod tests {
     fn settings_stand_before_the_dialogue() {
         let text = "# x\n@ port: submission\n@ transport: plain tls\n@ clear-login: never\n\
                     @ begin: login alice\n@ message bob: a\\r\\n\n@ puts-off: messages\n\
-                    @ tokens: checked\n\nC: QUIT\n";
+                    @ rules bob: login-delay 60, expire 7, takeover\n@ tokens: checked\n\nC: QUIT\n";
         let dialogue = parse(text).unwrap();
+        let rules = Rules { login_delay_seconds: 60, expire_days: Some(7), takeover: true };
         assert_eq!(dialogue.name(), "a-test");
         assert_eq!(
             dialogue.setting,
@@ -416,6 +449,7 @@ mod tests {
                 clear_login: ClearLogin::Never,
                 begin: Begin::Login("alice".to_owned()),
                 messages: vec![("bob".to_owned(), b"a\r\n".to_vec())],
+                rules: vec![("bob".to_owned(), rules)],
                 puts_off: Some(PutsOff::Messages),
                 tokens: Tokens::Checked,
             }

@@ -1,10 +1,11 @@
 //! `mailstack account` and `mailstack alias`: what can be said of accounts and their addresses.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use mailstore::{Addresses, AppPasswordName};
 
 use super::Whereabouts;
 use crate::quota::{CountLimit, SizeLimit};
+use crate::rules::{ExpireAfter, LoginDelay};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
@@ -33,6 +34,13 @@ pub(crate) enum AccountCommand {
     /// message alone is too large. Mail that is there already stays. Without --octets, --messages and --default the quota
     /// is shown.
     Quota(QuotaOptions),
+    /// Show or change what holds for the use of an account's maildrop
+    ///
+    /// A program that logs in again sooner than the login delay is refused (POP3 says [LOGIN-DELAY]). Mail expires by being
+    /// deleted so many days after it came into the maildrop, and can be brought back as any other deleted mail. With
+    /// takeover, a login ends the session of another program that has the maildrop, of which nothing is deleted then. What
+    /// is not given stays; without any of these what holds is shown.
+    Maildrop(RulesOptions),
     /// Add, list and remove further passwords of an account, one for each of its programs
     #[command(subcommand)]
     AppPassword(AppPasswordCommand),
@@ -83,6 +91,36 @@ pub(crate) struct QuotaOptions {
     pub(crate) default: bool,
     #[command(flatten)]
     pub(crate) whereabouts: Whereabouts,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RulesOptions {
+    /// The account's address
+    pub(crate) address: String,
+    /// Time from a login to the next one, such as 60s, 5m or 1h, at most a day; or none
+    #[arg(long, value_name = "TIME", conflicts_with = "default")]
+    pub(crate) login_delay: Option<LoginDelay>,
+    /// Days after which mail is deleted, such as 30d; or never
+    #[arg(long, value_name = "DAYS", conflicts_with = "default")]
+    pub(crate) expire: Option<ExpireAfter>,
+    /// Whether a login ends the session of another program
+    #[arg(long, value_name = "yes|no", conflicts_with = "default")]
+    pub(crate) takeover: Option<YesNo>,
+    /// No rules of its own any more: those of the configuration hold
+    #[arg(long)]
+    pub(crate) default: bool,
+    /// Exact, for programs: address, seconds of the login delay (or none), days of expiry (or never), takeover (yes or
+    /// no), each of the three followed by "own" or "default", with a tab between each
+    #[arg(long)]
+    pub(crate) plain: bool,
+    #[command(flatten)]
+    pub(crate) whereabouts: Whereabouts,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum YesNo {
+    Yes,
+    No,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,7 +9,10 @@ use super::credentials::ScramRecord;
 use super::grants::Grants;
 use super::index::{Index, IndexError};
 use super::record::{AccountRecord, Event};
-use crate::{Account, Addresses, AdministrationError, Alias, MaildropId, Options, Quota, QuotaSource};
+use super::rules::RulesOfAccounts;
+use crate::{
+    Account, Addresses, AdministrationError, Alias, CommonRules, MaildropId, Options, Quota, QuotaSource,
+};
 
 /// What begins a subaddress (RFC 5233 §1).
 const SUBADDRESS_SEPARATOR: char = '+';
@@ -30,6 +33,7 @@ pub(crate) struct Accounts {
     quotas: HashMap<u64, Quota>,
     /// Of all others.
     default_quota: Quota,
+    pub(crate) rules: RulesOfAccounts,
     /// Whose postmaster is everybody's, where there is no nearer one.
     primary_domain: Option<Domain>,
 }
@@ -48,6 +52,7 @@ impl Accounts {
             grants: index.grants()?,
             quotas: index.quotas()?,
             default_quota: options.quota(),
+            rules: RulesOfAccounts::new(index.rules()?, options.rules()),
             primary_domain: options.primary_domain.clone(),
         })
     }
@@ -66,6 +71,7 @@ impl Accounts {
             Event::AccountRemoved { address, maildrop } => {
                 self.maildrops.remove(maildrop);
                 self.quotas.remove(maildrop);
+                self.rules.remove(*maildrop);
                 self.scram.remove(maildrop);
                 self.app_passwords.remove(*maildrop);
                 self.grants.remove(*maildrop);
@@ -81,6 +87,7 @@ impl Accounts {
             Event::AliasRemoved { address } => {
                 self.aliases.remove(address);
             }
+            Event::Rules { maildrop, own } => self.rules.set(*maildrop, *own),
             Event::Quota { maildrop, quota: Some(quota) } => {
                 self.quotas.insert(*maildrop, *quota);
             }
@@ -134,6 +141,11 @@ impl Accounts {
     pub(crate) fn limits(&self, maildrop: u64) -> Option<Quota> {
         let (quota, _) = self.quota(maildrop);
         (quota != Quota::default()).then_some(quota)
+    }
+
+    /// What can be said of the use of maildrops before it is known who logs in.
+    pub(crate) fn common_rules(&self) -> CommonRules {
+        self.rules.common(self.by_address.len())
     }
 
     /// Where an alias leads to, by the key of its address.

@@ -10,7 +10,7 @@ use super::index::{Index, IndexError, encoded, get, put, take};
 use super::journal::Location;
 use super::keys::{self, ContentFile, EntryValue, ExpungedValue, QueueValue, SEGMENTS, Subject};
 use super::record::{AccountRecord, EntryState, Event, Frame, Message, Moved, MovedRecipient, Restated};
-use crate::UniqueId;
+use crate::{OwnRules, UniqueId};
 
 /// A committed record, as the index takes it.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +90,7 @@ impl Index {
                 self.quotas.remove(keys::maildrop(*maildrop))?;
                 Ok(())
             }
+            Event::Rules { maildrop, own } => self.put_rules(&keys::maildrop(*maildrop), own),
             Event::Alias { address, targets } => put(&self.aliases, address.as_bytes(), targets),
             Event::AliasRemoved { address } => {
                 self.aliases.remove(address.as_bytes())?;
@@ -282,6 +283,14 @@ impl Index {
         Ok(())
     }
 
+    fn put_rules(&self, key: &[u8], own: &OwnRules) -> Result<(), IndexError> {
+        if *own == OwnRules::default() {
+            self.rules.remove(key)?;
+            return Ok(());
+        }
+        put(&self.rules, key, own)
+    }
+
     fn put_grant(&self, key: &[u8], grant: Grant) -> Result<(), IndexError> {
         match grant {
             Grant::Given => self.grants.insert(key, &[])?,
@@ -298,6 +307,7 @@ impl Index {
         }
         self.note_freed();
         self.quotas.remove(keys::maildrop(maildrop))?;
+        self.rules.remove(keys::maildrop(maildrop))?;
         self.scram.remove(keys::maildrop(maildrop))?;
         for tree in [&self.app_passwords, &self.grants] {
             for key in tree.scan_prefix(keys::maildrop(maildrop)).keys() {

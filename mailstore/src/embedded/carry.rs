@@ -8,6 +8,7 @@ use super::circumstances::Circumstances;
 use super::grants::Grant;
 use super::journal::Location;
 use super::record::{EntryState, Event, Message, Moved, MovedEntry, MovedRecipient, Restated};
+use crate::OwnRules;
 
 /// One wish of the compaction.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) enum Carry {
     Grant { maildrop: u64, addresses: String, grave: Grave },
     /// The quota of a maildrop.
     Quota { maildrop: u64, grave: Grave },
+    /// The rules that a maildrop's account has of its own.
+    Rules { maildrop: u64, grave: Grave },
 }
 
 /// Whether a deletion must be remembered, since something is left that would bring back what was deleted.
@@ -92,6 +95,13 @@ impl State<'_> {
                     Grant::Taken
                 };
                 Ok(Event::Grant { maildrop, addresses, grant })
+            }
+            Carry::Rules { maildrop, grave } => {
+                let own = self.accounts.rules.own(maildrop);
+                if own == OwnRules::default() {
+                    self.must_remember(maildrop, grave)?;
+                }
+                Ok(Event::Rules { maildrop, own })
             }
             Carry::Quota { maildrop, grave } => match self.accounts.own_quota(maildrop) {
                 Some(quota) => Ok(Event::Quota { maildrop, quota: Some(quota) }),

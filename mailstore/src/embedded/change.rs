@@ -12,7 +12,7 @@ use super::index::IndexError;
 use super::index_slot::IndexSlot;
 use super::quotas::Added;
 use super::record::{Accepted, AccountRecord, Event, Message};
-use crate::{AdministrationError, OverQuota, Quota, UniqueId};
+use crate::{AdministrationError, OverQuota, OwnRules, Quota, UniqueId};
 
 /// Most octets that are kept of what the other side of an attempt said.
 const RESULT_OCTETS_MAX: usize = 512;
@@ -82,6 +82,10 @@ pub(crate) enum DirectoryChange {
         address: String,
         quota: Option<Quota>,
     },
+    SetRules {
+        address: String,
+        own: OwnRules,
+    },
     AddAlias {
         address: String,
         targets: Vec<String>,
@@ -105,6 +109,7 @@ impl DirectoryChange {
             ) => Some(address),
             Self::AddKeys { .. }
             | Self::SetQuota { .. }
+            | Self::SetRules { .. }
             | Self::AddAlias { .. }
             | Self::RemoveAlias { .. }
             | Self::Access(AccessChange::Grant { .. }) => None,
@@ -273,6 +278,9 @@ impl State<'_> {
             }
             DirectoryChange::SetQuota { address, quota } => {
                 Event::Quota { maildrop: self.accounts.existing(&address)?.maildrop, quota }
+            }
+            DirectoryChange::SetRules { address, own } => {
+                Event::Rules { maildrop: self.accounts.existing(&address)?.maildrop, own }
             }
             DirectoryChange::Access(change) => change.event(self.accounts)?,
             DirectoryChange::AddAlias { address, targets } => {

@@ -88,6 +88,7 @@ struct Mentions {
     removed: BTreeSet<(String, u64)>,
     aliases: BTreeSet<String>,
     quotas: BTreeSet<u64>,
+    rules: BTreeSet<u64>,
     app_passwords: BTreeSet<(u64, String)>,
     grants: BTreeSet<(u64, String)>,
 }
@@ -119,6 +120,9 @@ impl Mentions {
             }
             Event::Quota { maildrop, .. } => {
                 self.quotas.insert(*maildrop);
+            }
+            Event::Rules { maildrop, .. } => {
+                self.rules.insert(*maildrop);
             }
             Event::AppPassword { maildrop, name, .. } => {
                 self.app_passwords.insert((*maildrop, name.clone()));
@@ -308,6 +312,9 @@ impl Compaction<'_> {
         }
         for maildrop in mentions.quotas {
             self.add(Carry::Quota { maildrop, grave }, Vec::new());
+        }
+        for maildrop in mentions.rules {
+            self.add(Carry::Rules { maildrop, grave }, Vec::new());
         }
         for (maildrop, name) in mentions.app_passwords {
             self.add(Carry::AppPassword { maildrop, name, grave }, Vec::new());

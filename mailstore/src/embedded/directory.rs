@@ -17,8 +17,8 @@ use super::host::Core;
 use super::keys::Usage;
 use super::record::AccountRecord;
 use crate::{
-    Account, AccountUsage, Addresses, Administration, AdministrationError, Alias, Directory, MaildropId,
-    Quota, Recipient, Unavailable,
+    Account, AccountUsage, Addresses, Administration, AdministrationError, Alias, CommonRules, Directory,
+    MaildropId, OwnRules, Quota, Recipient, Unavailable,
 };
 
 impl Core {
@@ -143,6 +143,10 @@ impl Directory for Core {
     async fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> Result<bool, Unavailable> {
         Ok(self.with_accounts(|accounts| accounts.may_send_as(account, mailbox)))
     }
+
+    async fn common_rules(&self) -> Result<CommonRules, Unavailable> {
+        Ok(self.with_accounts(Accounts::common_rules))
+    }
 }
 
 #[async_trait]
@@ -184,20 +188,31 @@ impl Administration for Core {
         self.change_directory(DirectoryChange::SetQuota { address: self.kept_key(address), quota }).await
     }
 
+    async fn set_rules(&self, address: &Mailbox, own: OwnRules) -> Result<(), AdministrationError> {
+        let address = self.kept_key(address);
+        self.change_directory(DirectoryChange::SetRules { address: address.clone(), own }).await?;
+        if let Some(account) = self.with_accounts(|accounts| accounts.account(&address).and_then(account)) {
+            self.last_leases.forget(account.maildrop.0);
+        }
+        Ok(())
+    }
+
     async fn usage(&self) -> Result<Vec<AccountUsage>, AdministrationError> {
-        let quotas: Vec<_> = self.with_accounts(|accounts| {
-            let quota = |account: Account| {
-                let (quota, source) = accounts.quota(account.maildrop.0);
-                (account, quota, source)
+        let mut all: Vec<_> = self.with_accounts(|accounts| {
+            let usage = |account: Account| {
+                let maildrop = account.maildrop.0;
+                let (quota, source) = accounts.quota(maildrop);
+                let (rules, own_rules) = (accounts.rules.of(maildrop), accounts.rules.own(maildrop));
+                AccountUsage { account, messages: 0, octets: 0, quota, source, rules, own_rules }
             };
-            accounts.list().into_iter().map(quota).collect()
+            accounts.list().into_iter().map(usage).collect()
         });
         let index = self.index.get().map_err(|error| Unavailable(chain(&error)))?;
-        let usage = quotas.into_iter().map(|(account, quota, source)| {
-            let Usage { messages, octets } = index.usage(account.maildrop.0);
-            AccountUsage { account, messages, octets, quota, source }
-        });
-        Ok(usage.collect())
+        for usage in &mut all {
+            let Usage { messages, octets } = index.usage(usage.account.maildrop.0);
+            (usage.messages, usage.octets) = (messages, octets);
+        }
+        Ok(all)
     }
 
     async fn aliases(&self) -> Result<Vec<Alias>, AdministrationError> {

@@ -8,7 +8,7 @@ use super::app_passwords::AppPasswordRecord;
 use super::circumstances::Circumstances;
 use super::credentials::ScramRecord;
 use super::grants::Grant;
-use crate::{Quota, Repertoire, TraceRow, UniqueId};
+use crate::{OwnRules, Quota, Repertoire, TraceRow, UniqueId};
 
 /// What became true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +74,8 @@ pub(crate) enum Event {
     Accepted(Box<Accepted>),
     /// As [`Event::Moved`], for such a message.
     MovedWith { moved: Box<Moved>, circumstances: Box<Circumstances> },
+    /// What holds for the use of a maildrop from now on, besides what is configured.
+    Rules { maildrop: u64, own: OwnRules },
 }
 
 /// A message with what is kept beside it.
@@ -229,6 +231,7 @@ impl Event {
             Self::Grant { .. } => 20,
             Self::Accepted(_) => 21,
             Self::MovedWith { .. } => 22,
+            Self::Rules { .. } => 23,
         }
     }
 
@@ -259,6 +262,7 @@ impl Event {
             | Self::KeyedAccount { .. }
             | Self::AppPassword { .. }
             | Self::Grant { .. }
+            | Self::Rules { .. }
             | Self::Closed => None,
         }
     }
@@ -290,6 +294,7 @@ impl Event {
             | Self::KeyedAccount { .. }
             | Self::AppPassword { .. }
             | Self::Grant { .. }
+            | Self::Rules { .. }
             | Self::Closed => None,
         }
     }

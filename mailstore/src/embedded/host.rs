@@ -24,7 +24,7 @@ use super::holds::Holds;
 use super::index::IndexError;
 use super::index_slot::IndexSlot;
 use super::layout::Layout;
-use super::leases::{Leases, QueueLeases};
+use super::leases::{LastLeases, Leases, QueueLeases};
 use super::lock::Lock;
 use super::password::Hasher;
 use super::recovery::{self, Trust};
@@ -47,6 +47,7 @@ pub(crate) struct Core {
     pub(crate) false_keys: FalseKeys,
     pub(crate) keeper: Keeper,
     pub(crate) leases: Arc<Leases>,
+    pub(crate) last_leases: LastLeases,
     pub(crate) queue_leases: QueueLeases,
     /// Octets that drafts hold in memory.
     pub(crate) draft_octets: Arc<AtomicU64>,
@@ -176,6 +177,7 @@ impl Host {
                 folder: layout.content.clone(),
             },
             keeper: Keeper::new(&options.guard).map_err(|error| at(io::Error::other(error)))?,
+            last_leases: LastLeases::new(options.guard.entries_max),
             options,
             layout,
             files: Arc::clone(files),

@@ -21,7 +21,7 @@ use super::keys::{
     Usage,
 };
 use super::record::AccountRecord;
-use crate::Quota;
+use crate::{OwnRules, Quota};
 
 /// Octets of sled's cache. Small: entries are small, and content is not in it.
 const CACHE_OCTETS: u64 = 4 << 20;
@@ -67,6 +67,7 @@ pub(crate) struct Index {
     pub(super) grants: Tree,
     pub(super) aliases: Tree,
     pub(super) quotas: Tree,
+    pub(super) rules: Tree,
     pub(super) moved: Tree,
     pub(super) torn: Tree,
     pub(super) meta: Tree,
@@ -102,6 +103,7 @@ impl Index {
             grants: db.open_tree("grants")?,
             aliases: db.open_tree("aliases")?,
             quotas: db.open_tree("quotas")?,
+            rules: db.open_tree("rules")?,
             moved: db.open_tree("moved")?,
             torn: db.open_tree("torn")?,
             meta: db.open_tree("meta")?,
@@ -267,6 +269,11 @@ impl Index {
     /// The maildrops with limits of their own.
     pub(crate) fn quotas(&self) -> Result<HashMap<u64, Quota>, IndexError> {
         decoded(self.quotas.iter()).map(|pair| pair.map(|(key, quota)| (maildrop_of(&key), quota))).collect()
+    }
+
+    /// The rules that accounts have of their own, by maildrop.
+    pub(crate) fn rules(&self) -> Result<HashMap<u64, OwnRules>, IndexError> {
+        decoded(self.rules.iter()).map(|pair| pair.map(|(key, own)| (maildrop_of(&key), own))).collect()
     }
 
     /// All accounts.

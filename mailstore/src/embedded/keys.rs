@@ -12,6 +12,7 @@
 //! | `grants` | maildrop, address or domain | nothing: its account may send as that |
 //! | `aliases` | address | list of addresses |
 //! | `quotas` | maildrop | [`crate::Quota`] |
+//! | `rules` | maildrop | [`crate::OwnRules`], where there are some |
 //! | `usage` | maildrop | [`Usage`] at the last orderly close |
 //! | `moved` | message, segment | nothing: the message was copied there |
 //! | `torn` | segment, offset | octets that a crash left half written |

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mailwire::clock;
 use tokio::sync::Notify;
 
+use super::guard::generations::Generations;
 use crate::QueueId;
 
 /// Maildrops that are leased.
@@ -58,6 +59,42 @@ impl Leases {
     }
 }
 
+/// When the maildrops with a login delay were leased last; those of which it is longest ago are forgotten first.
+#[derive(Debug)]
+pub(crate) struct LastLeases(Mutex<Generations<u64, Option<Instant>>>);
+
+impl LastLeases {
+    /// Of so many maildrops at least.
+    pub(crate) fn new(maildrops_max: usize) -> Self {
+        Self(Mutex::new(Generations::new(maildrops_max)))
+    }
+
+    fn last(&self) -> MutexGuard<'_, Generations<u64, Option<Instant>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True where a lease of the maildrop began less than `delay` before `now`.
+    pub(crate) fn is_too_soon(&self, maildrop: u64, delay: Duration, now: Instant) -> bool {
+        if delay.is_zero() {
+            return false;
+        }
+        let began = self.last().get(&maildrop).copied().flatten();
+        began.is_some_and(|began| now.saturating_duration_since(began) < delay)
+    }
+
+    /// A lease of the maildrop, whose login delay this is, begins.
+    pub(crate) fn begin(&self, maildrop: u64, delay: Duration, now: Instant) {
+        if !delay.is_zero() {
+            *self.last().entry(maildrop) = Some(now);
+        }
+    }
+
+    /// The next lease is as the first one.
+    pub(crate) fn forget(&self, maildrop: u64) {
+        self.last().retain(|known| *known != maildrop);
+    }
+}
+
 /// Queue entries that a worker has, and until when (seconds since 1970).
 #[derive(Debug, Default)]
 pub(crate) struct QueueLeases(Mutex<HashMap<QueueId, u64>>);
@@ -86,5 +123,37 @@ impl QueueLeases {
     /// The entry is nobody's again.
     pub(crate) fn end(&self, id: QueueId) {
         self.leases().remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELAY: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn a_lease_is_too_soon_until_the_last_moment_of_the_delay() {
+        let (last, begun) = (LastLeases::new(10), clock::instant());
+        assert!(!last.is_too_soon(1, DELAY, begun));
+        last.begin(1, DELAY, begun);
+        assert!(last.is_too_soon(1, DELAY, begun));
+        assert!(last.is_too_soon(1, DELAY, begun + DELAY - Duration::from_nanos(1)));
+        assert!(!last.is_too_soon(1, DELAY, begun + DELAY));
+        assert!(!last.is_too_soon(2, DELAY, begun));
+        assert!(!last.is_too_soon(1, Duration::ZERO, begun));
+        last.forget(1);
+        assert!(!last.is_too_soon(1, DELAY, begun));
+    }
+
+    #[test]
+    fn only_so_many_are_remembered_and_the_last_ones_in_any_case() {
+        let (last, now) = (LastLeases::new(10), clock::instant());
+        for maildrop in 0..1000 {
+            last.begin(maildrop, DELAY, now);
+            last.begin(5000, Duration::ZERO, now);
+        }
+        assert!((990..1000).all(|maildrop| last.is_too_soon(maildrop, DELAY, now)));
+        assert!(last.last().iter().count() <= 20);
     }
 }

@@ -1,6 +1,6 @@
 //! Leases on maildrops: one reader at a time, on a snapshot; delivery never waits for it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use super::leases::Taken;
 use super::reading::read_content;
 use super::undelete::maildrop_error;
 use crate::terms::is_released;
-use crate::{Entry, Lease, MaildropError, MaildropId, Maildrops};
+use crate::{Entry, Lease, MaildropError, MaildropId, Maildrops, Rules};
 use mailwire::cause::chain;
 use mailwire::clock;
 
@@ -40,6 +40,15 @@ impl Core {
         let listed = listing.await.map_err(|error| MaildropError::Unavailable(error.to_string()))?;
         listed.map_err(unavailable)
     }
+
+    fn check_delay(&self, maildrop: MaildropId, rules: Rules) -> Result<(), MaildropError> {
+        let is_too_soon = self.last_leases.is_too_soon(maildrop.0, login_delay(rules), clock::instant());
+        if is_too_soon { Err(MaildropError::TooSoon) } else { Ok(()) }
+    }
+}
+
+fn login_delay(rules: Rules) -> Duration {
+    Duration::from_secs(rules.login_delay_seconds.into())
 }
 
 /// A message as its readers see it.
@@ -94,6 +103,7 @@ struct EmbeddedLease {
     core: Arc<Core>,
     /// Held by an expunge as well, until it is applied: the next session must not see half of it.
     taken: Arc<Taken>,
+    rules: Rules,
     snapshot: Snapshot,
     /// The message that was read last.
     open: Option<(usize, Arc<Content>)>,
@@ -102,13 +112,18 @@ struct EmbeddedLease {
 #[async_trait]
 impl Maildrops for Arc<Core> {
     async fn lease(&self, maildrop: MaildropId, patience: Duration) -> Result<Box<dyn Lease>, MaildropError> {
+        let rules = self.with_accounts(|accounts| accounts.rules.of(maildrop.0));
+        self.check_delay(maildrop, rules)?;
         let taken = self.leases.take(maildrop.0, patience).await.ok_or(MaildropError::Busy)?;
-        let exists = self.accounts.read().unwrap_or_else(PoisonError::into_inner).has_maildrop(maildrop.0);
-        if !exists {
+        // Another one may have begun and ended meanwhile.
+        self.check_delay(maildrop, rules)?;
+        if !self.with_accounts(|accounts| accounts.has_maildrop(maildrop.0)) {
             return Err(MaildropError::Ended);
         }
         let snapshot = self.snapshot(maildrop.0).await?;
-        Ok(Box::new(EmbeddedLease { core: Self::clone(self), taken: Arc::new(taken), snapshot, open: None }))
+        self.last_leases.begin(maildrop.0, login_delay(rules), clock::instant());
+        let (core, taken) = (Self::clone(self), Arc::new(taken));
+        Ok(Box::new(EmbeddedLease { core, taken, rules, snapshot, open: None }))
     }
 }
 
@@ -131,6 +146,10 @@ impl EmbeddedLease {
 impl Lease for EmbeddedLease {
     fn entries(&self) -> &[Entry] {
         &self.snapshot.entries
+    }
+
+    fn rules(&self) -> Rules {
+        self.rules
     }
 
     async fn read(&mut self, index: usize, offset: u64, octets_max: usize) -> Result<Vec<u8>, MaildropError> {

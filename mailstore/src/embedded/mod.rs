@@ -3,6 +3,7 @@
 //! - [`files`], [`lock`], [`layout`]: the few file operations that everything else is built on, and where it lies
 //! - [`event`], [`record`], [`segment`], [`journal`]: what is on disk, and how it gets there
 //! - [`change`], [`quotas`]: wishes, checked against the state
+//! - [`rules`]: what holds for the use of each maildrop
 //! - [`committer`]: the one thread that writes, syncs once for all who wait, and answers
 //! - [`keys`], [`index`], [`replay`], [`recovery`]: the sled trees, and how they follow the journal
 //! - [`index_slot`], [`checkpoint`]: the index in use, and up to where it is complete
@@ -67,6 +68,7 @@ mod repair;
 mod repertoire;
 mod replay;
 mod room;
+mod rules;
 mod segment;
 mod simulation;
 mod survey;

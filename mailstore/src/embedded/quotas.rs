@@ -130,6 +130,7 @@ impl State<'_> {
             | Event::Restated { .. }
             | Event::Segments { .. }
             | Event::Quota { .. }
+            | Event::Rules { .. }
             | Event::Closed => Ok(Vec::new()),
         }
     }

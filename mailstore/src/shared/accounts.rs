@@ -10,8 +10,8 @@ use super::request::{
     AccountText, AdministrationRequest, AliasText, DirectoryRequest, Request, ScramKeysText, UsageText,
 };
 use crate::{
-    Account, AccountUsage, Addresses, Administration, AdministrationError, Alias, Directory, Quota,
-    Recipient, Unavailable,
+    Account, AccountUsage, Addresses, Administration, AdministrationError, Alias, CommonRules, Directory,
+    OwnRules, Quota, Recipient, Unavailable,
 };
 
 #[async_trait]
@@ -67,6 +67,15 @@ impl Directory for Member {
             Way::Host(connection) => {
                 let (account, mailbox) = (account.into(), mailbox.to_string());
                 ask(connection, Request::Directory(DirectoryRequest::MaySendAs { account, mailbox })).await?
+            }
+        }
+    }
+
+    async fn common_rules(&self) -> Result<CommonRules, Unavailable> {
+        match self.way().await? {
+            Way::Here(core) => core.common_rules().await,
+            Way::Host(connection) => {
+                ask(connection, Request::Directory(DirectoryRequest::CommonRules)).await?
             }
         }
     }
@@ -132,6 +141,17 @@ impl Administration for Member {
             Way::Host(connection) => {
                 let address = address.to_string();
                 let request = AdministrationRequest::SetQuota { address, quota };
+                ask(connection, Request::Administration(request)).await?
+            }
+        }
+    }
+
+    async fn set_rules(&self, address: &Mailbox, own: OwnRules) -> Result<(), AdministrationError> {
+        match self.way().await? {
+            Way::Here(core) => core.set_rules(address, own).await,
+            Way::Host(connection) => {
+                let address = address.to_string();
+                let request = AdministrationRequest::SetRules { address, own };
                 ask(connection, Request::Administration(request)).await?
             }
         }

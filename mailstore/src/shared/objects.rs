@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::frame::Octets;
 use super::pool::Connection;
 use super::request::{IntakeRequest, MaildropRequest, Request};
-use crate::{Delivery, Draft, Entry, IntakeError, Lease, MaildropError, MaildropId, Receipt};
+use crate::{Delivery, Draft, Entry, IntakeError, Lease, MaildropError, MaildropId, Receipt, Rules};
 
 /// Content that is gathered before it is sent; each draft may hold as much.
 const WRITE_OCTETS: usize = 64 << 10;
@@ -63,6 +63,7 @@ impl Draft for SharedDraft {
 /// A lease at the host.
 pub(crate) struct SharedLease {
     connection: Connection,
+    rules: Rules,
     entries: Vec<Entry>,
 }
 
@@ -73,9 +74,9 @@ impl SharedLease {
         patience: Duration,
     ) -> Result<Self, MaildropError> {
         let request = Request::Maildrop(MaildropRequest::Lease { maildrop, patience });
-        let begun: Result<u64, MaildropError> =
+        let begun: Result<(u64, Rules), MaildropError> =
             connection.ask(&request).await.map_err(|error| maildrop_lost(&error))?;
-        let count = begun?;
+        let (count, rules) = begun?;
         let mut entries: Vec<Entry> = Vec::new();
         while (entries.len() as u64) < count {
             let request = Request::Maildrop(MaildropRequest::Entries { from: entries.len() as u64 });
@@ -85,7 +86,7 @@ impl SharedLease {
             }
             entries.extend(page);
         }
-        Ok(Self { connection, entries })
+        Ok(Self { connection, rules, entries })
     }
 }
 
@@ -93,6 +94,10 @@ impl SharedLease {
 impl Lease for SharedLease {
     fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    fn rules(&self) -> Rules {
+        self.rules
     }
 
     async fn read(&mut self, index: usize, offset: u64, octets_max: usize) -> Result<Vec<u8>, MaildropError> {

@@ -11,8 +11,8 @@ use super::frame::Octets;
 use super::guard::GuardRequest;
 use crate::{
     Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, Fate, Life, LocalRecipient,
-    MaildropId, MessageId, QueueEntry, QueueId, QueueState, Quota, QuotaSource, RecipientTerms,
-    RelayRecipient, ReturnAs, Seen, Speed, Terms, TraceRow, TraceStep, Unavailable,
+    MaildropId, MessageId, OwnRules, QueueEntry, QueueId, QueueState, Quota, QuotaSource, RecipientTerms,
+    RelayRecipient, ReturnAs, Rules, Seen, Speed, Terms, TraceRow, TraceStep, Unavailable,
 };
 
 /// One question, by the trait it belongs to.
@@ -37,6 +37,7 @@ pub(crate) enum DirectoryRequest {
     ScramKeys { login: String },
     Recipient { mailbox: String, octets: u64 },
     MaySendAs { account: AccountText, mailbox: String },
+    CommonRules,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,6 +57,10 @@ pub(crate) enum AdministrationRequest {
     SetQuota {
         address: String,
         quota: Option<Quota>,
+    },
+    SetRules {
+        address: String,
+        own: OwnRules,
     },
     /// A page of the accounts.
     Usage {
@@ -80,7 +85,8 @@ pub(crate) enum IntakeRequest {
 
 #[derive(Serialize, Deserialize)]
 pub(crate) enum MaildropRequest {
-    /// This connection is a lease from now on, until it ends; the answer says how many entries there are.
+    /// This connection is a lease from now on, until it ends; the answer says how many entries there are, and what
+    /// holds.
     Lease {
         maildrop: MaildropId,
         patience: Duration,
@@ -170,6 +176,8 @@ pub(crate) struct UsageText {
     octets: u64,
     quota: Quota,
     source: QuotaSource,
+    rules: Rules,
+    own_rules: OwnRules,
 }
 
 /// An [`Alias`].
@@ -258,16 +266,17 @@ impl From<ScramKeysText> for ScramKeys {
 
 impl From<AccountUsage> for UsageText {
     fn from(usage: AccountUsage) -> Self {
-        let AccountUsage { account, messages, octets, quota, source } = usage;
-        Self { account: (&account).into(), messages, octets, quota, source }
+        let AccountUsage { account, messages, octets, quota, source, rules, own_rules } = usage;
+        Self { account: (&account).into(), messages, octets, quota, source, rules, own_rules }
     }
 }
 
 impl UsageText {
     /// As [`AccountText::account`].
     pub(crate) fn usage(self) -> Option<AccountUsage> {
-        let Self { account, messages, octets, quota, source } = self;
-        Some(AccountUsage { account: account.account()?, messages, octets, quota, source })
+        let Self { account, messages, octets, quota, source, rules, own_rules } = self;
+        let account = account.account()?;
+        Some(AccountUsage { account, messages, octets, quota, source, rules, own_rules })
     }
 }
 

@@ -28,7 +28,7 @@ use crate::embedded::Core;
 use crate::{
     Addresses, Administration, AdministrationError, Directory, Draft, HeldState, Hold, Intake, Lease,
     MaildropAdministration, MaildropError, Maildrops, Maintenance, Options, Queue, QueueError, QueueState,
-    Unavailable,
+    Rules, Unavailable,
 };
 
 /// Connections of all sharers together; each draft and each lease is one.
@@ -203,6 +203,10 @@ impl Session {
                 let answer = self.core.may_send_as(&account, &address(&mailbox)?).await;
                 self.say(&answer).await
             }
+            DirectoryRequest::CommonRules => {
+                let answer = self.core.common_rules().await;
+                self.say(&answer).await
+            }
         }
     }
 
@@ -243,6 +247,9 @@ impl Session {
             AdministrationRequest::SetQuota { address, quota } => {
                 core.set_quota(&self::address(&address)?, quota).await
             }
+            AdministrationRequest::SetRules { address, own } => {
+                core.set_rules(&self::address(&address)?, own).await
+            }
             AdministrationRequest::AddAlias(alias) => {
                 core.add_alias(&alias.alias().ok_or_else(foreign)?).await
             }
@@ -276,10 +283,10 @@ impl Session {
     async fn maildrop(&mut self, request: MaildropRequest) -> io::Result<()> {
         if let MaildropRequest::Lease { maildrop, patience } = request {
             let begun = Maildrops::lease(&self.core, maildrop, patience).await;
-            let answer: Result<u64, MaildropError> = begun.map(|lease| {
-                let count = lease.entries().len() as u64;
+            let answer: Result<(u64, Rules), MaildropError> = begun.map(|lease| {
+                let begun = (lease.entries().len() as u64, lease.rules());
                 self.lease = Some(lease);
-                count
+                begun
             });
             return self.say(&answer).await;
         }

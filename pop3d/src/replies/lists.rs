@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use mailstore::{CommonRules, Expiry};
 use mailwire::pop3::Reply;
 use mailwire::sasl::{Mechanism, Surroundings};
 
@@ -14,17 +15,26 @@ pub(crate) fn mechanisms(language: Language, surroundings: &Surroundings) -> Ans
     Answer::Lines(Reply::ok(language.texts().mechanisms_follow), names)
 }
 
-/// RFC 2449 §5: what is true at this moment of the session.
-pub(crate) fn capabilities(language: Language, offer: Offer, surroundings: &Surroundings) -> Answer {
+/// RFC 2449 §5: what is true at this moment of the session. Where nobody knows what holds for maildrops, nothing is said
+/// of it.
+pub(crate) fn capabilities(
+    language: Language,
+    offer: Offer,
+    surroundings: &Surroundings,
+    rules: Option<&CommonRules>,
+) -> Answer {
     let mut lines = vec![
         Cow::Borrowed("TOP"),
         Cow::Borrowed("UIDL"),
         Cow::Borrowed("RESP-CODES"),
         Cow::Borrowed("AUTH-RESP-CODE"),
         Cow::Borrowed("PIPELINING"),
-        Cow::Borrowed("EXPIRE NEVER"),
-        Cow::Borrowed("LANG"),
     ];
+    if let Some(rules) = rules {
+        lines.push(expire(rules));
+        lines.extend(login_delay(rules));
+    }
+    lines.push(Cow::Borrowed("LANG"));
     match offer.login {
         Login::Allowed => {
             lines.push(Cow::Borrowed("USER"));
@@ -39,6 +49,26 @@ pub(crate) fn capabilities(language: Language, offer: Offer, surroundings: &Surr
     }
     lines.push(Cow::Borrowed("IMPLEMENTATION mailstack"));
     Answer::Lines(Reply::ok(language.texts().capabilities_follow), lines)
+}
+
+/// RFC 2449 §6.7: before login the soonest of all accounts, with USER where it is not that of all.
+fn expire(rules: &CommonRules) -> Cow<'static, str> {
+    match (rules.expiry.value, rules.expiry.differs) {
+        (Expiry::Never, _) => Cow::Borrowed("EXPIRE NEVER"),
+        (Expiry::Days(days), false) => Cow::Owned(format!("EXPIRE {days}")),
+        (Expiry::Days(days), true) => Cow::Owned(format!("EXPIRE {days} USER")),
+    }
+}
+
+/// RFC 2449 §6.5: before login the longest of all accounts, with USER where it is not that of all; nothing where there
+/// is none.
+fn login_delay(rules: &CommonRules) -> Option<Cow<'static, str>> {
+    let seconds = rules.login_delay_seconds.value;
+    match (seconds, rules.login_delay_seconds.differs) {
+        (0, _) => None,
+        (_, false) => Some(Cow::Owned(format!("LOGIN-DELAY {seconds}"))),
+        (_, true) => Some(Cow::Owned(format!("LOGIN-DELAY {seconds} USER"))),
+    }
 }
 
 /// RFC 6856 §3.2: a language listing is a tag, a blank, and what the language calls itself.

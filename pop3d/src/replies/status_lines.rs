@@ -126,6 +126,11 @@ pub(crate) fn maildrop_in_use(language: Language) -> Reply {
     Reply::err_with(ResponseCode::InUse, language.texts().maildrop_in_use)
 }
 
+/// RFC 2449 §8.1.1: the last login was a shorter while ago than CAPA's LOGIN-DELAY says.
+pub(crate) fn login_too_soon(language: Language) -> Reply {
+    Reply::err_with(ResponseCode::LoginDelay, language.texts().login_too_soon)
+}
+
 /// RFC 3206 §4: the store cannot answer; what the client sent may be right.
 pub(crate) fn store_trouble(language: Language) -> Reply {
     Reply::err_with(ResponseCode::SysTemp, language.texts().store_trouble)

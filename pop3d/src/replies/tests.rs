@@ -1,9 +1,9 @@
 //! What holds for everything that is said, in every language.
 
 use std::borrow::Cow;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
-use mailstore::UniqueId;
+use mailstore::{CommonRules, Expiry, Strictest, UniqueId};
 use mailwire::pop3::{CommandError, MessageNumber, Reply, ResponseCode};
 use mailwire::sasl::{ChannelBindings, Surroundings, Tokens};
 
@@ -45,6 +45,7 @@ fn every_line(language: Language) -> Vec<Reply> {
         login_put_off_again(language),
         login_unavailable(language),
         maildrop_in_use(language),
+        login_too_soon(language),
         store_trouble(language),
         not_expunged(language),
         logged_in(language, usize::MAX, u64::MAX),
@@ -79,7 +80,11 @@ fn everything(language: Language) -> Vec<u8> {
         tokens: Tokens::Checked,
     };
     let lines = every_line(language).into_iter().map(Answer::Line);
-    let capabilities = EVERY_OFFER.map(|offer| capabilities(language, offer, &full));
+    let rules = CommonRules {
+        login_delay_seconds: Strictest { value: u32::MAX, differs: true },
+        expiry: Strictest { value: Expiry::Days(NonZeroU16::MAX), differs: true },
+    };
+    let capabilities = EVERY_OFFER.map(|offer| capabilities(language, offer, &full, Some(&rules)));
     let lists = [mechanisms(language, &full), languages(language)];
     for answer in lines.chain(capabilities).chain(lists) {
         answer.encode(&mut output);
@@ -132,7 +137,8 @@ fn a_program_reads_the_same_in_every_language() {
             assert_eq!((line.status(), line.code()), (english.status(), english.code()), "{line:?}");
             assert_eq!(numbers(line.text()), numbers(english.text()), "{line:?}");
         }
-        let capabilities = |language| match capabilities(language, Offer::TLS, &Surroundings::default()) {
+        let capabilities = |language| match capabilities(language, Offer::TLS, &Surroundings::default(), None)
+        {
             Answer::Lines(_, lines) => lines,
             answer @ (Answer::Line(_) | Answer::Challenge(_)) => panic!("{answer:?}"),
         };
@@ -206,7 +212,8 @@ fn an_empty_challenge_keeps_its_blank() {
 fn capabilities_are_lines_of_their_own_behind_a_status_and_before_a_dot() {
     let mut output = Vec::new();
     let offer = Offer { login: Login::Allowed, stls: Stls::Offered };
-    capabilities(Language::default(), offer, &Surroundings::default()).encode(&mut output);
+    let rules = CommonRules::default();
+    capabilities(Language::default(), offer, &Surroundings::default(), Some(&rules)).encode(&mut output);
     let text = String::from_utf8(output).unwrap();
     let lines: Vec<&str> = text.split_terminator("\r\n").collect();
     assert!(lines[0].starts_with("+OK ") && *lines.last().unwrap() == ".", "{text}");

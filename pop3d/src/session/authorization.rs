@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use mailstore::{Account, Lease, MaildropError, Unavailable};
+use mailstore::{Account, CommonRules, Lease, MaildropError, Unavailable};
 use mailwire::line::Line;
 use mailwire::pop3::{self, AUTH_LINE_OCTETS_MAX, COMMAND_LINE_OCTETS_MAX, Command, Reply};
 use mailwire::sasl::{self, BearerToken, Credentials, SaslError, Surroundings};
@@ -40,6 +40,8 @@ pub enum AuthorizationStep {
     Account(String),
     /// Note that this login was refused, and go on with [`Authorization::wrong_credentials`].
     LoginRefused(RefusedLogin),
+    /// Find what can be said of all maildrops, and say it to [`Authorization::capabilities`].
+    CommonRules,
     /// Lease the account's maildrop, and say what came of it to [`Authorization::leased`].
     Lease(Account),
     /// The login is complete: send this, and go on with the transaction.
@@ -168,6 +170,14 @@ impl Authorization {
         }
     }
 
+    /// Takes what came of [`AuthorizationStep::CommonRules`].
+    #[must_use]
+    pub fn capabilities(&self, rules: &Result<CommonRules, Unavailable>) -> AuthorizationStep {
+        let Self { spoken, offer, surroundings, .. } = self;
+        let rules = rules.as_ref().ok();
+        AuthorizationStep::Answer(replies::capabilities(spoken.language, *offer, surroundings, rules))
+    }
+
     /// Takes what came of [`AuthorizationStep::Lease`].
     pub fn leased(&mut self, answer: Result<Box<dyn Lease>, MaildropError>) -> AuthorizationStep {
         match answer {
@@ -177,6 +187,7 @@ impl Authorization {
                 AuthorizationStep::Begin(transaction.welcome(), transaction)
             }
             Err(MaildropError::Busy) => answer_with(replies::maildrop_in_use(self.spoken.language)),
+            Err(MaildropError::TooSoon) => answer_with(replies::login_too_soon(self.spoken.language)),
             Err(MaildropError::Ended | MaildropError::Unavailable(_)) => {
                 answer_with(replies::store_trouble(self.spoken.language))
             }
@@ -213,7 +224,7 @@ impl Authorization {
             Command::Pass(password) => self.pass(named, password),
             Command::AuthList => self.auth_list(),
             Command::Auth { mechanism, initial } => self.auth(&mechanism, initial.as_ref()),
-            Command::Capa => self.capa(),
+            Command::Capa => AuthorizationStep::CommonRules,
             Command::Stls => self.stls(),
             Command::Quit => AuthorizationStep::Close(replies::goodbye(self.spoken.language)),
             Command::Apop(..) => self.error(replies::apop_not_supported(self.spoken.language)),
@@ -228,11 +239,6 @@ impl Authorization {
             | Command::Top(..)
             | Command::Uidl(_) => self.error(replies::log_in_first(self.spoken.language)),
         }
-    }
-
-    fn capa(&self) -> AuthorizationStep {
-        let Self { spoken, offer, surroundings, .. } = self;
-        AuthorizationStep::Answer(replies::capabilities(spoken.language, *offer, surroundings))
     }
 
     fn user(&mut self, login: String) -> AuthorizationStep {
@@ -320,7 +326,10 @@ mod tests {
     }
 
     fn say(session: &mut Authorization, line: &str) -> AuthorizationStep {
-        session.line(&Line::Complete(line.as_bytes().to_vec()))
+        match session.line(&Line::Complete(line.as_bytes().to_vec())) {
+            AuthorizationStep::CommonRules => session.capabilities(&Ok(CommonRules::default())),
+            step => step,
+        }
     }
 
     /// What the client is told, and `closed` where the connection then closes.
@@ -344,6 +353,7 @@ mod tests {
                 "transaction"
             }
             AuthorizationStep::Verify(credentials) => return format!("verify {}", credentials.login),
+            AuthorizationStep::CommonRules => return "rules".to_owned(),
             AuthorizationStep::Lease(account) => return format!("lease {}", account.maildrop.0),
             AuthorizationStep::ScramKeys(login) => return format!("keys {login}"),
             AuthorizationStep::ScramProof(login) => return format!("proof {login}"),
@@ -545,6 +555,28 @@ mod tests {
     fn quit_before_login_just_closes() {
         let step = told(&say(&mut session(CLEAR), "QUIT"));
         assert!(step.starts_with("+OK ") && step.ends_with("closed"));
+    }
+
+    #[test]
+    fn capabilities_say_of_maildrops_what_holds_for_all_and_nothing_where_nobody_knows() {
+        use mailstore::{Expiry, Strictest};
+        let session = session(CLEAR);
+        let capabilities = |rules| told(&session.capabilities(&rules));
+        let usual = capabilities(Ok(CommonRules::default()));
+        assert!(usual.contains("\r\nEXPIRE NEVER\r\n") && !usual.contains("LOGIN-DELAY"), "{usual}");
+        let days = Expiry::Days(30.try_into().unwrap());
+        let said = capabilities(Ok(CommonRules {
+            login_delay_seconds: Strictest { value: 60, differs: true },
+            expiry: Strictest { value: days, differs: true },
+        }));
+        assert!(said.contains("\r\nEXPIRE 30 USER\r\nLOGIN-DELAY 60 USER\r\n"), "{said}");
+        let said = capabilities(Ok(CommonRules {
+            login_delay_seconds: Strictest { value: 60, differs: false },
+            expiry: Strictest { value: days, differs: false },
+        }));
+        assert!(said.contains("\r\nEXPIRE 30\r\nLOGIN-DELAY 60\r\n"), "{said}");
+        let said = capabilities(Err(Unavailable("a test says so".to_owned())));
+        assert!(said.contains("\r\nUIDL\r\n") && !said.contains("EXPIRE"), "{said}");
     }
 
     #[test]

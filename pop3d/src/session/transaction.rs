@@ -107,7 +107,7 @@ impl Transaction {
     pub fn unreadable(&self, error: &MaildropError) -> TransactionStep {
         match error {
             MaildropError::Ended => TransactionStep::Close(replies::store_trouble(self.spoken.language)),
-            MaildropError::Busy | MaildropError::Unavailable(_) => {
+            MaildropError::Busy | MaildropError::TooSoon | MaildropError::Unavailable(_) => {
                 answer_with(replies::store_trouble(self.spoken.language))
             }
         }
@@ -118,9 +118,12 @@ impl Transaction {
     pub fn expunged(&self, answer: &Result<(), MaildropError>) -> TransactionStep {
         TransactionStep::Close(match answer {
             Ok(()) => replies::goodbye_after(self.spoken.language, self.deletions.count()),
-            Err(MaildropError::Busy | MaildropError::Ended | MaildropError::Unavailable(_)) => {
-                replies::not_expunged(self.spoken.language)
-            }
+            Err(
+                MaildropError::Busy
+                | MaildropError::TooSoon
+                | MaildropError::Ended
+                | MaildropError::Unavailable(_),
+            ) => replies::not_expunged(self.spoken.language),
         })
     }
 
@@ -149,11 +152,13 @@ impl Transaction {
                 replies::unique_ids_follow(self.spoken.language),
             )),
             Command::Uidl(Some(number)) => self.uidl_one(number),
-            Command::Capa => TransactionStep::Answer(replies::capabilities(
-                self.spoken.language,
-                Offer::LOGGED_IN,
-                &self.surroundings,
-            )),
+            Command::Capa => {
+                let Self { spoken, surroundings, .. } = self;
+                let rules = self.lease.rules().into();
+                let capabilities =
+                    replies::capabilities(spoken.language, Offer::LOGGED_IN, surroundings, Some(&rules));
+                TransactionStep::Answer(capabilities)
+            }
             Command::Quit => self.quit(),
             Command::User(_)
             | Command::Pass(_)
@@ -259,19 +264,23 @@ const fn answer_with(reply: Reply) -> TransactionStep {
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use mailstore::{Repertoire, UniqueId};
+    use mailstore::{Expiry, Repertoire, Rules, UniqueId};
 
     use super::*;
     use crate::replies::Language;
     use crate::session::Range;
 
     /// A lease that has entries and nothing else.
-    struct Entries(Vec<Entry>);
+    struct Entries(Vec<Entry>, Rules);
 
     #[async_trait]
     impl Lease for Entries {
         fn entries(&self) -> &[Entry] {
             &self.0
+        }
+
+        fn rules(&self) -> Rules {
+            self.1
         }
 
         async fn read(&mut self, _: usize, _: u64, _: usize) -> Result<Vec<u8>, MaildropError> {
@@ -283,6 +292,11 @@ mod tests {
         }
     }
 
+    fn rules() -> Rules {
+        let expiry = Expiry::Days(30.try_into().unwrap());
+        Rules { login_delay_seconds: 60, expiry, ..Rules::default() }
+    }
+
     fn session_with_errors(errors_max: u32) -> Transaction {
         let entry = |n: u8| Entry {
             unique_id: UniqueId::minted([n; 16]),
@@ -292,7 +306,7 @@ mod tests {
             received_at: 0,
             release_at: None,
         };
-        let lease = Box::new(Entries(vec![entry(1), entry(2), entry(3)]));
+        let lease = Box::new(Entries(vec![entry(1), entry(2), entry(3)], rules()));
         let spoken = Spoken::new(Language::Chinese);
         Transaction::new(lease, Errors::new(errors_max), Surroundings::default(), spoken)
     }
@@ -435,6 +449,12 @@ mod tests {
         }
         assert!(!say(&mut session, "CAPA").contains("STLS"));
         assert!(say(&mut session, "NOOP").starts_with("+OK"));
+    }
+
+    #[test]
+    fn the_capabilities_say_what_holds_for_this_account() {
+        let said = say(&mut session(), "CAPA");
+        assert!(said.contains("\r\nEXPIRE 30\r\nLOGIN-DELAY 60\r\n"), "{said}");
     }
 
     #[test]

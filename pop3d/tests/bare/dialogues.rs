@@ -1,9 +1,11 @@
 //! The scripts of `tests/dialogues/pop3`, played against the bare session.
 
 use std::io;
+use std::num::NonZeroU16;
 
 use mailstack_tests::dialogue::{self, ClearLogin, Protocol, PutsOff, Setting};
 use mailstack_tests::player::{self, Chopping, Received, Security, World, play_all, play_all_cut};
+use mailstore::{Expiry, Rules, Takeover};
 use mailwire::sasl::Tokens;
 use pop3d::session::{Login, Offer, Stls};
 
@@ -58,6 +60,12 @@ fn shared(setting: &Setting) -> Shared {
     let memory = Memory::default();
     for (account, content) in &setting.messages {
         memory.deliver(account, content);
+    }
+    for (account, rules) in &setting.rules {
+        let days = rules.expire_days.and_then(NonZeroU16::new);
+        let takeover = if rules.takeover { Takeover::Allowed } else { Takeover::Refused };
+        let expiry = days.map_or(Expiry::Never, Expiry::Days);
+        memory.rule(account, Rules { login_delay_seconds: rules.login_delay_seconds, expiry, takeover });
     }
     match setting.puts_off {
         Some(PutsOff::Logins) => memory.trouble(Trouble::Logins),

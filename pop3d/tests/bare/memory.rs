@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mailstore::{
-    Account, Admission, Arrival, Directory, Entry, Forgiven, Guard, Lease, MaildropError, MaildropId,
-    Maildrops, Outcome, Recipient, Repertoire, Sending, Throttled, TooMuch, Turn, Unavailable, UniqueId,
-    Verdict,
+    Account, Admission, Arrival, CommonRules, Directory, Entry, Forgiven, Guard, Lease, MaildropError,
+    MaildropId, Maildrops, Outcome, Recipient, Repertoire, Rules, Sending, Strictest, Throttled, TooMuch,
+    Turn, Unavailable, UniqueId, Verdict,
 };
 use mailwire::address::Mailbox;
 use mailwire::sasl::ScramKeys;
@@ -49,6 +49,9 @@ struct State {
 struct Maildrop {
     messages: Vec<(UniqueId, Arc<[u8]>)>,
     leased: bool,
+    rules: Rules,
+    /// It has been leased before. No time passes here, so that every later lease is sooner than a login delay is over.
+    was_leased: bool,
 }
 
 /// What fails from now on.
@@ -74,6 +77,11 @@ impl Memory {
         let unique_id = UniqueId::minted(state.minted.to_be_bytes());
         let maildrop = state.maildrops.entry(number(account).unwrap()).or_default();
         maildrop.messages.push((unique_id, content.into()));
+    }
+
+    /// Says what holds for the maildrop of `account`.
+    pub(crate) fn rule(&self, account: &str, rules: Rules) {
+        self.state().maildrops.entry(number(account).unwrap()).or_default().rules = rules;
     }
 
     /// Lets something fail.
@@ -153,6 +161,26 @@ impl Directory for Memory {
     async fn may_send_as(&self, _: &Account, _: &Mailbox) -> Result<bool, Unavailable> {
         unreachable!("POP3 sends nothing")
     }
+
+    async fn common_rules(&self) -> Result<CommonRules, Unavailable> {
+        if self.fails(Trouble::Directory) {
+            return Err(Unavailable("a test says so".to_owned()));
+        }
+        let state = self.state();
+        let rules = (1..).zip(ACCOUNTS).map(|(number, _)| {
+            state.maildrops.get(&number).map_or(Rules::default(), |maildrop| maildrop.rules)
+        });
+        let rules: Vec<Rules> = rules.collect();
+        let delay = rules.iter().map(|rules| rules.login_delay_seconds).max().unwrap();
+        let expiry = rules.iter().map(|rules| rules.expiry).min().unwrap();
+        Ok(CommonRules {
+            login_delay_seconds: Strictest {
+                value: delay,
+                differs: rules.iter().any(|rules| rules.login_delay_seconds != delay),
+            },
+            expiry: Strictest { value: expiry, differs: rules.iter().any(|rules| rules.expiry != expiry) },
+        })
+    }
 }
 
 /// Nobody is slowed; all are put off where a test says so.
@@ -198,14 +226,19 @@ impl Maildrops for Memory {
         }
         let mut state = self.state();
         let leased = state.maildrops.entry(maildrop.0).or_default();
+        let rules = leased.rules;
+        if rules.login_delay_seconds > 0 && leased.was_leased {
+            return Err(MaildropError::TooSoon);
+        }
         if std::mem::replace(&mut leased.leased, true) {
             return Err(MaildropError::Busy);
         }
+        leased.was_leased = true;
         let contents: Vec<Arc<[u8]>> =
             leased.messages.iter().map(|(_, content)| Arc::clone(content)).collect();
         let entries =
             leased.messages.iter().map(|(unique_id, content)| entry(unique_id.clone(), content)).collect();
-        Ok(Box::new(MemoryLease { memory: self.clone(), maildrop, entries, contents }))
+        Ok(Box::new(MemoryLease { memory: self.clone(), maildrop, rules, entries, contents }))
     }
 }
 
@@ -229,6 +262,7 @@ fn entry(unique_id: UniqueId, content: &[u8]) -> Entry {
 struct MemoryLease {
     memory: Memory,
     maildrop: MaildropId,
+    rules: Rules,
     entries: Vec<Entry>,
     contents: Vec<Arc<[u8]>>,
 }
@@ -237,6 +271,10 @@ struct MemoryLease {
 impl Lease for MemoryLease {
     fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    fn rules(&self) -> Rules {
+        self.rules
     }
 
     async fn read(&mut self, index: usize, offset: u64, octets_max: usize) -> Result<Vec<u8>, MaildropError> {

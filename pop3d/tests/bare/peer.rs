@@ -187,6 +187,10 @@ impl Peer {
                 let step = authorization.wrong_credentials();
                 self.authorization_step(authorization, step)
             }
+            AuthorizationStep::CommonRules => {
+                let step = authorization.capabilities(&at_once(self.memory.common_rules()));
+                self.authorization_step(authorization, step)
+            }
             AuthorizationStep::Lease(account) => {
                 let step = authorization.leased(at_once(self.memory.lease(account.maildrop, Duration::ZERO)));
                 self.authorization_step(authorization, step)

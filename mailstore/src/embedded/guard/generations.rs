@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 /// A map of at most twice `entries_max` entries; the half that was used last stays in any case.
 #[derive(Debug)]
-pub(super) struct Generations<K, V> {
+pub(crate) struct Generations<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
     entries_max: usize,
@@ -13,17 +13,17 @@ pub(super) struct Generations<K, V> {
 
 impl<K: Eq + Hash, V: Default> Generations<K, V> {
     /// With nothing in it.
-    pub(super) fn new(entries_max: usize) -> Self {
+    pub(crate) fn new(entries_max: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), entries_max }
     }
 
     /// What is there, without using it.
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
     /// What is there or begins, and now counts as used.
-    pub(super) fn entry(&mut self, key: K) -> &mut V {
+    pub(crate) fn entry(&mut self, key: K) -> &mut V {
         let kept = self.old.remove(&key);
         if kept.is_some() || !self.young.contains_key(&key) {
             if self.young.len() >= self.entries_max {
@@ -35,12 +35,12 @@ impl<K: Eq + Hash, V: Default> Generations<K, V> {
     }
 
     /// All that is there.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.young.iter().chain(&self.old)
     }
 
     /// Forgets what `keep` does not want.
-    pub(super) fn retain(&mut self, keep: impl Fn(&K) -> bool) {
+    pub(crate) fn retain(&mut self, keep: impl Fn(&K) -> bool) {
         self.young.retain(|key, _| keep(key));
         self.old.retain(|key, _| keep(key));
     }

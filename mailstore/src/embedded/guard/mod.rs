@@ -12,7 +12,7 @@
 mod arrivals;
 mod counts;
 mod fingerprints;
-mod generations;
+pub(super) mod generations;
 mod keeper;
 mod logins;
 mod sendings;

@@ -90,6 +90,7 @@ impl Model {
             | Step::SetPassword { .. }
             | Step::RemoveAccount { .. }
             | Step::SetQuota { .. }
+            | Step::SetRules { .. }
             | Step::SetAppPassword { .. }
             | Step::Grant { .. }
             | Step::AddAlias { .. }
@@ -142,6 +143,7 @@ impl Model {
             Step::SetPassword { .. }
             | Step::RemoveAccount { .. }
             | Step::SetQuota { .. }
+            | Step::SetRules { .. }
             | Step::SetAppPassword { .. }
             | Step::Grant { .. }
             | Step::AddAlias { .. }
@@ -163,6 +165,7 @@ impl Model {
                     | Step::SetPassword { .. }
                     | Step::RemoveAccount { .. }
                     | Step::SetQuota { .. }
+                    | Step::SetRules { .. }
                     | Step::SetAppPassword { .. }
                     | Step::Grant { .. }
                     | Step::AddAlias { .. }

@@ -144,6 +144,7 @@ impl Session {
             | Step::SetPassword { .. }
             | Step::RemoveAccount { .. }
             | Step::SetQuota { .. }
+            | Step::SetRules { .. }
             | Step::SetAppPassword { .. }
             | Step::Grant { .. }
             | Step::AddAlias { .. }
@@ -168,11 +169,12 @@ impl Session {
         let accounts = self.core().index.ask(Index::accounts).map_err(text)?;
         found.view.aliases = self.core().index.ask(Index::aliases).map_err(text)?.into_iter().collect();
         let quotas = self.core().index.ask(Index::quotas).map_err(text)?;
+        let rules = self.core().index.ask(Index::rules).map_err(text)?;
         let mut scram = self.core().index.ask(Index::scram).map_err(text)?;
         let app_passwords = self.core().index.ask(Index::app_passwords).map_err(text)?;
         let grants = self.core().index.ask(Index::grants).map_err(text)?;
         let mut owners: Vec<u64> = scram.keys().copied().chain(app_passwords.maildrops()).collect();
-        owners.extend(grants.maildrops());
+        owners.extend(grants.maildrops().chain(rules.keys().copied()));
         owners.retain(|owner| accounts.iter().all(|account| account.maildrop != *owner));
         if !owners.is_empty() {
             return Err(format!("something is left of accounts that are gone: {owners:?}"));
@@ -185,6 +187,7 @@ impl Session {
                 password_hash,
                 scram: scram.remove(&maildrop),
                 quota: quotas.get(&maildrop).copied(),
+                rules: rules.get(&maildrop).copied().unwrap_or_default(),
                 app_passwords: app_passwords.hashes(maildrop),
                 grants: grants.keys(maildrop),
             };
@@ -375,9 +378,11 @@ fn contents(index: &Index) -> Result<String, IndexError> {
     }
     let (aliases, live) = (index.aliases()?, index.count_live()?);
     let quotas: BTreeMap<_, _> = index.quotas()?.into_iter().collect();
+    let rules: BTreeMap<_, _> = index.rules()?.into_iter().collect();
     let scram: BTreeMap<_, _> = index.scram()?.into_iter().collect();
     let access = (scram, index.app_passwords()?, index.grants()?);
-    Ok(format!("{live} {accounts:?} {access:?} {aliases:?} {quotas:?} {entries:?} {expunged:?} {queue:?}"))
+    let limits = (quotas, rules);
+    Ok(format!("{live} {accounts:?} {access:?} {aliases:?} {limits:?} {entries:?} {expunged:?} {queue:?}"))
 }
 
 /// The expunged messages with these tokens.
@@ -394,6 +399,7 @@ fn directory(step: &Step) -> Option<DirectoryChange> {
         Step::SetPassword { address, password } => Some(DirectoryChange::SetPassword { address, password }),
         Step::RemoveAccount { address } => Some(DirectoryChange::RemoveAccount { address }),
         Step::SetQuota { address, quota } => Some(DirectoryChange::SetQuota { address, quota }),
+        Step::SetRules { address, own } => Some(DirectoryChange::SetRules { address, own }),
         Step::SetAppPassword { address, name, hash: Some(hash) } => {
             Some(DirectoryChange::Access(AccessChange::AddAppPassword { address, name, hash }))
         }

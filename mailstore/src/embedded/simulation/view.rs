@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::app_passwords::Hash;
 use super::super::credentials::{NewPassword, ScramRecord};
 use super::super::grants::Grant;
-use crate::{Quota, ReturnAs};
+use crate::{OwnRules, Quota, ReturnAs};
 
 /// A message of the simulation, by the number that its content carries.
 pub(super) type Token = u64;
@@ -17,6 +17,7 @@ pub(super) struct AccountView {
     pub(super) password_hash: String,
     pub(super) scram: Option<ScramRecord>,
     pub(super) quota: Option<Quota>,
+    pub(super) rules: OwnRules,
     pub(super) app_passwords: BTreeMap<String, Hash>,
     pub(super) grants: BTreeSet<String>,
 }
@@ -56,6 +57,7 @@ pub(super) enum Step {
     SetPassword { address: String, password: NewPassword },
     RemoveAccount { address: String },
     SetQuota { address: String, quota: Option<Quota> },
+    SetRules { address: String, own: OwnRules },
     SetAppPassword { address: String, name: String, hash: Option<Hash> },
     Grant { address: String, addresses: String, grant: Grant },
     AddAlias { address: String, target: String },
@@ -102,6 +104,7 @@ impl View {
                     password_hash,
                     scram: Some(scram),
                     quota: None,
+                    rules: OwnRules::default(),
                     app_passwords: BTreeMap::new(),
                     grants: BTreeSet::new(),
                 };
@@ -123,6 +126,11 @@ impl View {
             Step::SetQuota { address, quota } => {
                 if let Some(account) = self.accounts.get_mut(address) {
                     account.quota = *quota;
+                }
+            }
+            Step::SetRules { address, own } => {
+                if let Some(account) = self.accounts.get_mut(address) {
+                    account.rules = *own;
                 }
             }
             Step::SetAppPassword { address, name, hash } => {

@@ -1,5 +1,7 @@
 //! What the simulated store is asked: deliveries, expunges, accounts, aliases and the queue, mixed by a seed.
 
+use std::num::NonZeroU16;
+
 use mailwire::sasl::ScramKeys;
 
 use super::super::app_passwords::Hash;
@@ -7,7 +9,7 @@ use super::super::credentials::NewPassword;
 use super::super::grants::Grant;
 use super::random::Random;
 use super::view::{QueueChange, Relay, Step, View};
-use crate::{Quota, ReturnAs};
+use crate::{Expiry, OwnRules, Quota, ReturnAs, Takeover};
 
 /// Names of accounts; each may come and go.
 const ACCOUNTS: [&str; 4] = ["ann", "bob", "cleo", "dan"];
@@ -133,6 +135,18 @@ impl Workload<'_> {
         Quota { octets: limit(self.random.number()), messages: limit(self.random.number()) }
     }
 
+    /// None that would make a lease wait.
+    fn rules(&mut self) -> OwnRules {
+        let number = self.random.number();
+        let [day, kind, ..] = number.to_le_bytes();
+        let days = NonZeroU16::new(u16::from(day)).map_or(Expiry::Never, Expiry::Days);
+        OwnRules {
+            login_delay_seconds: (kind % 2 == 0).then_some(0),
+            expiry: (kind % 3 == 0).then_some(days),
+            takeover: (kind % 5 == 0).then_some(Takeover::Allowed),
+        }
+    }
+
     fn password(&mut self) -> NewPassword {
         let number = self.random.number();
         let key = |octet| [octet; 32];
@@ -170,7 +184,7 @@ impl Workload<'_> {
         let aliases: Vec<_> = view.aliases.keys().cloned().collect();
         let new_alias = self.random.pick(&ALIASES).map(|name| address(name))?;
         let pick = |random: &mut Random, from: &[String]| random.pick(from).cloned();
-        match self.random.below(11) {
+        match self.random.below(12) {
             8 => {
                 let address = pick(self.random, &present)?;
                 self.app_password(view, address)
@@ -178,6 +192,10 @@ impl Workload<'_> {
             9 => {
                 let address = pick(self.random, &present)?;
                 self.grant(view, address)
+            }
+            10 => {
+                let own = self.rules();
+                pick(self.random, &present).map(|address| Step::SetRules { address, own })
             }
             0 => pick(self.random, &removable).map(|address| Step::RemoveAccount { address }),
             1 => pick(self.random, &present).map(|address| Step::SetPassword { address, password }),
