@@ -4,19 +4,24 @@ use std::error::Error;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
-use mailstore::{AccountUsage, AdministrationError, Expiry, OwnRules, Rules, Store, Takeover};
+use mailstore::{
+    AccountUsage, AdministrationError, Expiry, Kept, MaildropError, OwnRules, Rules, Store, Takeover,
+};
 use mailwire::address::Mailbox;
+use mailwire::clock;
 use mailwire::escape::without_controls;
 use thiserror::Error;
 
 use crate::account::AccountError;
 use crate::arguments::{RulesOptions, YesNo};
+use crate::exchange::maildrop::{Pages, messages};
 use crate::output::Output;
 use crate::place::Place;
 use crate::quota::usage_of;
 
 /// More would keep people from their mail.
 const LOGIN_DELAY_SECONDS_MAX: u32 = 24 * 60 * 60;
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// Why a rule cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -83,15 +88,40 @@ pub(crate) async fn run(options: &RulesOptions, output: &Output) -> Result<(), B
     let address = Mailbox::parse(&options.address)?;
     let store = place.open().await?;
     let usage = change(&store, &address, options).await;
+    let due = match (&usage, options.expire) {
+        (Ok(usage), Some(ExpireAfter(Expiry::Days(days)))) => due(&store, usage, days).await,
+        (Ok(_) | Err(_), _) => Ok(0),
+    };
     store.close().await;
     let usage = usage.map_err(|error| AccountError::of(&address, error))?;
     if options.plain {
         // A line whose tabs must stay.
         output.text(&plain(&usage));
-    } else {
-        output.lines(&table(&usage));
+        return Ok(());
+    }
+    output.lines(&table(&usage));
+    // Nobody shall find out afterwards.
+    let due = due?;
+    if due > 0 {
+        output.line(&format!(
+            "{} came longer ago than that and will be deleted within minutes; `mailstack maildrop undelete {address}` \
+             brings deleted mail back",
+            messages(due)
+        ));
     }
     Ok(())
+}
+
+/// How many messages are to go at once after so many days.
+async fn due(store: &Store, usage: &AccountUsage, days: NonZeroU16) -> Result<u64, MaildropError> {
+    let until = clock::unix_seconds().saturating_sub(SECONDS_PER_DAY.saturating_mul(days.get().into()));
+    let mut pages = Pages::new(store, usage.account.maildrop);
+    let mut due: u64 = 0;
+    while let Some(page) = pages.next().await? {
+        let is_due = |kept: &&Kept| kept.expunged_at.is_none() && kept.stays_since <= until;
+        due = due.saturating_add(page.iter().filter(is_due).count() as u64);
+    }
+    Ok(due)
 }
 
 async fn change(
@@ -237,6 +267,47 @@ mod tests {
         for text in ["", "d", "0", "30", "1w", "-1d", "65536d", "99999999999d", "Never"] {
             assert_eq!(text.parse::<ExpireAfter>(), Err(RuleError::Expire), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_to_go_at_once_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = mailstore::Options {
+            path: folder.path().to_owned(),
+            reserve_octets: 0,
+            ..mailstore::Options::default()
+        };
+        let store = mailstore::open(options).await.unwrap();
+        let address = Mailbox::parse("alice@example.test").unwrap();
+        let password = mailwire::secret::Secret::new("x".to_owned());
+        let maildrop = store.administration.add_account(&address, &password).await.unwrap().maildrop;
+        for days in [40, 31, 29] {
+            let received_at = clock::unix_seconds() - days * SECONDS_PER_DAY;
+            let unique_id = mailstore::UniqueId::parse(&days.to_string()).unwrap();
+            let mut draft = store.intake.draft(0).await.unwrap();
+            draft.write(b"A: b\r\n\r\ntext\r\n").await.unwrap();
+            let delivery = mailstore::Delivery {
+                delivery_prefix: Vec::new(),
+                prefix: Vec::new(),
+                reverse_path: mailwire::address::ReversePath::Null,
+                maildrops: vec![maildrop],
+                fate: mailstore::Fate::Shared,
+                relay: Vec::new(),
+                terms: mailstore::Terms::default(),
+                local: Vec::new(),
+                steps: Vec::new(),
+                trace: mailstore::TraceRow::default(),
+                carried: Some(mailstore::Carried { unique_id, received_at }),
+            };
+            draft.commit(delivery).await.unwrap();
+        }
+        let mut lease = store.maildrops.lease(maildrop, std::time::Duration::ZERO).await.unwrap();
+        lease.expunge(&[0]).await.unwrap();
+        let usage = usage_of(&store, &address).await.unwrap();
+        let due = async |days| due(&store, &usage, NonZeroU16::new(days).unwrap()).await.unwrap();
+        assert_eq!([due(30).await, due(20).await, due(60).await], [1, 2, 0]);
+        drop(lease);
+        store.close().await;
     }
 
     #[test]

@@ -37,9 +37,9 @@ pub(crate) async fn run(command: &StoreCommand, output: &Output) -> Result<(), B
             let gain = store.repair.compact().await;
             store.close().await;
             output.progress("");
-            let Gain { purged, segments, files } = gain?;
+            let Gain { expired, purged, segments, files } = gain?;
             output.line(&format!(
-                "{purged} deleted messages given up, {segments} segments of the journal compacted, {files} content \
+                "{expired} messages expired, {purged} deleted messages given up, {segments} segments of the journal compacted, {files} content \
                  files removed"
             ));
             Ok(())

@@ -17,6 +17,9 @@ pub enum MaildropError {
     /// The last lease began less than the login delay ago.
     #[error("the last session began too short a while ago")]
     TooSoon,
+    /// The lease has ended: another session has taken the maildrop over.
+    #[error("another session has taken the maildrop over")]
+    TakenOver,
     /// The lease has ended: its session was too long silent, or the maildrop is gone.
     #[error("the lease on the maildrop has ended")]
     Ended,
@@ -68,6 +71,12 @@ pub trait Lease: Send {
     /// What held for the maildrop when the lease began.
     fn rules(&self) -> Rules;
 
+    /// Whether the lease still holds, as far as it is known without waiting.
+    ///
+    /// # Errors
+    /// `TakenOver` where it does not.
+    fn check(&mut self) -> Result<(), MaildropError>;
+
     /// At most `octets_max` octets of the message at `index`, from `offset` on; empty at its end. A message ends
     /// in CRLF. Damaged content comes as a well-formed substitute of the same size.
     ///
@@ -75,7 +84,8 @@ pub trait Lease: Send {
     /// Where the store cannot read.
     async fn read(&mut self, index: usize, offset: u64, octets_max: usize) -> Result<Vec<u8>, MaildropError>;
 
-    /// Removes the messages at `indices` from the maildrop in one durable commit: all of them or none.
+    /// Removes the messages at `indices` from the maildrop in one durable commit: all of them or none. A takeover comes
+    /// wholly after it or before it.
     ///
     /// # Errors
     /// Where nothing was removed.
@@ -85,7 +95,8 @@ pub trait Lease: Send {
 /// Where messages are kept for their readers.
 #[async_trait]
 pub trait Maildrops: Send + Sync {
-    /// Leases `maildrop` by its [`Rules`], waiting at most `patience` for another session to end. When leases began is
+    /// Leases `maildrop` by its [`Rules`], waiting at most `patience` for another session to end, and for a commit of it
+    /// where it is then taken over. When leases began is
     /// remembered for the login delay while the process runs that hosts the store, for a bounded number of maildrops.
     ///
     /// # Errors
@@ -102,6 +113,8 @@ pub struct Kept {
     pub entry: Entry,
     /// When it was expunged, seconds since 1970; `None` while it is in the maildrop.
     pub expunged_at: Option<u64>,
+    /// From when on its stay in the maildrop counts, seconds since 1970: it came, returned or could be seen.
+    pub stays_since: u64,
 }
 
 /// With which unique-ids expunged messages come back.

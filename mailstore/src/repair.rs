@@ -27,6 +27,8 @@ pub enum Seen {
 /// What came back to the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gain {
+    /// Messages that were expunged because their days were over; their space stays until they are purged.
+    pub expired: u64,
     /// Expunged messages whose time was over.
     pub purged: u64,
     /// Segments of the journal that are gone.
@@ -50,7 +52,7 @@ pub trait Repair: Send + Sync {
     /// # Errors
     /// Where the disk fails.
     async fn rebuild(&self, seen: mpsc::Sender<Seen>) -> Result<(), Unavailable>;
-    /// Gives up expunged mail whose time is over, and brings its space back, now.
+    /// Expunges mail whose days are over, gives up expunged mail whose time is over, and brings its space back, now.
     ///
     /// # Errors
     /// Where the host has gone.

@@ -141,9 +141,10 @@ async fn fill_since_format_2(store: &Store, [alice, bob, carol]: [MaildropId; 3]
     administration.purge(bob, purged).await.unwrap();
     let quota = Quota { octets: 1_000_000, messages: 100 };
     store.administration.set_quota(&mailbox("carol"), Some(quota)).await.unwrap();
-    let days = |days| Some(Expiry::Days(NonZeroU16::new(days).unwrap()));
-    for (name, count) in [("alice", 7), ("carol", 30)] {
-        let own = OwnRules { login_delay_seconds: Some(60), expiry: days(count), takeover: None };
+    // So many days that nothing expires.
+    let expiry = Some(Expiry::Days(NonZeroU16::MAX));
+    for name in ["alice", "carol"] {
+        let own = OwnRules { login_delay_seconds: Some(60), expiry, takeover: None };
         store.administration.set_rules(&mailbox(name), own).await.unwrap();
     }
     store.administration.set_rules(&mailbox("alice"), OwnRules::default()).await.unwrap();

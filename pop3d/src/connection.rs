@@ -242,7 +242,13 @@ impl Session {
     async fn transact(&mut self, mut transaction: Transaction) -> Result<(), Interrupted> {
         loop {
             let line = self.read_line(transaction.line_octets_max()).await?;
-            let mut next = Some(transaction.line(&line));
+            let mut next = Some(match transaction.lease().check() {
+                Ok(()) => transaction.line(&line),
+                Err(error) => {
+                    info!(reason = chain(&error), "maildrop lost");
+                    transaction.line_after_takeover(&line)
+                }
+            });
             self.slow_errors(transaction.errors()).await?;
             while let Some(step) = next {
                 next = match step {
@@ -529,6 +535,19 @@ mod tests {
         let mut served = Served::new(&memory(), ClearLogin::Loopback, limits).await;
         assert!(served.lines(1).await.starts_with("+OK "));
         assert_eq!(served.rest().await, "");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_has_vanished_leaves_its_maildrop_within_the_idle_time() {
+        let memory = memory();
+        let limits = ConnectionLimits { idle: SOON, ..PATIENT };
+        let mut served = Served::new(&memory, ClearLogin::Loopback, limits).await;
+        served.say(LOGIN).await;
+        served.say(b"DELE 1\r\n").await;
+        served.server.await.unwrap();
+        assert!(!memory.is_leased("alice"));
+        assert_eq!(memory.messages("alice").len(), 2);
+        drop(served.client);
     }
 
     #[tokio::test]

@@ -276,10 +276,18 @@ impl Apart {
     /// # Errors
     /// Where the command fails; the text has what it said.
     pub fn add_account(&self, account: &str) -> io::Result<()> {
+        let address = format!("{account}@example.test");
+        self.mailstack(&["account", "add", &address], &format!("pw-{account}\n")).map(drop)
+    }
+
+    /// What an administration command says.
+    ///
+    /// # Errors
+    /// Where it fails; the text has what it said.
+    pub fn mailstack(&self, arguments: &[&str], input: &str) -> io::Result<String> {
         let mut command = Command::new(self.file("bin/mailstack"));
-        command.args(["account", "add", &format!("{account}@example.test"), "--config"]);
-        command.arg(self.file("mailstack.toml"));
-        run_command(&mut command, format!("pw-{account}\n").as_bytes())?.well().map(drop)
+        command.args(arguments).arg("--config").arg(self.file("mailstack.toml"));
+        Ok(run_command(&mut command, input.as_bytes())?.well()?.text())
     }
 
     /// True where the daemons' user can list the store's folder.

@@ -163,7 +163,7 @@ impl Restore<'_> {
         let mut states = HashMap::new();
         let mut pages = Pages::new(self.store, self.maildrop);
         while let Some(page) = pages.next().await? {
-            for Kept { message, entry, expunged_at } in page {
+            for Kept { message, entry, expunged_at, .. } in page {
                 let state = expunged_at.map_or(State::There, |_| State::Deleted(message));
                 if states.get(&entry.unique_id) != Some(&State::There) {
                     states.insert(entry.unique_id, state);

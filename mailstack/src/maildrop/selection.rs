@@ -89,7 +89,7 @@ mod tests {
             received_at: message,
             release_at: None,
         };
-        Kept { message: MessageId(message), entry, expunged_at }
+        Kept { message: MessageId(message), entry, expunged_at, stays_since: 0 }
     }
 
     /// Messages 1 to 5, all but 3 deleted; 2 last.

@@ -101,6 +101,7 @@ impl Accounts {
             | Event::MovedWith { .. }
             | Event::Expunge { .. }
             | Event::Returned { .. }
+            | Event::ReturnedAt { .. }
             | Event::Purged { .. }
             | Event::Restated { .. }
             | Event::QueueChanged { .. }
@@ -177,6 +178,11 @@ impl Accounts {
             return key;
         }
         other_key().filter(|other| self.knows(other)).unwrap_or(key)
+    }
+
+    /// All accounts, by address, as they are kept.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &AccountRecord> {
+        self.by_address.values()
     }
 
     /// All accounts, by address.

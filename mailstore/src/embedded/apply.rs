@@ -66,6 +66,12 @@ impl Index {
                 let mut messages = messages.iter();
                 messages.try_for_each(|(message, fresh)| self.bring_back(*maildrop, *message, fresh.as_ref()))
             }
+            Event::ReturnedAt { maildrop, messages, at } => {
+                messages.iter().try_for_each(|(message, fresh)| {
+                    self.bring_back(*maildrop, *message, fresh.as_ref())?;
+                    self.note_came(*maildrop, *message, *at)
+                })
+            }
             Event::Purged { maildrop, messages } => {
                 self.note_freed();
                 messages.iter().try_for_each(|message| self.purge(*maildrop, *message))
@@ -133,6 +139,7 @@ impl Index {
         let value = IVec::from(encoded(&entry)?);
         for maildrop in &message.maildrops {
             self.put_entry(*maildrop, committed.sequence, &entry, value.clone())?;
+            self.note_carried(*maildrop, committed.sequence, message)?;
         }
         for (recipient, relay) in (0_u32..).zip(&message.relay) {
             let waiting = MovedRecipient {
@@ -165,9 +172,11 @@ impl Index {
                 None => {
                     let value = encoded(&entry)?;
                     self.put_entry(held.maildrop, *sequence, &entry, value.into())?;
+                    self.note_carried(held.maildrop, *sequence, message)?;
                     self.take_expunged(held.maildrop, *sequence)?;
                 }
                 Some(at) => {
+                    self.forget_came(held.maildrop, *sequence)?;
                     self.take_entry(held.maildrop, *sequence)?;
                     self.put_expunged(held.maildrop, *sequence, &ExpungedValue { entry, at })?;
                 }
@@ -220,6 +229,27 @@ impl Index {
         Ok(taken)
     }
 
+    /// A message that was received elsewhere came here later than its entry says, which the row of its commit tells.
+    fn note_carried(&self, maildrop: u64, sequence: u64, message: &Message) -> Result<(), IndexError> {
+        if message.trace.at > message.accepted_at {
+            self.note_came(maildrop, sequence, message.trace.at)?;
+        }
+        Ok(())
+    }
+
+    /// The latest time counts: records may be applied again, and copies of a message tell of its first arrival.
+    fn note_came(&self, maildrop: u64, message: u64, at: u64) -> Result<(), IndexError> {
+        if self.came_at(maildrop, message)?.is_none_or(|before| before < at) {
+            put(&self.came, &keys::entry(maildrop, message), &at)?;
+        }
+        Ok(())
+    }
+
+    fn forget_came(&self, maildrop: u64, message: u64) -> Result<(), IndexError> {
+        self.came.remove(keys::entry(maildrop, message))?;
+        Ok(())
+    }
+
     /// A message as it is known, be it in its maildrop or expunged.
     fn known(&self, maildrop: u64, message: u64) -> Result<Option<EntryValue>, IndexError> {
         let entry: Option<EntryValue> = get(&self.entries, &keys::entry(maildrop, message))?;
@@ -230,6 +260,7 @@ impl Index {
     }
 
     fn expunge(&self, maildrop: u64, message: u64, at: u64) -> Result<(), IndexError> {
+        self.forget_came(maildrop, message)?;
         let entry = match self.take_entry(maildrop, message)? {
             Some(entry) => Some(entry),
             None => self.expunged_entry(maildrop, message)?.map(|expunged| expunged.entry),
@@ -249,6 +280,7 @@ impl Index {
     }
 
     fn purge(&self, maildrop: u64, message: u64) -> Result<(), IndexError> {
+        self.forget_came(maildrop, message)?;
         self.take_entry(maildrop, message)?;
         self.take_expunged(maildrop, message)?;
         Ok(())
@@ -258,6 +290,10 @@ impl Index {
         let Restated { maildrop, message, state } = restated;
         match state {
             EntryState::Live { unique_id } => self.bring_back(*maildrop, *message, Some(unique_id)),
+            EntryState::LiveSince { unique_id, at } => {
+                self.bring_back(*maildrop, *message, Some(unique_id))?;
+                self.note_came(*maildrop, *message, *at)
+            }
             EntryState::Expunged { unique_id, at } => {
                 self.bring_back(*maildrop, *message, Some(unique_id))?;
                 self.expunge(*maildrop, *message, *at)
@@ -309,7 +345,7 @@ impl Index {
         self.quotas.remove(keys::maildrop(maildrop))?;
         self.rules.remove(keys::maildrop(maildrop))?;
         self.scram.remove(keys::maildrop(maildrop))?;
-        for tree in [&self.app_passwords, &self.grants] {
+        for tree in [&self.app_passwords, &self.grants, &self.came] {
             for key in tree.scan_prefix(keys::maildrop(maildrop)).keys() {
                 tree.remove(key?)?;
             }

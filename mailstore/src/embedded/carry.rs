@@ -7,6 +7,7 @@ use super::change::{Refused, State};
 use super::circumstances::Circumstances;
 use super::grants::Grant;
 use super::journal::Location;
+use super::keys::EntryValue;
 use super::record::{EntryState, Event, Message, Moved, MovedEntry, MovedRecipient, Restated};
 use crate::OwnRules;
 
@@ -165,7 +166,12 @@ impl State<'_> {
             let live = self.index.ask(|index| index.entry(maildrop, message))?;
             let expunged = self.index.ask(|index| index.expunged_entry(maildrop, message))?;
             let state = match (live, expunged) {
-                (Some(entry), _) => EntryState::Live { unique_id: entry.unique_id },
+                (Some(EntryValue { unique_id, .. }), _) => {
+                    match self.index.ask(|index| index.came_at(maildrop, message))? {
+                        Some(at) => EntryState::LiveSince { unique_id, at },
+                        None => EntryState::Live { unique_id },
+                    }
+                }
                 (None, Some(expunged)) => {
                     EntryState::Expunged { unique_id: expunged.entry.unique_id, at: expunged.at }
                 }

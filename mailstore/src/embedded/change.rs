@@ -199,7 +199,8 @@ impl State<'_> {
             Change::Return { maildrop, mut messages } => {
                 let there = self.expunged(maildrop, messages.iter().map(|(message, _)| *message))?;
                 messages.retain(|(message, _)| there.contains(message));
-                Ok((Event::Returned { maildrop, messages }, self.live))
+                let at = clock::unix_seconds();
+                Ok((Event::ReturnedAt { maildrop, messages, at }, self.live))
             }
             Change::Purge { maildrop, messages } => {
                 let messages = self.expunged(maildrop, messages.into_iter())?;

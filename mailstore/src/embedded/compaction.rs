@@ -99,7 +99,7 @@ impl Mentions {
             Event::Expunge { maildrop, messages, .. } | Event::Purged { maildrop, messages } => {
                 self.entries.extend(messages.iter().map(|message| (*maildrop, *message)));
             }
-            Event::Returned { maildrop, messages } => {
+            Event::Returned { maildrop, messages } | Event::ReturnedAt { maildrop, messages, .. } => {
                 self.entries.extend(messages.iter().map(|(message, _)| (*maildrop, *message)));
             }
             Event::Restated { entries } => {

@@ -193,6 +193,7 @@ impl Administration for Core {
         self.change_directory(DirectoryChange::SetRules { address: address.clone(), own }).await?;
         if let Some(account) = self.with_accounts(|accounts| accounts.account(&address).and_then(account)) {
             self.last_leases.forget(account.maildrop.0);
+            self.next_looks.forget(account.maildrop.0);
         }
         Ok(())
     }

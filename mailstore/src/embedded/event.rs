@@ -44,7 +44,7 @@ pub(crate) enum Event {
         /// The sequence and head of the record, where it is one.
         message: Option<(u64, Message)>,
     },
-    /// Expunged messages are in their maildrop again.
+    /// Expunged messages are in their maildrop again; told by releases before [`Event::ReturnedAt`].
     Returned {
         maildrop: u64,
         /// Message identities, each with a new unique-id where it is to be fetched again.
@@ -76,6 +76,14 @@ pub(crate) enum Event {
     MovedWith { moved: Box<Moved>, circumstances: Box<Circumstances> },
     /// What holds for the use of a maildrop from now on, besides what is configured.
     Rules { maildrop: u64, own: OwnRules },
+    /// Expunged messages are in their maildrop again.
+    ReturnedAt {
+        maildrop: u64,
+        /// As in [`Event::Returned`].
+        messages: Vec<(u64, Option<UniqueId>)>,
+        /// Seconds since 1970.
+        at: u64,
+    },
 }
 
 /// A message with what is kept beside it.
@@ -140,6 +148,11 @@ pub(crate) enum EntryState {
         at: u64,
     },
     Gone,
+    /// In its maildrop, since a time (seconds since 1970) that its message does not tell.
+    LiveSince {
+        unique_id: UniqueId,
+        at: u64,
+    },
 }
 
 /// An accepted message.
@@ -232,6 +245,7 @@ impl Event {
             Self::Accepted(_) => 21,
             Self::MovedWith { .. } => 22,
             Self::Rules { .. } => 23,
+            Self::ReturnedAt { .. } => 24,
         }
     }
 
@@ -263,6 +277,7 @@ impl Event {
             | Self::AppPassword { .. }
             | Self::Grant { .. }
             | Self::Rules { .. }
+            | Self::ReturnedAt { .. }
             | Self::Closed => None,
         }
     }
@@ -295,6 +310,7 @@ impl Event {
             | Self::AppPassword { .. }
             | Self::Grant { .. }
             | Self::Rules { .. }
+            | Self::ReturnedAt { .. }
             | Self::Closed => None,
         }
     }

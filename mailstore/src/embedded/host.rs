@@ -16,6 +16,7 @@ use super::checkpoint::{self, Ending, Progress};
 use super::committer::{Answer, Committer, REQUESTS_MAX, Request, Work};
 use super::content::Contents;
 use super::credentials::FalseKeys;
+use super::expiry::NextLooks;
 use super::files::{Disk, Files};
 use super::free_space::FreeSpace;
 use super::graves::Graves;
@@ -48,6 +49,7 @@ pub(crate) struct Core {
     pub(crate) keeper: Keeper,
     pub(crate) leases: Arc<Leases>,
     pub(crate) last_leases: LastLeases,
+    pub(crate) next_looks: NextLooks,
     pub(crate) queue_leases: QueueLeases,
     /// Octets that drafts hold in memory.
     pub(crate) draft_octets: Arc<AtomicU64>,
@@ -187,6 +189,7 @@ impl Host {
             hasher: Hasher::new(),
             remembered: Remembered::new().map_err(|error| at(io::Error::other(error)))?,
             leases: Arc::default(),
+            next_looks: NextLooks::default(),
             queue_leases: QueueLeases::default(),
             draft_octets: Arc::default(),
             adopting: Arc::default(),

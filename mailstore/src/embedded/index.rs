@@ -58,6 +58,7 @@ pub(crate) struct Index {
     db: sled::Db,
     file: Arc<dyn File>,
     pub(super) entries: Tree,
+    pub(super) came: Tree,
     pub(super) expunged: Tree,
     pub(super) queue: Tree,
     pub(super) due: Tree,
@@ -94,6 +95,7 @@ impl Index {
         Ok(Self {
             file,
             entries: db.open_tree("entries")?,
+            came: db.open_tree("came")?,
             expunged: db.open_tree("expunged")?,
             queue: db.open_tree("queue")?,
             due: db.open_tree("due")?,
@@ -188,6 +190,11 @@ impl Index {
     /// A message in a maildrop.
     pub(crate) fn entry(&self, maildrop: u64, message: u64) -> Result<Option<EntryValue>, IndexError> {
         get(&self.entries, &keys::entry(maildrop, message))
+    }
+
+    /// When a message in a maildrop came there, seconds since 1970, where its entry does not say so.
+    pub(crate) fn came_at(&self, maildrop: u64, message: u64) -> Result<Option<u64>, IndexError> {
+        get(&self.came, &keys::entry(maildrop, message))
     }
 
     /// A message of a maildrop that can be brought back.

@@ -3,6 +3,7 @@
 //! | tree | key | value |
 //! |---|---|---|
 //! | `entries` | maildrop, message | [`EntryValue`] |
+//! | `came` | maildrop, message | seconds since 1970 at which it came, where the entry does not say so |
 //! | `expunged` | maildrop, message | [`ExpungedValue`]: can be brought back |
 //! | `queue` | message, recipient | [`QueueValue`] |
 //! | `due` | due, message, recipient | nothing |
@@ -30,7 +31,7 @@ use super::journal::Location;
 use crate::{RecipientTerms, Repertoire, Terms, UniqueId};
 
 /// Version of this table; an index of another version is rebuilt.
-pub(crate) const SCHEMA: u32 = 6;
+pub(crate) const SCHEMA: u32 = 7;
 
 pub(crate) const CHECKPOINT: &[u8] = b"checkpoint";
 pub(crate) const CLOSED: &[u8] = b"closed";

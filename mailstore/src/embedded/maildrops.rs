@@ -10,7 +10,7 @@ use super::content::Content;
 use super::host::Core;
 use super::index::{Holder, Index, IndexError};
 use super::keys::{EntryValue, Subject};
-use super::leases::Taken;
+use super::leases::{Taken, Tenure};
 use super::reading::read_content;
 use super::undelete::maildrop_error;
 use crate::terms::is_released;
@@ -99,9 +99,8 @@ impl Snapshot {
     }
 }
 
-struct EmbeddedLease {
+pub(crate) struct EmbeddedLease {
     core: Arc<Core>,
-    /// Held by an expunge as well, until it is applied: the next session must not see half of it.
     taken: Arc<Taken>,
     rules: Rules,
     snapshot: Snapshot,
@@ -112,9 +111,21 @@ struct EmbeddedLease {
 #[async_trait]
 impl Maildrops for Arc<Core> {
     async fn lease(&self, maildrop: MaildropId, patience: Duration) -> Result<Box<dyn Lease>, MaildropError> {
+        Ok(Box::new(self.begin_lease(maildrop, patience).await?))
+    }
+}
+
+impl Core {
+    /// See [`Maildrops::lease`].
+    pub(crate) async fn begin_lease(
+        self: &Arc<Self>,
+        maildrop: MaildropId,
+        patience: Duration,
+    ) -> Result<EmbeddedLease, MaildropError> {
         let rules = self.with_accounts(|accounts| accounts.rules.of(maildrop.0));
         self.check_delay(maildrop, rules)?;
-        let taken = self.leases.take(maildrop.0, patience).await.ok_or(MaildropError::Busy)?;
+        let taken = self.leases.take(maildrop.0, patience, rules.takeover).await;
+        let taken = taken.ok_or(MaildropError::Busy)?;
         // Another one may have begun and ended meanwhile.
         self.check_delay(maildrop, rules)?;
         if !self.with_accounts(|accounts| accounts.has_maildrop(maildrop.0)) {
@@ -122,12 +133,17 @@ impl Maildrops for Arc<Core> {
         }
         let snapshot = self.snapshot(maildrop.0).await?;
         self.last_leases.begin(maildrop.0, login_delay(rules), clock::instant());
-        let (core, taken) = (Self::clone(self), Arc::new(taken));
-        Ok(Box::new(EmbeddedLease { core, taken, rules, snapshot, open: None }))
+        let (core, taken) = (Arc::clone(self), Arc::new(taken));
+        Ok(EmbeddedLease { core, taken, rules, snapshot, open: None })
     }
 }
 
 impl EmbeddedLease {
+    /// What says whether the lease still holds.
+    pub(crate) fn tenure(&self) -> Arc<Tenure> {
+        self.taken.tenure()
+    }
+
     async fn content(&mut self, index: usize) -> Result<Arc<Content>, MaildropError> {
         if let Some((open, content)) = &self.open
             && *open == index
@@ -152,7 +168,12 @@ impl Lease for EmbeddedLease {
         self.rules
     }
 
+    fn check(&mut self) -> Result<(), MaildropError> {
+        if self.taken.tenure().is_over() { Err(MaildropError::TakenOver) } else { Ok(()) }
+    }
+
     async fn read(&mut self, index: usize, offset: u64, octets_max: usize) -> Result<Vec<u8>, MaildropError> {
+        self.check()?;
         let content = self.content(index).await?;
         read_content(content, offset, octets_max).await.map_err(MaildropError::Unavailable)
     }
@@ -165,8 +186,9 @@ impl Lease for EmbeddedLease {
             return Ok(());
         }
         let change = Change::Expunge { maildrop: self.taken.maildrop(), messages };
-        let held = Box::new(Arc::clone(&self.taken));
-        let expunged = self.core.commit_content(change, Vec::new(), Some(held)).await;
+        // Held until the expunge is applied, whoever still waits for it: the next session must not see half of it.
+        let held = self.taken.commit().ok_or(MaildropError::TakenOver)?;
+        let expunged = self.core.commit_content(change, Vec::new(), Some(Box::new(held))).await;
         expunged.map(|_| ()).map_err(maildrop_error)
     }
 }

@@ -10,6 +10,7 @@
 //! - [`room`]: what is left on the disk, and a reserve for when it is full
 //! - [`content`], [`reading`]: octets of messages, read back by range and checked
 //! - [`leases`]: who has what for now
+//! - [`expiry`]: mail whose days are over goes
 //! - [`password`], [`credentials`], [`app_passwords`], [`remembered`]: who knows the password, at what cost
 //! - [`grants`], [`access`]: whom accounts may send as besides themselves, and how that and their further passwords change
 //! - [`guard`]: who guesses too often or sends too much
@@ -39,6 +40,7 @@ mod credentials;
 mod directory;
 mod draft;
 mod event;
+mod expiry;
 mod files;
 mod free_space;
 mod grants;
@@ -81,4 +83,6 @@ pub use backup::{
     Reading, Restored, SnapshotContent, Taken, Verified, Which, back_up,
 };
 pub(crate) use host::{Core, Host, open};
+pub(crate) use leases::Tenure;
+pub(crate) use maildrops::EmbeddedLease;
 pub use simulation::{Proof, ProofError, ProofPlan, Sabotage, prove};

@@ -98,7 +98,7 @@ impl State<'_> {
         match event {
             Event::Message(message) | Event::Imported { message, .. } => Ok(arrived(message)),
             Event::Accepted(accepted) => Ok(arrived(&accepted.message)),
-            Event::Returned { maildrop, messages } => {
+            Event::Returned { maildrop, messages } | Event::ReturnedAt { maildrop, messages, .. } => {
                 if !has_quota(maildrop) {
                     return Ok(Vec::new());
                 }

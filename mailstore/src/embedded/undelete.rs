@@ -25,14 +25,15 @@ impl Core {
     ) -> Result<Vec<Kept>, IndexError> {
         self.index.ask(|index| {
             let kept = |message, value, expunged_at| {
+                let stays_since = index.stays_since(maildrop, message, &value)?;
                 let message = MessageId(message);
-                (message, Kept { message, entry: entry(value), expunged_at })
+                Ok((message, Kept { message, entry: entry(value), expunged_at, stays_since }))
             };
             let entries = index.entries_behind(maildrop, after.map(|after| after.0));
-            let entries = entries.map(|found| found.map(|(message, value)| kept(message, value, None)));
+            let entries = entries.map(|found| found.and_then(|(message, value)| kept(message, value, None)));
             let expunged = index.expunged_behind(maildrop, after.map(|after| after.0));
             let expunged = expunged
-                .map(|found| found.map(|(message, value)| kept(message, value.entry, Some(value.at))));
+                .map(|found| found.and_then(|(message, value)| kept(message, value.entry, Some(value.at))));
             merged(entries.peekable(), expunged.peekable()).take(messages_max).collect()
         })
     }

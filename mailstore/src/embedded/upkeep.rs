@@ -1,4 +1,4 @@
-//! What the store does when nobody asks: expunged mail goes when its time is over, and space comes back.
+//! What the store does when nobody asks: mail expires, expunged mail goes when its time is over, and space comes back.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
@@ -13,6 +13,7 @@ use super::change::{Change, Refused};
 use super::check::{self, Ended, Watcher};
 use super::committer::{Request, Work};
 use super::compaction::{self, CompactionError, Memory};
+use super::expiry::Which;
 use super::host::Core;
 use super::index::{Index, IndexError};
 use super::journal::Location;
@@ -79,6 +80,7 @@ impl Upkeep<'_> {
                 purged = Some(begun);
             } else {
                 let _passing = self.0.passing.lock().unwrap_or_else(PoisonError::into_inner);
+                self.expire(Which::Due, Speed::Budgeted);
                 self.reclaim(Speed::Budgeted);
             }
             self.scrub();
@@ -103,8 +105,13 @@ impl Upkeep<'_> {
     /// Does what there is to do now, but for reading all content.
     pub(crate) fn pass(&self, speed: Speed) -> Gain {
         let _passing = self.0.passing.lock().unwrap_or_else(PoisonError::into_inner);
+        let which = match speed {
+            Speed::Budgeted => Which::Due,
+            Speed::Full => Which::All,
+        };
+        let expired = self.expire(which, speed);
         let purged = self.purge();
-        Gain { purged, ..self.reclaim(speed) }
+        Gain { expired, purged, ..self.reclaim(speed) }
     }
 
     /// Brings back the space of what is needed no more.
@@ -117,7 +124,8 @@ impl Upkeep<'_> {
         }
         let gain = match survey::sweep_content(self.0, || self.0.index.ask(Survey::of)) {
             Ok((survey, files)) => {
-                let gain = Gain { purged: 0, files: files as u64, segments: self.compact(&survey, speed) };
+                let segments = self.compact(&survey, speed);
+                let gain = Gain { files: files as u64, segments, ..Gain::default() };
                 self.shrink_index();
                 gain
             }
@@ -188,7 +196,7 @@ impl Upkeep<'_> {
                 for chunk in due_there.chunks(PURGED_TOGETHER_MAX) {
                     let Some((maildrop, _)) = chunk.first().copied() else { continue };
                     let messages = chunk.iter().map(|(_, message)| *message).collect();
-                    if let Err(refused) = self.commit(Change::Purge { maildrop, messages }) {
+                    if let Err(refused) = self.commit(Change::Purge { maildrop, messages }, None) {
                         debug!(?refused, "expunged mail stays for now");
                         return purged;
                     }
@@ -201,10 +209,11 @@ impl Upkeep<'_> {
         }
     }
 
-    fn commit(&self, change: Change) -> Result<u64, Refused> {
+    /// See [`Core::commit_content`].
+    pub(super) fn commit(&self, change: Change, held: Option<Box<dyn Send>>) -> Result<u64, Refused> {
         let closed = || Refused::Unavailable("the store is closed".to_owned());
         let (answer, answered) = oneshot::channel();
-        let request = Request { change, content: Vec::new(), held: None, answer };
+        let request = Request { change, content: Vec::new(), held, answer };
         self.0.ask_committer(Work::Commit(request)).map_err(|()| closed())?;
         answered.blocking_recv().map_err(|_| closed())?.map(|answer| answer.sequence)
     }

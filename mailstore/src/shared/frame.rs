@@ -24,10 +24,22 @@ pub(crate) async fn write<T: Serialize + Sync>(stream: &mut UnixStream, value: &
 
 /// Receives one value; `None` where the other side has ended in order.
 pub(crate) async fn read<T: DeserializeOwned>(stream: &mut UnixStream) -> io::Result<Option<T>> {
-    let mut length = [0; 4];
-    if stream.read(&mut length[..1]).await? == 0 {
-        return Ok(None);
+    match begin(stream).await? {
+        None => Ok(None),
+        Some(first) => rest(stream, first).await.map(Some),
     }
+}
+
+/// The first octet of a frame; `None` where the other side has ended in order. Who does not wait for it any more has read
+/// nothing.
+pub(crate) async fn begin(stream: &mut UnixStream) -> io::Result<Option<u8>> {
+    let mut first = [0];
+    Ok((stream.read(&mut first).await? > 0).then_some(first[0]))
+}
+
+/// The value of a frame that has begun.
+pub(crate) async fn rest<T: DeserializeOwned>(stream: &mut UnixStream, first: u8) -> io::Result<T> {
+    let mut length = [first, 0, 0, 0];
     stream.read_exact(&mut length[1..]).await?;
     let length = u32::from_le_bytes(length);
     if length > FRAME_OCTETS_MAX {
@@ -35,7 +47,7 @@ pub(crate) async fn read<T: DeserializeOwned>(stream: &mut UnixStream) -> io::Re
     }
     let mut octets = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     stream.read_exact(&mut octets).await?;
-    postcard::from_bytes(&octets).map(Some).map_err(io::Error::other)
+    postcard::from_bytes(&octets).map_err(io::Error::other)
 }
 
 /// Content in a frame. It is copied as a whole, while serde takes a `Vec<u8>` octet by octet; both look alike there.

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::de::DeserializeOwned;
 
 use super::frame::Octets;
 use super::pool::Connection;
@@ -65,6 +66,7 @@ pub(crate) struct SharedLease {
     connection: Connection,
     rules: Rules,
     entries: Vec<Entry>,
+    is_taken_over: bool,
 }
 
 impl SharedLease {
@@ -80,13 +82,15 @@ impl SharedLease {
         let mut entries: Vec<Entry> = Vec::new();
         while (entries.len() as u64) < count {
             let request = Request::Maildrop(MaildropRequest::Entries { from: entries.len() as u64 });
-            let page: Vec<Entry> = connection.ask(&request).await.map_err(|error| maildrop_lost(&error))?;
+            let page: Result<Vec<Entry>, MaildropError> =
+                connection.ask(&request).await.map_err(|error| maildrop_lost(&error))?;
+            let page = page?;
             if page.is_empty() {
                 return Err(MaildropError::Ended);
             }
             entries.extend(page);
         }
-        Ok(Self { connection, rules, entries })
+        Ok(Self { connection, rules, entries, is_taken_over: false })
     }
 }
 
@@ -100,19 +104,32 @@ impl Lease for SharedLease {
         self.rules
     }
 
+    fn check(&mut self) -> Result<(), MaildropError> {
+        // Nothing else is said unasked.
+        self.is_taken_over = self.is_taken_over || self.connection.has_unasked();
+        if self.is_taken_over { Err(MaildropError::TakenOver) } else { Ok(()) }
+    }
+
     async fn read(&mut self, index: usize, offset: u64, octets_max: usize) -> Result<Vec<u8>, MaildropError> {
         let request = MaildropRequest::Read { index: index as u64, offset, octets_max: octets_max as u64 };
-        let answer: Result<Octets, MaildropError> =
-            self.connection.ask(&Request::Maildrop(request)).await.map_err(|error| maildrop_lost(&error))?;
+        let answer: Result<Octets, MaildropError> = self.ask(request).await;
         answer.map(|octets| octets.0)
     }
 
     async fn expunge(&mut self, indices: &[usize]) -> Result<(), MaildropError> {
         let indices = indices.iter().map(|index| *index as u64).collect();
-        self.connection
-            .ask(&Request::Maildrop(MaildropRequest::Expunge { indices }))
-            .await
-            .map_err(|error| maildrop_lost(&error))?
+        self.ask(MaildropRequest::Expunge { indices }).await
+    }
+}
+
+impl SharedLease {
+    /// What is said unasked may come in place of the answer, and says the same.
+    async fn ask<T: DeserializeOwned>(&mut self, request: MaildropRequest) -> Result<T, MaildropError> {
+        self.check()?;
+        let answer = self.connection.ask(&Request::Maildrop(request)).await;
+        let answer: Result<T, MaildropError> = answer.map_err(|error| maildrop_lost(&error))?;
+        self.is_taken_over = matches!(answer, Err(MaildropError::TakenOver));
+        answer
     }
 }
 

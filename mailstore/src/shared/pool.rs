@@ -102,6 +102,11 @@ impl Connection {
         })
     }
 
+    /// True where the host has said something unasked, part of which is read then: the connection is of no other use.
+    pub(crate) fn has_unasked(&self) -> bool {
+        self.stream.try_read(&mut [0]).is_ok_and(|read| read > 0)
+    }
+
     /// Keeps the connection for the next question.
     pub(crate) fn give_back(self) {
         let Self { stream, pool } = self;

@@ -24,11 +24,11 @@ use super::request::{
     MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, QueueEntryText, QueueRequest,
     Request, ScramKeysText, UsageText,
 };
-use crate::embedded::Core;
+use crate::embedded::{Core, EmbeddedLease, Tenure};
 use crate::{
     Addresses, Administration, AdministrationError, Directory, Draft, HeldState, Hold, Intake, Lease,
-    MaildropAdministration, MaildropError, Maildrops, Maintenance, Options, Queue, QueueError, QueueState,
-    Rules, Unavailable,
+    MaildropAdministration, MaildropError, Maintenance, Options, Queue, QueueError, QueueState, Rules,
+    Unavailable,
 };
 
 /// Connections of all sharers together; each draft and each lease is one.
@@ -138,7 +138,9 @@ struct Session {
     stream: UnixStream,
     core: Arc<Core>,
     draft: Option<Box<dyn Draft>>,
-    lease: Option<Box<dyn Lease>>,
+    lease: Option<EmbeddedLease>,
+    /// The lease's, while the sharer has not been told that it was taken over.
+    tenure: Option<Arc<Tenure>>,
     hold: Option<Box<dyn Hold>>,
 }
 
@@ -149,14 +151,31 @@ async fn serve(mut stream: UnixStream, core: Arc<Core>) -> io::Result<()> {
         warn!("a process of another release wants to share the store; let both run the same release");
         return Ok(());
     }
-    let mut session = Session { stream, core, draft: None, lease: None, hold: None };
-    while let Some(request) = frame::read(&mut session.stream).await? {
+    let mut session = Session { stream, core, draft: None, lease: None, tenure: None, hold: None };
+    while let Some(request) = session.request().await? {
         session.answer(request).await?;
     }
     Ok(())
 }
 
 impl Session {
+    /// The next question. That a lease has been taken over is said unasked, for whoever holds it to see before the next
+    /// use; whatever is asked after that is answered in the same way.
+    async fn request(&mut self) -> io::Result<Option<Request>> {
+        if let Some(tenure) = self.tenure.clone() {
+            tokio::select! {
+                first = frame::begin(&mut self.stream) => {
+                    let Some(first) = first? else { return Ok(None) };
+                    return frame::rest(&mut self.stream, first).await.map(Some);
+                }
+                () = tenure.over() => {}
+            }
+            self.tenure = None;
+            self.say(&Err::<(), _>(MaildropError::TakenOver)).await?;
+        }
+        frame::read(&mut self.stream).await
+    }
+
     async fn answer(&mut self, request: Request) -> io::Result<()> {
         match request {
             Request::Directory(request) => self.directory(request).await,
@@ -282,9 +301,10 @@ impl Session {
 
     async fn maildrop(&mut self, request: MaildropRequest) -> io::Result<()> {
         if let MaildropRequest::Lease { maildrop, patience } = request {
-            let begun = Maildrops::lease(&self.core, maildrop, patience).await;
+            let begun = self.core.begin_lease(maildrop, patience).await;
             let answer: Result<(u64, Rules), MaildropError> = begun.map(|lease| {
                 let begun = (lease.entries().len() as u64, lease.rules());
+                self.tenure = Some(lease.tenure());
                 self.lease = Some(lease);
                 begun
             });
@@ -296,7 +316,7 @@ impl Session {
             MaildropRequest::Entries { from } => {
                 let rest = lease.entries().get(index(from)..).unwrap_or_default();
                 let page = rest.get(..PAGE_ENTRIES).unwrap_or(rest).to_vec();
-                self.say(&page).await
+                self.say(&Ok::<_, MaildropError>(page)).await
             }
             MaildropRequest::Read { index, offset, octets_max } => {
                 let octets_max = self::index(octets_max).min(READ_OCTETS_MAX);

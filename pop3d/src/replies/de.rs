@@ -25,6 +25,7 @@ pub(super) const TEXTS: Texts = Texts {
     login_put_off_again: "In letzter Zeit wurden zu viele falsche Passwörter probiert, bitte versuchen Sie es nach einer Weile wieder; die Verbindung wird geschlossen",
     login_unavailable: "Die Anmeldung ist im Moment nicht möglich, bitte versuchen Sie es später wieder; es geht nichts verloren",
     maildrop_in_use: "Ein anderes Programm liest gerade dieses Postfach, bitte versuchen Sie es in einer Minute wieder",
+    maildrop_taken_over: "Ein anderes Programm hat dieses Postfach statt Ihres Programms geöffnet, und hier wurde nichts gelöscht; bitte versuchen Sie es in einer Minute wieder",
     login_too_soon: "Sie haben sich gerade erst angemeldet, bitte lassen Sie Ihr Mailprogramm seltener nach neuen Nachrichten sehen",
     store_trouble: "Die Nachrichten sind im Moment nicht erreichbar, bitte versuchen Sie es später wieder; es geht nichts verloren",
     not_expunged: "Die Nachrichten konnten im Moment nicht gelöscht werden, alle sind noch da",

@@ -25,6 +25,7 @@ pub(super) const TEXTS: Texts = Texts {
     login_put_off_again: "Too many wrong passwords were tried lately, please try again in a while; closing the connection",
     login_unavailable: "Logging in is not possible at the moment, please try again later; nothing is lost",
     maildrop_in_use: "Another program is reading this mailbox at the moment, please try again in a minute",
+    maildrop_taken_over: "Another program has opened this mailbox instead, and nothing was deleted here; please try again in a minute",
     login_too_soon: "You logged in only a moment ago, please let your mail program look for new mail less often",
     store_trouble: "The mail cannot be reached at the moment, please try again later; nothing is lost",
     not_expunged: "The messages could not be deleted at the moment, all of them are still there",

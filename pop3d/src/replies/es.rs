@@ -25,6 +25,7 @@ pub(super) const TEXTS: Texts = Texts {
     login_put_off_again: "Hace poco se han probado demasiadas contraseñas incorrectas; inténtelo de nuevo dentro de un rato. Se cierra la conexión",
     login_unavailable: "En este momento no es posible iniciar sesión; inténtelo de nuevo más tarde, no se ha perdido nada",
     maildrop_in_use: "Otro programa está leyendo este buzón en este momento; inténtelo de nuevo dentro de un minuto",
+    maildrop_taken_over: "Otro programa ha abierto este buzón en lugar de este, y aquí no se ha eliminado nada; inténtelo de nuevo dentro de un minuto",
     login_too_soon: "Ha iniciado sesión hace solo un momento; haga que su programa de correo busque mensajes nuevos con menos frecuencia",
     store_trouble: "En este momento no se puede acceder al correo; inténtelo de nuevo más tarde, no se ha perdido nada",
     not_expunged: "En este momento no se han podido eliminar los mensajes; todos siguen ahí",

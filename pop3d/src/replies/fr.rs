@@ -25,6 +25,7 @@ pub(super) const TEXTS: Texts = Texts {
     login_put_off_again: "Trop de mots de passe incorrects ont été essayés récemment, veuillez réessayer dans quelque temps. Fermeture de la connexion",
     login_unavailable: "L’authentification est impossible pour le moment, veuillez réessayer plus tard. Rien n’est perdu",
     maildrop_in_use: "Un autre programme lit cette boîte aux lettres en ce moment, veuillez réessayer dans une minute",
+    maildrop_taken_over: "Un autre programme a ouvert cette boîte aux lettres à la place de celui-ci, et rien n’a été supprimé ici ; veuillez réessayer dans une minute",
     login_too_soon: "Vous vous êtes authentifié il y a un instant seulement, veuillez régler votre logiciel de messagerie pour qu’il relève le courrier moins souvent",
     store_trouble: "Le courrier est inaccessible pour le moment, veuillez réessayer plus tard. Rien n’est perdu",
     not_expunged: "Les messages n’ont pas pu être supprimés pour le moment, ils sont tous encore là",

@@ -25,6 +25,7 @@ pub(super) const TEXTS: Texts = Texts {
     login_put_off_again: "Há pouco foram tentadas senhas incorretas demais; tente novamente daqui a algum tempo. Encerrando a conexão",
     login_unavailable: "No momento não é possível entrar; tente novamente mais tarde, nada se perdeu",
     maildrop_in_use: "Outro programa está lendo esta caixa de correio no momento; tente novamente em um minuto",
+    maildrop_taken_over: "Outro programa abriu esta caixa de correio no lugar deste, e nada foi excluído aqui; tente novamente em um minuto",
     login_too_soon: "Você entrou há apenas um instante; configure seu programa de e-mail para procurar mensagens novas com menos frequência",
     store_trouble: "No momento não é possível acessar as mensagens; tente novamente mais tarde, nada se perdeu",
     not_expunged: "No momento não foi possível excluir as mensagens; todas continuam na caixa de correio",

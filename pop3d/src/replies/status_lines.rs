@@ -126,6 +126,11 @@ pub(crate) fn maildrop_in_use(language: Language) -> Reply {
     Reply::err_with(ResponseCode::InUse, language.texts().maildrop_in_use)
 }
 
+/// RFC 3206 §4: another login has taken the maildrop over. Not `[IN-USE]`, which answers logins only (RFC 2449 §8.1.2).
+pub(crate) fn maildrop_taken_over(language: Language) -> Reply {
+    Reply::err_with(ResponseCode::SysTemp, language.texts().maildrop_taken_over)
+}
+
 /// RFC 2449 §8.1.1: the last login was a shorter while ago than CAPA's LOGIN-DELAY says.
 pub(crate) fn login_too_soon(language: Language) -> Reply {
     Reply::err_with(ResponseCode::LoginDelay, language.texts().login_too_soon)

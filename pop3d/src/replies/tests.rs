@@ -46,6 +46,7 @@ fn every_line(language: Language) -> Vec<Reply> {
         login_unavailable(language),
         maildrop_in_use(language),
         login_too_soon(language),
+        maildrop_taken_over(language),
         store_trouble(language),
         not_expunged(language),
         logged_in(language, usize::MAX, u64::MAX),

@@ -50,6 +50,8 @@ pub(super) struct Texts {
     pub(super) login_unavailable: &'static str,
     /// Another session has the maildrop.
     pub(super) maildrop_in_use: &'static str,
+    /// Another session has taken the maildrop over.
+    pub(super) maildrop_taken_over: &'static str,
     /// The last login was too short a while ago.
     pub(super) login_too_soon: &'static str,
     /// The store does not answer.

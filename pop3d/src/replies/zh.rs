@@ -25,6 +25,7 @@ pub(super) const TEXTS: Texts = Texts {
     login_put_off_again: "近来尝试的错误密码过多，请过一段时间再试；即将关闭连接",
     login_unavailable: "目前无法登录，请稍后再试；没有丢失任何内容",
     maildrop_in_use: "另一个程序正在读取此邮箱，请一分钟后再试",
+    maildrop_taken_over: "另一个程序已取代本程序打开此邮箱，这里没有删除任何邮件，请一分钟后再试",
     login_too_soon: "您刚刚登录过，请让您的邮件程序降低检查新邮件的频率",
     store_trouble: "目前无法访问邮件，请稍后再试；没有丢失任何邮件",
     not_expunged: "目前无法删除这些邮件，所有邮件仍然保留",

@@ -188,7 +188,8 @@ impl Authorization {
             }
             Err(MaildropError::Busy) => answer_with(replies::maildrop_in_use(self.spoken.language)),
             Err(MaildropError::TooSoon) => answer_with(replies::login_too_soon(self.spoken.language)),
-            Err(MaildropError::Ended | MaildropError::Unavailable(_)) => {
+            // Only a lease that has begun can be taken over.
+            Err(MaildropError::TakenOver | MaildropError::Ended | MaildropError::Unavailable(_)) => {
                 answer_with(replies::store_trouble(self.spoken.language))
             }
         }
@@ -326,10 +327,11 @@ mod tests {
     }
 
     fn say(session: &mut Authorization, line: &str) -> AuthorizationStep {
-        match session.line(&Line::Complete(line.as_bytes().to_vec())) {
-            AuthorizationStep::CommonRules => session.capabilities(&Ok(CommonRules::default())),
-            step => step,
+        let step = session.line(&Line::Complete(line.as_bytes().to_vec()));
+        if matches!(step, AuthorizationStep::CommonRules) {
+            return session.capabilities(&Ok(CommonRules::default()));
         }
+        step
     }
 
     /// What the client is told, and `closed` where the connection then closes.

@@ -97,6 +97,23 @@ impl Transaction {
         }
     }
 
+    /// Takes the next line where another session has taken the maildrop over: the marks are gone, and the connection
+    /// closes. A client hears of it then and not at once, since a server speaks only when it is spoken to (RFC 1939 §3),
+    /// and one that only found its connection closed would come back and take the maildrop over in turn.
+    #[must_use]
+    pub fn line_after_takeover(&self, line: &Line) -> TransactionStep {
+        let is_quit = match line {
+            Line::Complete(octets) => matches!(pop3::parse(octets), Ok(Command::Quit)),
+            Line::TooLong => false,
+        };
+        // Who wants nothing has lost nothing.
+        TransactionStep::Close(if is_quit && self.deletions.count() == 0 {
+            replies::goodbye(self.spoken.language)
+        } else {
+            replies::maildrop_taken_over(self.spoken.language)
+        })
+    }
+
     /// Appends the next piece of `listing` to `output`.
     pub fn list(&self, listing: &mut Listing, output: &mut Vec<u8>) -> Progress {
         listing.piece(self.lease.entries(), &self.deletions, output)
@@ -106,6 +123,9 @@ impl Transaction {
     #[must_use]
     pub fn unreadable(&self, error: &MaildropError) -> TransactionStep {
         match error {
+            MaildropError::TakenOver => {
+                TransactionStep::Close(replies::maildrop_taken_over(self.spoken.language))
+            }
             MaildropError::Ended => TransactionStep::Close(replies::store_trouble(self.spoken.language)),
             MaildropError::Busy | MaildropError::TooSoon | MaildropError::Unavailable(_) => {
                 answer_with(replies::store_trouble(self.spoken.language))
@@ -118,6 +138,7 @@ impl Transaction {
     pub fn expunged(&self, answer: &Result<(), MaildropError>) -> TransactionStep {
         TransactionStep::Close(match answer {
             Ok(()) => replies::goodbye_after(self.spoken.language, self.deletions.count()),
+            Err(MaildropError::TakenOver) => replies::maildrop_taken_over(self.spoken.language),
             Err(
                 MaildropError::Busy
                 | MaildropError::TooSoon
@@ -279,6 +300,10 @@ mod tests {
             &self.0
         }
 
+        fn check(&mut self) -> Result<(), MaildropError> {
+            unreachable!("a session does not look")
+        }
+
         fn rules(&self) -> Rules {
             self.1
         }
@@ -437,6 +462,23 @@ mod tests {
         assert!(ended.starts_with("-ERR [SYS/TEMP] ") && ended.ends_with("closed"), "{ended}");
         let trouble = told(&session, session.unreadable(&MaildropError::Unavailable(String::new())));
         assert!(trouble.starts_with("-ERR [SYS/TEMP] ") && trouble.ends_with("\r\n"), "{trouble}");
+    }
+
+    #[test]
+    fn whoever_is_taken_over_hears_so_and_deletes_nothing() {
+        let mut session = session();
+        let quit = Line::Complete(b"quit".to_vec());
+        let goodbye = told(&session, session.line_after_takeover(&quit));
+        assert!(goodbye.starts_with("+OK ") && goodbye.ends_with("closed"), "{goodbye}");
+        say(&mut session, "DELE 1");
+        for line in [quit, Line::Complete(b"STAT".to_vec()), Line::Complete(b"?".to_vec()), Line::TooLong] {
+            let gone = told(&session, session.line_after_takeover(&line));
+            assert!(gone.starts_with("-ERR [SYS/TEMP] ") && gone.ends_with("closed"), "{line:?}: {gone}");
+        }
+        let late = session.expunged(&Err(MaildropError::TakenOver));
+        assert_eq!(told(&session, late), told(&session, session.line_after_takeover(&Line::TooLong)));
+        let reading = session.unreadable(&MaildropError::TakenOver);
+        assert!(told(&session, reading).ends_with("closed"));
     }
 
     #[test]

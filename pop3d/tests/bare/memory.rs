@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mailstore::{
     Account, Admission, Arrival, CommonRules, Directory, Entry, Forgiven, Guard, Lease, MaildropError,
-    MaildropId, Maildrops, Outcome, Recipient, Repertoire, Rules, Sending, Strictest, Throttled, TooMuch,
-    Turn, Unavailable, UniqueId, Verdict,
+    MaildropId, Maildrops, Outcome, Recipient, Repertoire, Rules, Sending, Strictest, Takeover, Throttled,
+    TooMuch, Turn, Unavailable, UniqueId, Verdict,
 };
 use mailwire::address::Mailbox;
 use mailwire::sasl::ScramKeys;
@@ -48,10 +48,11 @@ struct State {
 #[derive(Debug, Default)]
 struct Maildrop {
     messages: Vec<(UniqueId, Arc<[u8]>)>,
-    leased: bool,
+    /// The number of the lease that has it.
+    leased: Option<u64>,
     rules: Rules,
-    /// It has been leased before. No time passes here, so that every later lease is sooner than a login delay is over.
-    was_leased: bool,
+    /// Leases so far. No time passes here, so that every later one is sooner than a login delay is over.
+    leases: u64,
 }
 
 /// What fails from now on.
@@ -100,7 +101,8 @@ impl Memory {
 
     /// True while a session has the maildrop of `account`.
     pub(crate) fn is_leased(&self, account: &str) -> bool {
-        self.state().maildrops.get(&number(account).unwrap()).is_some_and(|maildrop| maildrop.leased)
+        let state = self.state();
+        state.maildrops.get(&number(account).unwrap()).is_some_and(|maildrop| maildrop.leased.is_some())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -227,18 +229,20 @@ impl Maildrops for Memory {
         let mut state = self.state();
         let leased = state.maildrops.entry(maildrop.0).or_default();
         let rules = leased.rules;
-        if rules.login_delay_seconds > 0 && leased.was_leased {
+        if rules.login_delay_seconds > 0 && leased.leases > 0 {
             return Err(MaildropError::TooSoon);
         }
-        if std::mem::replace(&mut leased.leased, true) {
+        if leased.leased.is_some() && rules.takeover == Takeover::Refused {
             return Err(MaildropError::Busy);
         }
-        leased.was_leased = true;
+        leased.leases += 1;
+        leased.leased = Some(leased.leases);
+        let number = leased.leases;
         let contents: Vec<Arc<[u8]>> =
             leased.messages.iter().map(|(_, content)| Arc::clone(content)).collect();
         let entries =
             leased.messages.iter().map(|(unique_id, content)| entry(unique_id.clone(), content)).collect();
-        Ok(Box::new(MemoryLease { memory: self.clone(), maildrop, rules, entries, contents }))
+        Ok(Box::new(MemoryLease { memory: self.clone(), maildrop, number, rules, entries, contents }))
     }
 }
 
@@ -262,6 +266,7 @@ fn entry(unique_id: UniqueId, content: &[u8]) -> Entry {
 struct MemoryLease {
     memory: Memory,
     maildrop: MaildropId,
+    number: u64,
     rules: Rules,
     entries: Vec<Entry>,
     contents: Vec<Arc<[u8]>>,
@@ -277,7 +282,14 @@ impl Lease for MemoryLease {
         self.rules
     }
 
+    fn check(&mut self) -> Result<(), MaildropError> {
+        let state = self.memory.state();
+        let has_it = state.maildrops.get(&self.maildrop.0).is_some_and(|it| it.leased == Some(self.number));
+        if has_it { Ok(()) } else { Err(MaildropError::TakenOver) }
+    }
+
     async fn read(&mut self, index: usize, offset: u64, octets_max: usize) -> Result<Vec<u8>, MaildropError> {
+        self.check()?;
         let content = &self.contents[index];
         let begin = usize::try_from(offset).unwrap();
         let end = content.len().min(begin.saturating_add(octets_max));
@@ -290,6 +302,7 @@ impl Lease for MemoryLease {
     }
 
     async fn expunge(&mut self, indices: &[usize]) -> Result<(), MaildropError> {
+        self.check()?;
         if self.memory.fails(Trouble::Expunging) {
             return Err(MaildropError::Unavailable("a test says so".to_owned()));
         }
@@ -304,8 +317,10 @@ impl Lease for MemoryLease {
 
 impl Drop for MemoryLease {
     fn drop(&mut self) {
-        if let Some(maildrop) = self.memory.state().maildrops.get_mut(&self.maildrop.0) {
-            maildrop.leased = false;
+        if let Some(maildrop) = self.memory.state().maildrops.get_mut(&self.maildrop.0)
+            && maildrop.leased == Some(self.number)
+        {
+            maildrop.leased = None;
         }
     }
 }

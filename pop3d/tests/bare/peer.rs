@@ -86,7 +86,10 @@ impl Peer {
                         self.state = State::Transaction(transaction);
                         return;
                     };
-                    let step = transaction.line(&line);
+                    let step = match transaction.lease().check() {
+                        Ok(()) => transaction.line(&line),
+                        Err(_) => transaction.line_after_takeover(&line),
+                    };
                     self.transaction_step(transaction, step)
                 }
                 // RFC 2595 §4: what comes in clear behind STLS ends the connection.

@@ -224,7 +224,7 @@ impl Session {
             return Err(format!("the maildrop of {} holds {counted:?}, not {usage:?}", account.address));
         }
         let (mut messages, mut expunged) = (Vec::new(), Vec::new());
-        for Kept { message, entry, expunged_at } in kept {
+        for Kept { message, entry, expunged_at, .. } in kept {
             let what = format!("message {} of {}", message.0, account.address);
             let mut content = Vec::new();
             loop {
@@ -368,7 +368,10 @@ fn contents(index: &Index) -> Result<String, IndexError> {
     let mut entries = Vec::new();
     let mut expunged = Vec::new();
     for account in &accounts {
-        entries.push(index.entries(account.maildrop).collect::<Result<Vec<_>, _>>()?);
+        for found in index.entries(account.maildrop) {
+            let (message, entry) = found?;
+            entries.push((message, index.stays_since(account.maildrop, message, &entry)?, entry));
+        }
         expunged.push(index.expunged(account.maildrop).collect::<Result<Vec<_>, _>>()?);
     }
     let mut queue = Vec::new();

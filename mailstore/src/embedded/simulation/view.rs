@@ -113,41 +113,33 @@ impl View {
                 self.expunged.insert(address.clone(), Vec::new());
             }
             Step::SetPassword { address, password } => {
-                if let Some(account) = self.accounts.get_mut(address) {
+                self.change(address, |account| {
                     account.password_hash.clone_from(&password.hash);
                     account.scram = Some(password.scram.clone());
-                }
+                });
             }
             Step::RemoveAccount { address } => {
                 self.accounts.remove(address);
                 self.maildrops.remove(address);
                 self.expunged.remove(address);
             }
-            Step::SetQuota { address, quota } => {
-                if let Some(account) = self.accounts.get_mut(address) {
-                    account.quota = *quota;
-                }
-            }
-            Step::SetRules { address, own } => {
-                if let Some(account) = self.accounts.get_mut(address) {
-                    account.rules = *own;
-                }
-            }
+            Step::SetQuota { address, quota } => self.change(address, |account| account.quota = *quota),
+            Step::SetRules { address, own } => self.change(address, |account| account.rules = *own),
             Step::SetAppPassword { address, name, hash } => {
-                if let Some(account) = self.accounts.get_mut(address) {
+                self.change(address, |account| {
                     match hash {
                         Some(hash) => account.app_passwords.insert(name.clone(), *hash),
                         None => account.app_passwords.remove(name),
                     };
-                }
+                });
             }
             Step::Grant { address, addresses, grant } => {
-                if let Some(account) = self.accounts.get_mut(address) {
+                self.change(address, |account| {
                     match grant {
                         Grant::Given => account.grants.insert(addresses.clone()),
                         Grant::Taken => account.grants.remove(addresses),
                     };
-                }
+                });
             }
             Step::AddAlias { address, target } => {
                 let targets = self.aliases.entry(address.clone()).or_default();
@@ -159,6 +151,13 @@ impl View {
                 self.aliases.remove(address);
             }
             Step::Queue { message, recipient, change } => self.queue((*message, *recipient), change),
+        }
+    }
+
+    /// Changes an account that is there.
+    fn change(&mut self, address: &str, change: impl FnOnce(&mut AccountView)) {
+        if let Some(account) = self.accounts.get_mut(address) {
+            change(account);
         }
     }
 
