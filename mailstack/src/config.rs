@@ -151,6 +151,14 @@ mod tests {
     }
 
     #[test]
+    fn no_configured_login_delay_is_longer_than_a_day() {
+        let options =
+            |seconds: u32| toml::from_str::<mailstore::Options>(&format!("login_delay_seconds = {seconds}"));
+        assert_eq!(options(86_400).unwrap().rules().login_delay_seconds, 86_400);
+        assert!(options(86_401).unwrap_err().message().contains("at most 86400"));
+    }
+
+    #[test]
     fn each_default_in_the_shipped_file_is_the_real_one() {
         let lines: Vec<_> = SHIPPED.lines().map(|line| default_line(line).unwrap_or(line)).collect();
         let text = lines.join("\n");

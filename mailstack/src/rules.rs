@@ -5,7 +5,8 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use mailstore::{
-    AccountUsage, AdministrationError, Expiry, Kept, MaildropError, OwnRules, Rules, Store, Takeover,
+    AccountUsage, AdministrationError, Expiry, Kept, LOGIN_DELAY_SECONDS_MAX, MaildropError, OwnRules, Rules,
+    Store, Takeover,
 };
 use mailwire::address::Mailbox;
 use mailwire::clock;
@@ -19,8 +20,6 @@ use crate::output::Output;
 use crate::place::Place;
 use crate::quota::usage_of;
 
-/// More would keep people from their mail.
-const LOGIN_DELAY_SECONDS_MAX: u32 = 24 * 60 * 60;
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// Why a rule cannot be used.

@@ -11,6 +11,7 @@ use mailwire::clock;
 use thiserror::Error;
 
 use crate::arguments::{ProveOptions, Sabotage, StoreCommand, Whereabouts};
+use crate::exchange::maildrop::messages;
 use crate::output::Output;
 use crate::place::Place;
 use crate::serve;
@@ -39,9 +40,12 @@ pub(crate) async fn run(command: &StoreCommand, output: &Output) -> Result<(), B
             output.progress("");
             let Gain { expired, purged, segments, files } = gain?;
             output.line(&format!(
-                "{expired} messages expired, {purged} deleted messages given up, {segments} segments of the journal compacted, {files} content \
+                "{purged} deleted messages given up, {segments} segments of the journal compacted, {files} content \
                  files removed"
             ));
+            if expired > 0 {
+                output.line(&format!("{} expired", messages(expired)));
+            }
             Ok(())
         }
     }

@@ -15,12 +15,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use mailwire::address::{Mailbox, ReversePath};
+use mailwire::clock;
 use mailwire::secret::Secret;
 
 use crate::{
-    Account, AdministrationError, Alias, Delivery, Fate, HostedBy, IntakeError, Lease, MaildropError,
-    MaildropId, Options, QueueError, QueueState, Receipt, Recipient, RecipientTerms, RelayRecipient, Store,
-    Terms, TraceRow,
+    Account, AdministrationError, Alias, Carried, Delivery, Fate, HostedBy, Intake, IntakeError, Lease,
+    MaildropError, MaildropId, Options, QueueError, QueueState, Receipt, Recipient, RecipientTerms,
+    RelayRecipient, Store, Terms, TraceRow, UniqueId,
 };
 
 /// More than fits into the journal itself.
@@ -103,6 +104,24 @@ async fn offer(
         draft.write(piece).await?;
     }
     draft.commit(delivery).await
+}
+
+/// A time so many days ago, seconds since 1970.
+fn days_ago(days: u64) -> u64 {
+    clock::unix_seconds() - days * 24 * 60 * 60
+}
+
+/// A message that came so many days ago.
+pub(crate) async fn old(intake: &dyn Intake, maildrop: MaildropId, days: u64) {
+    old_as(intake, maildrop, days, delivery(&[maildrop])).await;
+}
+
+async fn old_as(intake: &dyn Intake, maildrop: MaildropId, days: u64, delivery: Delivery) {
+    let unique_id = UniqueId::parse(&format!("{}-{days}", maildrop.0)).unwrap();
+    let carried = Some(Carried { unique_id, received_at: days_ago(days) });
+    let mut draft = intake.draft(0).await.unwrap();
+    draft.write(b"A: b\r\n\r\nold\r\n").await.unwrap();
+    draft.commit(Delivery { carried, ..delivery }).await.unwrap();
 }
 
 /// A short message to one maildrop.

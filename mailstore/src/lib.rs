@@ -61,7 +61,7 @@ pub use maildrops::{
 pub use maintenance::{HeldState, Hold, Maintenance};
 pub use queue::{Queue, QueueEntry, QueueError, QueueState};
 pub use repair::{Gain, Repair, Seen, Speed};
-pub use rules::{CommonRules, Expiry, OwnRules, Rules, Strictest, Takeover};
+pub use rules::{CommonRules, Expiry, LOGIN_DELAY_SECONDS_MAX, OwnRules, Rules, Strictest, Takeover};
 pub use store::{HostedBy, OpenError, Options, Store, host, open};
 pub use terms::{
     Body, ByMode, DeliverBy, LocalRecipient, Notify, OriginalRecipient, RecipientTerms, Returns, Terms,

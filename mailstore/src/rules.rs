@@ -6,6 +6,9 @@ use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize};
 
+/// The longest login delay that can be configured: a day.
+pub const LOGIN_DELAY_SECONDS_MAX: u32 = 24 * 60 * 60;
+
 /// What holds for a maildrop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mailwire::address::Domain;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+use crate::rules::LOGIN_DELAY_SECONDS_MAX;
 use crate::shared::Member;
 use crate::{
     AccessAdministration, Administration, Directory, Expiry, Guard, GuardOptions, Intake,
@@ -32,7 +34,9 @@ pub struct Options {
     pub quota_octets: u64,
     /// Messages that it may hold (0: no limit).
     pub quota_messages: u64,
-    /// Seconds from a login before which an account without a rule of its own may not log in again; 0: none (0).
+    /// Seconds from a login before which an account without a rule of its own may not log in again, at most
+    /// [`LOGIN_DELAY_SECONDS_MAX`]; 0: none (0).
+    #[serde(deserialize_with = "login_delay")]
     pub login_delay_seconds: u32,
     /// Days after which mail of an account without a rule of its own is expunged; 0: never (0).
     pub expire_days: u16,
@@ -61,6 +65,15 @@ pub enum HostedBy {
     Anyone,
     /// The one that calls [`host`]; [`open`] only shares, and looks at no file of the store.
     Serve,
+}
+
+/// More would keep people from their mail.
+fn login_delay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let seconds = u32::deserialize(deserializer)?;
+    if seconds > LOGIN_DELAY_SECONDS_MAX {
+        return Err(D::Error::custom(format!("it must be at most {LOGIN_DELAY_SECONDS_MAX}")));
+    }
+    Ok(seconds)
 }
 
 impl Options {

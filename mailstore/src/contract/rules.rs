@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use mailwire::clock;
 
-use super::{account, deliver, deliver_text, delivery, lease, mailbox, options, read_all, with_store};
+use super::{
+    account, days_ago, deliver, deliver_text, delivery, lease, mailbox, old, old_as, options, read_all,
+    with_store,
+};
 use crate::{
-    AccountUsage, AdministrationError, Carried, CommonRules, Delivery, Expiry, Kept, Lease, MaildropError,
-    MaildropId, Options, OwnRules, ReturnAs, Rules, Store, Strictest, Takeover, Terms, TraceRow, UniqueId,
+    AccountUsage, AdministrationError, CommonRules, Delivery, Expiry, Kept, Lease, MaildropError, MaildropId,
+    Options, OwnRules, ReturnAs, Rules, Store, Strictest, Takeover, Terms, TraceRow,
 };
 
 /// Longer than any test takes.
 const AGES: Duration = Duration::from_mins(1);
-const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 fn days(days: u16) -> Expiry {
     Expiry::Days(NonZeroU16::new(days).unwrap())
@@ -131,17 +133,6 @@ fn expiring(expiry: Expiry) -> OwnRules {
     OwnRules { expiry: Some(expiry), ..OwnRules::default() }
 }
 
-fn days_ago(days: u64) -> u64 {
-    clock::unix_seconds() - days * DAY_SECONDS
-}
-
-/// A message that came so many days ago.
-async fn old(store: &Store, maildrop: MaildropId, days: u64, delivery: Delivery) {
-    let unique_id = UniqueId::parse(&format!("{}-{days}", maildrop.0)).unwrap();
-    let carried = Some(Carried { unique_id, received_at: days_ago(days) });
-    deliver(store, b"A: b\r\n\r\nold\r\n", 100, Delivery { carried, ..delivery }).await;
-}
-
 async fn expire(store: &Store) -> u64 {
     store.repair.compact().await.unwrap().expired
 }
@@ -157,7 +148,7 @@ async fn mail_expires_when_its_days_are_over_and_not_before_and_can_be_brought_b
         let bob = account(&store, "bob").await.maildrop;
         for maildrop in [alice, bob] {
             for age in [31, 29] {
-                old(&store, maildrop, age, delivery(&[maildrop])).await;
+                old(&*store.intake, maildrop, age).await;
             }
             deliver_text(&store, maildrop, "new").await;
         }
@@ -179,7 +170,7 @@ async fn mail_expires_when_its_days_are_over_and_not_before_and_can_be_brought_b
         set(&store, "alice", expiring(days(20))).await;
         assert_eq!(expire(&store).await, 1);
         set(&store, "alice", expiring(Expiry::Never)).await;
-        old(&store, alice, 1000, delivery(&[alice])).await;
+        old(&*store.intake, alice, 1000).await;
         assert_eq!(expire(&store).await, 0);
     })
     .await;
@@ -191,14 +182,27 @@ async fn the_days_count_from_when_mail_could_be_seen_and_from_when_it_came_here(
         let alice = account(&store, "alice").await.maildrop;
         set(&store, "alice", expiring(days(30))).await;
         let held_until = |release_at| Terms { release_at: Some(release_at), ..Terms::default() };
-        old(&store, alice, 101, Delivery { terms: held_until(days_ago(29)), ..delivery(&[alice]) }).await;
-        old(&store, alice, 102, Delivery { terms: held_until(days_ago(31)), ..delivery(&[alice]) }).await;
-        let future = clock::unix_seconds() + DAY_SECONDS;
-        old(&store, alice, 103, Delivery { terms: held_until(future), ..delivery(&[alice]) }).await;
+        old_as(
+            &*store.intake,
+            alice,
+            101,
+            Delivery { terms: held_until(days_ago(29)), ..delivery(&[alice]) },
+        )
+        .await;
+        old_as(
+            &*store.intake,
+            alice,
+            102,
+            Delivery { terms: held_until(days_ago(31)), ..delivery(&[alice]) },
+        )
+        .await;
+        let future = clock::unix_seconds() + 24 * 60 * 60;
+        old_as(&*store.intake, alice, 103, Delivery { terms: held_until(future), ..delivery(&[alice]) })
+            .await;
         // As an import says it.
         let imported = |days| TraceRow { at: days_ago(days), ..TraceRow::default() };
-        old(&store, alice, 104, Delivery { trace: imported(29), ..delivery(&[alice]) }).await;
-        old(&store, alice, 105, Delivery { trace: imported(31), ..delivery(&[alice]) }).await;
+        old_as(&*store.intake, alice, 104, Delivery { trace: imported(29), ..delivery(&[alice]) }).await;
+        old_as(&*store.intake, alice, 105, Delivery { trace: imported(31), ..delivery(&[alice]) }).await;
         assert_eq!(expire(&store).await, 2);
         let left = kept(&store, alice).await.into_iter().filter(|kept| kept.expunged_at.is_none());
         let left: Vec<_> = left.map(|kept| kept.entry.unique_id.to_string()).collect();
@@ -211,7 +215,7 @@ async fn the_days_count_from_when_mail_could_be_seen_and_from_when_it_came_here(
 async fn nothing_expires_while_a_session_has_the_maildrop() {
     with_store(async |store| {
         let alice = account(&store, "alice").await.maildrop;
-        old(&store, alice, 31, delivery(&[alice])).await;
+        old(&*store.intake, alice, 31).await;
         set(&store, "alice", expiring(days(30))).await;
         let mut session = lease(&store, alice).await;
         assert_eq!(expire(&store).await, 0);
@@ -233,7 +237,7 @@ async fn mail_expires_as_configured_where_an_account_has_no_rule_of_its_own() {
     let bob = account(&store, "bob").await.maildrop;
     set(&store, "bob", expiring(days(9))).await;
     for maildrop in [alice, bob] {
-        old(&store, maildrop, 8, delivery(&[maildrop])).await;
+        old(&*store.intake, maildrop, 8).await;
     }
     assert_eq!(expire(&store).await, 1);
     assert_eq!((read_all(&store, alice).await.len(), read_all(&store, bob).await.len()), (0, 1));
@@ -246,8 +250,8 @@ async fn when_mail_came_back_is_known_after_a_rebuild_and_a_compaction() {
     let store = crate::open(options(folder.path())).await.unwrap();
     let alice = account(&store, "alice").await.maildrop;
     let imported = TraceRow { at: days_ago(40), ..TraceRow::default() };
-    old(&store, alice, 50, Delivery { trace: imported, ..delivery(&[alice]) }).await;
-    old(&store, alice, 51, delivery(&[alice])).await;
+    old_as(&*store.intake, alice, 50, Delivery { trace: imported, ..delivery(&[alice]) }).await;
+    old(&*store.intake, alice, 51).await;
     lease(&store, alice).await.expunge(&[1]).await.unwrap();
     let back = [kept(&store, alice).await[1].message];
     store.maildrop_administration.bring_back(alice, &back, ReturnAs::Known).await.unwrap();

@@ -167,6 +167,10 @@ impl Upkeep<'_> {
     /// How many messages have gone from a maildrop, and when it is to be looked at next.
     fn expire_in(&self, expiring: &Expiring, now: u64, speed: Speed) -> (u64, u64) {
         let Expiring { address, maildrop, days } = expiring;
+        // Looked at in vain otherwise, since a session must not find that what it counts has gone; it ends one day.
+        if self.0.leases.has(*maildrop) {
+            return (0, now);
+        }
         let Due { messages, next } = match self.due(expiring, now, speed) {
             Ok(due) => due,
             Err(error) => {
@@ -177,7 +181,6 @@ impl Upkeep<'_> {
         if messages.is_empty() {
             return (0, next);
         }
-        // A session must not find that what it counts has gone; it ends one day.
         let Some(taken) = self.0.leases.try_take(*maildrop) else {
             debug!(account = address, "expired mail stays while a session has the maildrop");
             return (0, now);
@@ -237,9 +240,51 @@ impl Upkeep<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use mailwire::address::Mailbox;
+    use mailwire::secret::Secret;
+    use tokio::task::spawn_blocking;
+
+    use super::super::files::{Disk, Files};
+    use super::super::host::{Background, Core, Host};
+    use super::super::layout::Layout;
     use super::*;
+    use crate::contract::{old, options};
+    use crate::{Administration, OwnRules};
 
     const HOUR: u64 = LOOK_SECONDS;
+
+    /// What the upkeep does by itself, once.
+    async fn expired(core: &Arc<Core>, which: Which) -> u64 {
+        let core = Arc::clone(core);
+        spawn_blocking(move || Upkeep(&core).expire(which, Speed::Budgeted)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_upkeep_finds_by_itself_what_is_due_and_looks_only_where_that_can_be() {
+        let root = tempfile::tempdir().unwrap();
+        let files: Arc<dyn Files> = Arc::new(Disk);
+        let layout = Layout::new(root.path());
+        let host = Host::open(&files, options(root.path()), layout, Background::Nothing).unwrap();
+        let core = &host.core;
+        let address = Mailbox::parse("alice@example.test").unwrap();
+        let maildrop = core.add_account(&address, &Secret::new("x".to_owned())).await.unwrap().maildrop;
+        old(core, maildrop, 31).await;
+        assert_eq!(expired(core, Which::Due).await, 0);
+        let days = |days| OwnRules { expiry: NonZeroU16::new(days).map(Expiry::Days), ..OwnRules::default() };
+        core.set_rules(&address, days(30)).await.unwrap();
+        assert_eq!(expired(core, Which::Due).await, 1);
+        // Nobody has told of it, so it is found when somebody looks at everything.
+        old(core, maildrop, 32).await;
+        assert_eq!(expired(core, Which::Due).await, 0);
+        assert_eq!(expired(core, Which::All).await, 1);
+        old(core, maildrop, 29).await;
+        assert_eq!(expired(core, Which::Due).await, 0);
+        core.set_rules(&address, days(20)).await.unwrap();
+        assert_eq!(expired(core, Which::Due).await, 1);
+        host.close().await;
+    }
 
     fn looked(looks: &NextLooks, now: u64, next: &[(u64, u64)]) {
         looks.begin(now, Which::Due).unwrap();

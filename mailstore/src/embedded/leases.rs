@@ -116,6 +116,11 @@ impl Leases {
         Taken { leases: Arc::clone(self), maildrop, tenure }
     }
 
+    /// True while somebody has the maildrop.
+    pub(crate) fn has(&self, maildrop: u64) -> bool {
+        self.taken().contains_key(&maildrop)
+    }
+
     /// Takes a maildrop that nobody has.
     pub(crate) fn try_take(self: &Arc<Self>, maildrop: u64) -> Option<Taken> {
         match self.taken().entry(maildrop) {
