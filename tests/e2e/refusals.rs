@@ -115,6 +115,16 @@ fn a_busy_maildrop_is_named_by_who_fetches() {
 }
 
 #[test]
+fn a_login_that_comes_too_soon_is_named_by_who_fetches() {
+    let server = Server::usual().unwrap();
+    let rule = ["account", "maildrop", "bob@example.test", "--login-delay", "1h"];
+    server.mailstack(&rule, "").unwrap();
+    server.maildrop("bob").unwrap().quit().unwrap();
+    let own = [(Fetcher::Curl, "Login denied"), (Fetcher::Mpop, "authentication failed")];
+    every_fetcher_shows(&server, "pw-bob", "let your mail program look for new mail less often", &own);
+}
+
+#[test]
 fn a_granted_address_may_stand_in_from_until_the_grant_is_taken_back() {
     let server = Server::usual().unwrap();
     let mut smtp = server.submission("alice").unwrap();
