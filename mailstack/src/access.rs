@@ -100,7 +100,11 @@ pub(crate) fn still_valid(address: &Mailbox, others: &[AppPassword]) -> Option<S
     Some(format!("{address} has {which}: {}", names.join(", ")))
 }
 
-async fn open(address: &str, whereabouts: &Whereabouts) -> Result<(Store, Mailbox), Box<dyn Error>> {
+/// The store that is meant, and the address.
+pub(crate) async fn open(
+    address: &str,
+    whereabouts: &Whereabouts,
+) -> Result<(Store, Mailbox), Box<dyn Error>> {
     let address = Mailbox::parse(address)?;
     Ok((Place::find(whereabouts)?.open().await?, address))
 }

@@ -15,6 +15,7 @@ use crate::passwords;
 use crate::place::Place;
 use crate::quota;
 use crate::rules;
+use crate::subaddress;
 
 /// Why an account is not as it was asked for, and what to do.
 #[derive(Debug, Error)]
@@ -35,6 +36,8 @@ impl AccountError {
             AdministrationError::Target { .. }
             | AdministrationError::InUse { .. }
             | AdministrationError::Granted { .. }
+            | AdministrationError::NoSubaddress { .. }
+            | AdministrationError::HoldsMail { .. }
             | AdministrationError::TooMany { .. }
             | AdministrationError::Unavailable(_) => Self::Other(error),
         }
@@ -69,6 +72,7 @@ pub(crate) async fn run(command: &AccountCommand, output: &Output) -> Result<(),
         AccountCommand::Quota(options) => quota::run(options, output).await,
         AccountCommand::Maildrop(options) => rules::run(options, output).await,
         AccountCommand::AppPassword(command) => access::app_password(command, output).await,
+        AccountCommand::Subaddress(command) => subaddress::run(command, output).await,
         AccountCommand::Grant(options) => access::grant(options, output).await,
         AccountCommand::Revoke(options) => access::revoke(options, output).await,
         AccountCommand::Grants { address, whereabouts } => access::grants(address, whereabouts, output).await,

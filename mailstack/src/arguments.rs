@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::account::{
-    AccountCommand, AliasCommand, AppPasswordCommand, GrantOptions, QuotaOptions, RulesOptions, YesNo,
+    AccountCommand, AliasCommand, AppPasswordCommand, GrantOptions, QuotaOptions, RulesOptions,
+    SubaddressCommand, YesNo,
 };
 pub(crate) use self::backup::{BackupCommand, BackupOptions, RestoreOptions, SnapshotChoice};
 pub(crate) use self::exchange::{ExportOptions, ImportOptions, MailFormat};

@@ -1,5 +1,7 @@
 //! `mailstack account list`: a line an account, for people or for programs.
 
+use std::iter;
+
 use mailstore::{AccountUsage, Quota, QuotaSource};
 use mailwire::escape::without_controls;
 
@@ -8,11 +10,21 @@ use crate::rules;
 /// Names of the units above the octet, each 1024 of the one before.
 const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
 
-/// Lines for people, with aligned columns; the address comes first.
+/// Lines for people, with aligned columns; the address comes first. Those of an account's further maildrops follow it.
 pub(crate) fn table(all: &[AccountUsage]) -> Vec<String> {
-    let rows: Vec<[String; 4]> = all.iter().map(row).collect();
+    let rows = all.iter().flat_map(|usage| iter::once(row(usage)).chain(further_rows(usage)));
+    aligned(&rows.collect::<Vec<_>>())
+}
+
+/// The same for an account's further maildrops alone.
+pub(crate) fn further(usage: &AccountUsage) -> Vec<String> {
+    let rows: Vec<_> = further_rows(usage).collect();
+    aligned(&rows)
+}
+
+fn aligned(rows: &[[String; 4]]) -> Vec<String> {
     let mut widths = [0; 4];
-    for row in &rows {
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
         }
@@ -23,6 +35,14 @@ pub(crate) fn table(all: &[AccountUsage]) -> Vec<String> {
             format!("{address:address_width$}  {messages:>messages_width$}  {size:>size_width$}  {quota}")
         })
         .collect()
+}
+
+/// What is in them counts as the account's.
+fn further_rows(usage: &AccountUsage) -> impl Iterator<Item = [String; 4]> {
+    let addresses = usage.maildrops().skip(1).map(|(address, _)| address.to_string());
+    addresses.zip(&usage.further).map(|(address, further)| {
+        [address, count(further.messages), size(further.octets), "of these".to_owned()]
+    })
 }
 
 fn row(usage: &AccountUsage) -> [String; 4] {
@@ -93,7 +113,7 @@ fn size(octets: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mailstore::{Account, MaildropId, OwnRules, Rules};
+    use mailstore::{Account, Detail, MaildropId, OwnRules, Rules, SubaddressMaildrop};
     use mailwire::address::Mailbox;
 
     use super::*;
@@ -102,8 +122,8 @@ mod tests {
         let address = Mailbox::parse(&format!("{name}@example.test")).unwrap();
         let account = Account { address, maildrop: MaildropId(1) };
         let quota = Quota { messages: quota.0, octets: quota.1 };
-        let (rules, own_rules) = (Rules::default(), OwnRules::default());
-        AccountUsage { account, messages: holds.0, octets: holds.1, quota, source, rules, own_rules }
+        let (rules, own_rules, further) = (Rules::default(), OwnRules::default(), Vec::new());
+        AccountUsage { account, messages: holds.0, octets: holds.1, quota, source, rules, own_rules, further }
     }
 
     fn some() -> [AccountUsage; 4] {
@@ -124,6 +144,26 @@ mod tests {
             "\"d d\"@example.test        2 messages  1023 octets  own quota 1 message",
         ];
         assert_eq!(table(&some()), expected);
+    }
+
+    #[test]
+    fn further_maildrops_follow_their_account() {
+        let mut alice = usage("alice", (15, 4096), (0, 0), QuotaSource::Configuration);
+        let further = |detail, messages, octets| SubaddressMaildrop {
+            detail: Detail::parse(detail).unwrap(),
+            maildrop: MaildropId(2),
+            messages,
+            octets,
+        };
+        alice.further = vec![further("junk", 3, 1024), further("lists", 0, 0)];
+        let lines = [
+            "alice@example.test        15 messages     4 KiB  quota none",
+            "alice+junk@example.test    3 messages     1 KiB  of these",
+            "alice+lists@example.test   0 messages  0 octets  of these",
+        ];
+        assert_eq!(table(&[alice.clone()]), lines);
+        assert_eq!(self::further(&alice).len(), 2);
+        assert_eq!(plain(&[alice]), "alice@example.test\t15\t4096\tnone\tnone\tdefault\n");
     }
 
     #[test]

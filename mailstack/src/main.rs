@@ -23,6 +23,7 @@ mod rules;
 mod screen;
 mod serve;
 mod store;
+mod subaddress;
 mod trial;
 mod up;
 

@@ -114,11 +114,13 @@ pub(crate) async fn run(options: &RulesOptions, output: &Output) -> Result<(), B
 /// How many messages are to go at once after so many days.
 async fn due(store: &Store, usage: &AccountUsage, days: NonZeroU16) -> Result<u64, MaildropError> {
     let until = clock::unix_seconds().saturating_sub(SECONDS_PER_DAY.saturating_mul(days.get().into()));
-    let mut pages = Pages::new(store, usage.account.maildrop);
     let mut due: u64 = 0;
-    while let Some(page) = pages.next().await? {
-        let is_due = |kept: &&Kept| kept.expunged_at.is_none() && kept.stays_since <= until;
-        due = due.saturating_add(page.iter().filter(is_due).count() as u64);
+    for (_, maildrop) in usage.maildrops() {
+        let mut pages = Pages::new(store, maildrop);
+        while let Some(page) = pages.next().await? {
+            let is_due = |kept: &&Kept| kept.expunged_at.is_none() && kept.stays_since <= until;
+            due = due.saturating_add(page.iter().filter(is_due).count() as u64);
+        }
     }
     Ok(due)
 }

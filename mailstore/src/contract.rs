@@ -8,6 +8,7 @@ mod quotas;
 mod repertoire;
 mod rules;
 mod spellings;
+mod subaddresses;
 mod terms;
 
 use std::future::Future;
@@ -253,12 +254,12 @@ async fn only_the_right_password_logs_in() {
         let authenticate = async |login: &str, password: &str| {
             store.directory.authenticate(login, &secret(password)).await.unwrap()
         };
-        assert_eq!(authenticate("Alice@EXAMPLE.test", "pw-alice").await, Some(alice.clone()));
+        assert_eq!(authenticate("Alice@EXAMPLE.test", "pw-alice").await, Some(alice.clone().into()));
         assert_eq!(authenticate("alice@example.test", "pw-bob").await, None);
         assert_eq!(authenticate("nobody@example.test", "pw-alice").await, None);
         store.administration.set_password(&alice.address, &secret("new")).await.unwrap();
         assert_eq!(authenticate("alice@example.test", "pw-alice").await, None);
-        assert_eq!(authenticate("alice@example.test", "new").await, Some(alice));
+        assert_eq!(authenticate("alice@example.test", "new").await, Some(alice.into()));
     })
     .await;
 }

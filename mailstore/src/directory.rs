@@ -1,5 +1,7 @@
 //! Who may log in, who receives, who may send as whom; and how that changes.
 
+use std::iter;
+
 use async_trait::async_trait;
 use mailwire::address::Mailbox;
 use mailwire::sasl::ScramKeys;
@@ -7,7 +9,7 @@ use mailwire::secret::Secret;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Addresses, CommonRules, MaildropId, OwnRules, Rules};
+use crate::{Addresses, CommonRules, Detail, MaildropId, OwnRules, Rules, SubaddressMaildrop, WithMail};
 
 /// The store cannot answer now; trying again may help. The text says why, for the log and not for a peer.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,16 +25,35 @@ pub struct Account {
     pub maildrop: MaildropId,
 }
 
+/// Who has logged in, and what that opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Whose login it is, with whatever detail.
+    pub account: Account,
+    /// The maildrop that it names: the account's own, or the one for a subaddress.
+    pub maildrop: MaildropId,
+    /// The address of that maildrop.
+    pub address: Mailbox,
+}
+
+impl From<Account> for Login {
+    /// To the account's own maildrop.
+    fn from(account: Account) -> Self {
+        let (maildrop, address) = (account.maildrop, account.address.clone());
+        Self { account, maildrop, address }
+    }
+}
+
 /// Another address of one or more accounts or aliases, or a catch-all: all of a domain that nothing else takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alias {
     /// The address that is not an account's own.
     pub address: Addresses,
-    /// Accounts or aliases that get its mail.
+    /// Accounts, aliases or subaddress maildrops that get its mail.
     pub targets: Vec<Mailbox>,
 }
 
-/// The most that a maildrop may hold. What was expunged and can be brought back does not count.
+/// The most that all maildrops of an account may hold together. What was expunged and can be brought back does not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     /// Octets of all its messages; 0: no limit.
@@ -68,7 +89,7 @@ pub enum Recipient {
 pub struct AccountUsage {
     /// Whose.
     pub account: Account,
-    /// Messages in its maildrop.
+    /// Messages in all of its maildrops.
     pub messages: u64,
     /// Octets of all of them.
     pub octets: u64,
@@ -80,6 +101,20 @@ pub struct AccountUsage {
     pub rules: Rules,
     /// What of that is its own.
     pub own_rules: OwnRules,
+    /// Its further maildrops, by their details, with what of that is in them.
+    pub further: Vec<SubaddressMaildrop>,
+}
+
+impl AccountUsage {
+    /// All maildrops of the account with their addresses, its own first.
+    pub fn maildrops(&self) -> impl Iterator<Item = (Mailbox, MaildropId)> {
+        let address = &self.account.address;
+        let further = self.further.iter().filter_map(|one| {
+            // It was an address when the maildrop was made.
+            Some((address.with_detail(one.detail.as_str()).ok()?, one.maildrop))
+        });
+        iter::once((address.clone(), self.account.maildrop)).chain(further)
+    }
 }
 
 /// Where a quota comes from.
@@ -94,10 +129,11 @@ pub enum QuotaSource {
 /// Questions that a session asks.
 #[async_trait]
 pub trait Directory: Send + Sync {
-    /// The account, or `None` where login or password is wrong; both cost the same work. Application passwords are right as
-    /// well.
+    /// What the login opens, or `None` where login or password is wrong; both cost the same work. Application passwords are
+    /// right as well.
     ///
-    /// `login` is what the client gave: a whole address, in any case.
+    /// `login` is what the client gave: a whole address, in any case. A subaddress that has a maildrop of its own opens
+    /// that, with the passwords of its account; any other one is unknown.
     ///
     /// # Errors
     /// Where the store cannot answer; that says nothing about the password.
@@ -105,25 +141,26 @@ pub trait Directory: Send + Sync {
         &self,
         login: &str,
         password: &Secret<String>,
-    ) -> Result<Option<Account>, Unavailable>;
+    ) -> Result<Option<Login>, Unavailable>;
 
-    /// The account of a login that has proved itself in another way; `None` where there is none.
+    /// What a login opens that has proved itself in another way; `None` where there is nothing.
     ///
     /// # Errors
     /// Where the store cannot answer.
-    async fn account(&self, login: &str) -> Result<Option<Account>, Unavailable>;
+    async fn account(&self, login: &str) -> Result<Option<Login>, Unavailable>;
 
     /// What a server must know of the login's password for SCRAM-SHA-256 (RFC 5802 §3, RFC 7677).
     ///
     /// A login that is unknown, or whose keys are not known yet, gets keys that nobody meets, with a salt that is the same
-    /// whenever and wherever it is asked for. Application passwords have no keys: an exchange knows but one salt.
+    /// whenever and wherever it is asked for. All subaddresses are shown the salt of their account, be it known or not, so
+    /// that nobody sees by it which of them have maildrops. Application passwords have no keys: an exchange knows but one salt.
     ///
     /// # Errors
     /// Where the store cannot answer.
     async fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable>;
 
-    /// Where mail for `mailbox` of about `octets` (0: unknown) goes, with aliases followed and `+` subaddresses taken
-    /// as their account; then the domain's catch-all. A postmaster without any of these is stood in for by the postmaster of
+    /// Where mail for `mailbox` of about `octets` (0: unknown) goes, with aliases followed. A subaddress is taken as its account
+    /// or alias, and leads to the maildrop for its detail in each account that has one; then the domain's catch-all. A postmaster without any of these is stood in for by the postmaster of
     /// the primary domain, or by the oldest account (RFC 5321 §4.5.1). The quota is looked at once more, and exactly, when the message is committed.
     ///
     /// # Errors
@@ -179,6 +216,28 @@ pub enum AdministrationError {
         /// Who may send as it.
         account: String,
     },
+    /// The account cannot have a maildrop for that subaddress.
+    #[error("{address} cannot have a maildrop {detail}: {problem}")]
+    NoSubaddress {
+        /// The account.
+        address: String,
+        /// The detail.
+        detail: String,
+        /// Why.
+        problem: String,
+    },
+    /// A maildrop that was to be removed holds mail.
+    #[error(
+        "{address} holds messages: {messages}, and deleted ones that can still be brought back: {deleted}"
+    )]
+    HoldsMail {
+        /// Of the maildrop.
+        address: String,
+        /// Messages in it.
+        messages: u64,
+        /// Messages that were expunged from it.
+        deleted: u64,
+    },
     /// There are as many as there may be.
     #[error("{what} already, which is as many as there may be; remove one first")]
     TooMany {
@@ -207,10 +266,11 @@ pub trait Administration: Send + Sync {
         address: &Mailbox,
         password: &Secret<String>,
     ) -> Result<Account, AdministrationError>;
-    /// Removes an account with its maildrop, its application passwords and what it was granted.
+    /// Removes an account with all of its maildrops, its application passwords and what it was granted.
     ///
     /// # Errors
-    /// Where there is none, an alias points to it, another account may send as it, or the store cannot do it.
+    /// Where there is none, an alias points to it or to one of its maildrops, another account may send as it, or the store
+    /// cannot do it.
     async fn remove_account(&self, address: &Mailbox) -> Result<(), AdministrationError>;
     /// Sets a new password.
     ///
@@ -237,6 +297,24 @@ pub trait Administration: Send + Sync {
     /// # Errors
     /// Where the store cannot answer.
     async fn usage(&self) -> Result<Vec<AccountUsage>, AdministrationError>;
+    /// Adds a further maildrop to an account, for mail to its subaddress with this detail, which has gone to the account's
+    /// own until then.
+    ///
+    /// # Errors
+    /// Where there is no such account, the subaddress is taken or too long, the account has a `+` in its own name or
+    /// [`crate::SUBADDRESS_MAILDROPS_MAX`] of them, or the store cannot do it.
+    async fn add_maildrop(&self, address: &Mailbox, detail: &Detail) -> Result<(), AdministrationError>;
+    /// Removes a further maildrop. Mail to its subaddress goes to the account's own again.
+    ///
+    /// # Errors
+    /// Where there is no such account or maildrop, an alias points to it, it holds mail that is not to be given up, or the
+    /// store cannot do it.
+    async fn remove_maildrop(
+        &self,
+        address: &Mailbox,
+        detail: &Detail,
+        with_mail: WithMail,
+    ) -> Result<(), AdministrationError>;
     /// All aliases, by address.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ mod repair;
 mod rules;
 mod shared;
 mod store;
+mod subaddress;
 mod terms;
 
 pub use access::{
@@ -35,7 +36,7 @@ pub use access::{
 };
 pub use addresses::Addresses;
 pub use directory::{
-    Account, AccountUsage, Administration, AdministrationError, Alias, Directory, OverQuota, Quota,
+    Account, AccountUsage, Administration, AdministrationError, Alias, Directory, Login, OverQuota, Quota,
     QuotaSource, Recipient, Unavailable,
 };
 #[cfg(feature = "bench")]
@@ -63,6 +64,9 @@ pub use queue::{Queue, QueueEntry, QueueError, QueueState};
 pub use repair::{Gain, Repair, Seen, Speed};
 pub use rules::{CommonRules, Expiry, LOGIN_DELAY_SECONDS_MAX, OwnRules, Rules, Strictest, Takeover};
 pub use store::{HostedBy, OpenError, Options, Store, host, open};
+pub use subaddress::{
+    DETAIL_OCTETS_MAX, Detail, NoDetail, SUBADDRESS_MAILDROPS_MAX, SubaddressMaildrop, WithMail,
+};
 pub use terms::{
     Body, ByMode, DeliverBy, LocalRecipient, Notify, OriginalRecipient, RecipientTerms, Returns, Terms,
 };

@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailwire::sasl::{Credentials, ScramKeys};
+use mailwire::sasl::{Credentials, Proven, ScramKeys};
 use mailwire::secret::Secret;
 
-use crate::{Account, Admission, Directory, Guard, Outcome, Turn, Unavailable, Verdict};
+use crate::{Admission, Directory, Guard, Login, Outcome, Turn, Unavailable, Verdict};
 
-/// Why a login did not come to an account.
+/// Why a login did not come to anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoLogin {
     /// The secret is wrong, or belongs to nobody.
@@ -35,9 +35,9 @@ pub struct Logins {
     peer: IpAddr,
     /// Whose turn it is, where a login was admitted and has not come to anything yet.
     turn: Option<Box<(String, Turn)>>,
-    /// Whose proof was right, with the account, until the exchange ends. Apart, as the turn is: most sessions that wait
+    /// Whose proof was right, with what it opens, until the exchange ends. Apart, as the turn is: most sessions that wait
     /// have neither.
-    proven: Option<Box<(String, Account)>>,
+    proven: Option<Box<(String, Login)>>,
 }
 
 impl Logins {
@@ -67,23 +67,33 @@ impl Logins {
         }
     }
 
-    /// The account of an admitted login and its password.
+    /// What an admitted login opens with its password.
     ///
     /// # Errors
     /// See [`NoLogin`].
-    pub async fn authenticate(&mut self, credentials: &Credentials) -> Result<Account, NoLogin> {
+    pub async fn authenticate(&mut self, credentials: &Credentials) -> Result<Login, NoLogin> {
         let Credentials { login, password } = credentials;
-        let account = self.directory.authenticate(login, password).await?;
-        self.settle(login, account, Outcome::Wrong(password)).await
+        let found = self.directory.authenticate(login, password).await?;
+        self.settle(login, found, Outcome::Wrong(password)).await
     }
 
-    /// The account of an admitted login that was proven without a password.
+    /// What an admitted login opens for which a certificate or a token has vouched. What these name must be an account as it is:
+    /// their issuer may let anybody have a subaddress of somebody else.
     ///
     /// # Errors
     /// See [`NoLogin`].
-    pub async fn account(&mut self, login: &str) -> Result<Account, NoLogin> {
-        let account = self.directory.account(login).await?;
-        self.settle(login, account, Outcome::WrongUnseen).await
+    pub async fn account(&mut self, proven: &Proven) -> Result<Login, NoLogin> {
+        let Proven { identity, login } = proven;
+        let own = self.directory.account(identity).await?;
+        let own = own.filter(|own| own.maildrop == own.account.maildrop);
+        let opened = match own {
+            Some(own) if login != identity => {
+                let opened = self.directory.account(login).await?;
+                opened.filter(|opened| opened.account == own.account)
+            }
+            own => own,
+        };
+        self.settle(login, opened, Outcome::WrongUnseen).await
     }
 
     /// Whether an admitted login may hear that its proof is right, which comes before the end of its exchange: the guard
@@ -92,13 +102,14 @@ impl Logins {
     /// # Errors
     /// See [`NoLogin`].
     pub async fn proof(&mut self, login: &str) -> Result<(), NoLogin> {
-        let account = self.account(login).await?;
-        self.proven = Some(Box::new((login.to_owned(), account)));
+        let found = self.directory.account(login).await?;
+        let found = self.settle(login, found, Outcome::WrongUnseen).await?;
+        self.proven = Some(Box::new((login.to_owned(), found)));
         Ok(())
     }
 
-    /// The account of a login whose exchange has come to its end, where [`Self::proof`] was asked in it.
-    pub fn take_proven(&mut self, login: &str) -> Option<Account> {
+    /// What a login opens whose exchange has come to its end, where [`Self::proof`] was asked in it.
+    pub fn take_proven(&mut self, login: &str) -> Option<Login> {
         self.proven.take().filter(|proven| proven.0 == login).map(|proven| proven.1)
     }
 
@@ -130,15 +141,15 @@ impl Logins {
     async fn settle(
         &mut self,
         login: &str,
-        account: Option<Account>,
+        found: Option<Login>,
         wrong: Outcome<'_>,
-    ) -> Result<Account, NoLogin> {
+    ) -> Result<Login, NoLogin> {
         let turn = self.turn.take().filter(|turn| turn.0 == login);
         // Nobody comes here without one; whoever did would have waited for nothing.
         let turn = turn.map_or(Turn { delay: Duration::ZERO }, |turn| turn.1);
-        let outcome = if account.is_some() { Outcome::Right } else { wrong };
+        let outcome = if found.is_some() { Outcome::Right } else { wrong };
         match self.guard.settle(self.peer, login, turn, outcome).await? {
-            Verdict::Stands => account.ok_or(NoLogin::Wrong),
+            Verdict::Stands => found.ok_or(NoLogin::Wrong),
             Verdict::PutOff => Err(NoLogin::PutOff),
         }
     }
@@ -147,7 +158,7 @@ impl Logins {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{GuardOptions, Store};
+    use crate::{Detail, GuardOptions, Store};
 
     const LOGIN: &str = "alice@example.test";
 
@@ -211,8 +222,41 @@ mod tests {
         logins.proof(LOGIN).await.unwrap();
         assert_eq!(logins.take_proven("bob@example.test"), None);
         logins.proof(LOGIN).await.unwrap();
-        assert_eq!(logins.take_proven(LOGIN).unwrap().address, address);
+        assert_eq!(logins.take_proven(LOGIN).unwrap().account.address, address);
         assert_eq!(logins.take_proven(LOGIN), None);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn whoever_is_vouched_for_opens_the_own_maildrops_and_those_of_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, mut logins) = logins(folder.path()).await;
+        for name in ["alice", "bob", "bob+own"] {
+            let account = crate::contract::account(&store, name).await;
+            if name != "bob+own" {
+                let junk = Detail::parse("junk").unwrap();
+                store.administration.add_maildrop(&account.address, &junk).await.unwrap();
+            }
+        }
+        let at = |name: &str| format!("{name}@example.test");
+        for (identity, login, opened) in [
+            ("alice", "alice", Some("alice")),
+            ("alice", "alice+junk", Some("alice+junk")),
+            ("bob+own", "bob+own", Some("bob+own")),
+            ("alice", "alice+lists", None),
+            ("alice", "bob+junk", None),
+            // Somebody else's account that only looks like a subaddress.
+            ("bob", "bob+own", None),
+            // Their issuer may not know that this is alice.
+            ("alice+junk", "alice+junk", None),
+            ("nobody", "nobody+junk", None),
+        ] {
+            let proven = Proven { identity: at(identity), login: at(login) };
+            store.guard.forgive(&crate::Forgiven::Everything).await.unwrap();
+            logins.admit(&proven.login).await.unwrap();
+            let found = logins.account(&proven).await.ok().map(|found| found.address.to_string());
+            assert_eq!(found, opened.map(at), "{identity} {login}");
+        }
         store.close().await;
     }
 

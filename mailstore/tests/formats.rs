@@ -1,7 +1,8 @@
 //! Stores written by every released format, kept for ever: each opens, and holds what was put into it.
 //!
-//! `formats/N` holds a small store of format N and, in `holds.txt`, what is in it. A release with a new format adds
-//! its own: `MAILSTACK_FORMAT_SAMPLE=mailstore/tests/formats/N cargo test -p mailstore --test formats`.
+//! `formats/N` holds a small store of format N and, in `holds.txt`, what is in it; `N-WORD` one that has more in it. A
+//! release with a new format adds its own: `MAILSTACK_FORMAT_SAMPLE=mailstore/tests/formats/N cargo test -p mailstore
+//! --test formats`.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::fs;
@@ -10,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mailstore::{
-    Addresses, Alias, AppPasswordName, Carried, Delivery, Expiry, Fate, MaildropId, MessageId, Notify,
-    Options, OwnRules, QueueState, Quota, RecipientTerms, RelayRecipient, Repertoire, ReturnAs, Store, Terms,
-    TraceRow, TraceStep, UniqueId, open,
+    Addresses, Alias, AppPasswordName, Carried, Delivery, Detail, Expiry, Fate, MaildropId, MessageId,
+    Notify, Options, OwnRules, QueueState, Quota, RecipientTerms, RelayRecipient, Repertoire, ReturnAs,
+    Store, Terms, TraceRow, TraceStep, UniqueId, WithMail, open,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::sasl::ScramKeys;
@@ -111,6 +112,8 @@ async fn fill(store: &Store) {
     }
     fill_access(store).await;
     fill_since_format_2(store, [alice, bob, carol]).await;
+    // Behind the compaction, so that what became of those that are gone stands in the journal.
+    fill_subaddresses(store).await;
 }
 
 /// What format 3 has brought: application passwords and grants; and a catch-all.
@@ -128,6 +131,28 @@ async fn fill_access(store: &Store) {
     store.access.revoke(&bob, &addresses("old@example.test")).await.unwrap();
     let catch_all = Alias { address: addresses("@example.test"), targets: vec![mailbox("carol")] };
     store.administration.add_alias(&catch_all).await.unwrap();
+}
+
+/// What format 3 has brought: maildrops for subaddresses, which have come and gone, with their account and without.
+async fn fill_subaddresses(store: &Store) {
+    let detail = |text| Detail::parse(text).unwrap();
+    let administration = &store.administration;
+    administration.add_account(&mailbox("passing"), &secret("x")).await.unwrap();
+    for (name, of) in [("bob", "junk"), ("bob", "lists"), ("passing", "junk")] {
+        administration.add_maildrop(&mailbox(name), &detail(of)).await.unwrap();
+    }
+    for name in ["bob", "passing"] {
+        let all = administration.usage().await.unwrap();
+        let usage = all.iter().find(|usage| usage.account.address == mailbox(name)).unwrap();
+        let maildrops: Vec<_> = usage.maildrops().map(|(_, maildrop)| maildrop).skip(1).collect();
+        deliver(store, "filtered", 2, &maildrops, &[]).await;
+        deliver(store, "expunged", 1, &maildrops, &[]).await;
+        for maildrop in maildrops {
+            expunge(store, maildrop, &[1]).await;
+        }
+    }
+    administration.remove_maildrop(&mailbox("bob"), &detail("lists"), WithMail::GivenUp).await.unwrap();
+    administration.remove_account(&mailbox("passing")).await.unwrap();
 }
 
 /// What format 2 has brought: second thoughts, quotas, imports, and what a compaction leaves.
@@ -198,27 +223,11 @@ async fn describe(store: &Store) -> String {
         for addresses in store.access.grants(&account.address).await.unwrap() {
             lines.push(format!("grant {name} {addresses}"));
         }
-        let administration = &store.maildrop_administration;
-        for kept in administration.messages(account.maildrop, None, 1000).await.unwrap() {
-            let entry = kept.entry;
-            let mut content = Vec::new();
-            while (content.len() as u64) < entry.octets {
-                let offset = content.len() as u64;
-                let octets = administration.read(account.maildrop, kept.message, offset, 100_000).await;
-                let octets = octets.unwrap();
-                assert!(!octets.is_empty(), "message {:?} ends too early", kept.message);
-                content.extend(octets);
+        for (address, maildrop) in usage.maildrops() {
+            if maildrop != account.maildrop {
+                lines.push(format!("maildrop {address} {maildrop:?}"));
             }
-            let checksum = crc32c::crc32c(&content);
-            let (id, octets, header, at) =
-                (entry.unique_id, entry.octets, entry.header_octets, entry.received_at);
-            let what = if kept.expunged_at.is_some() { "expunged" } else { "message" };
-            lines.push(format!("{what} {name} {id} {octets} {header} {at} {checksum:08x}"));
-            let life = administration.life(account.maildrop, kept.message).await.unwrap();
-            if life.terms != Terms::default() {
-                lines.push(format!("life {id} {:?} {:?}", life.terms, life.rows));
-                assert_eq!(entry.release_at, life.terms.release_at);
-            }
+            describe_maildrop(store, address.local_part().as_str(), maildrop, &mut lines).await;
         }
     }
     for alias in store.administration.aliases().await.unwrap() {
@@ -237,6 +246,31 @@ async fn describe(store: &Store) -> String {
         }
     }
     lines.join("\n") + "\n"
+}
+
+async fn describe_maildrop(store: &Store, name: &str, maildrop: MaildropId, lines: &mut Vec<String>) {
+    let administration = &store.maildrop_administration;
+    for kept in administration.messages(maildrop, None, 1000).await.unwrap() {
+        let entry = kept.entry;
+        let mut content = Vec::new();
+        while (content.len() as u64) < entry.octets {
+            let offset = content.len() as u64;
+            let octets = administration.read(maildrop, kept.message, offset, 100_000).await;
+            let octets = octets.unwrap();
+            assert!(!octets.is_empty(), "message {:?} ends too early", kept.message);
+            content.extend(octets);
+        }
+        let checksum = crc32c::crc32c(&content);
+        let (id, octets, header, at) =
+            (entry.unique_id, entry.octets, entry.header_octets, entry.received_at);
+        let what = if kept.expunged_at.is_some() { "expunged" } else { "message" };
+        lines.push(format!("{what} {name} {id} {octets} {header} {at} {checksum:08x}"));
+        let life = administration.life(maildrop, kept.message).await.unwrap();
+        if life.terms != Terms::default() {
+            lines.push(format!("life {id} {:?} {:?}", life.terms, life.rows));
+            assert_eq!(entry.release_at, life.terms.release_at);
+        }
+    }
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -340,7 +374,8 @@ async fn what_this_release_writes_it_reads_again() {
     fill(&store).await;
     let holds = describe(&store).await;
     let count = |what| holds.lines().filter(|line| line.starts_with(what)).count();
-    assert_eq!((count("message "), count("expunged ")), (18, 3), "{holds}");
+    assert_eq!((count("message "), count("expunged ")), (19, 4), "{holds}");
+    assert_eq!(count("maildrop "), 1, "{holds}");
     assert_eq!((count("life "), count("asked ")), (1, 2), "{holds}");
     assert_eq!(count("rules "), 1, "{holds}");
     assert_eq!((count("app-password "), count("grant "), count("alias @")), (1, 2, 1), "{holds}");

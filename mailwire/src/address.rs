@@ -4,6 +4,7 @@ mod domain;
 mod encoded_word;
 pub(crate) mod grammar;
 mod originator;
+mod subaddress;
 
 use std::fmt::{self, Write};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mailstore::{Account, Directory, Guard, Lease, Logins, MaildropError, Maildrops};
+use mailstore::{Directory, Guard, Lease, Logins, MaildropError, MaildropId, Maildrops};
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::daemon::errors::ErrorDelay;
@@ -202,8 +202,8 @@ impl Session {
                         Some(self.scram_proof(&mut authorization, &login).await?)
                     }
                     AuthorizationStep::Token(shown) => Some(self.token(&mut authorization, &shown).await?),
-                    AuthorizationStep::Account(login) => {
-                        Some(self.account(&mut authorization, &login).await?)
+                    AuthorizationStep::Account(proven) => {
+                        Some(self.account(&mut authorization, &proven).await?)
                     }
                     AuthorizationStep::LoginRefused(refused) => {
                         Some(self.login_refused(&mut authorization, &refused).await?)
@@ -215,8 +215,8 @@ impl Session {
                         }
                         Some(authorization.capabilities(&rules))
                     }
-                    AuthorizationStep::Lease(account) => {
-                        Some(authorization.leased(self.lease(&account).await))
+                    AuthorizationStep::Lease(login) => {
+                        Some(authorization.leased(self.lease(login.maildrop).await))
                     }
                     AuthorizationStep::StartTls(reply) => {
                         self.reply(&reply);
@@ -274,8 +274,8 @@ impl Session {
     }
 
     /// May they have the maildrop?
-    async fn lease(&self, account: &Account) -> Result<Box<dyn Lease>, MaildropError> {
-        let answer = self.context.maildrops.lease(account.maildrop, self.context.lease_wait).await;
+    async fn lease(&self, maildrop: MaildropId) -> Result<Box<dyn Lease>, MaildropError> {
+        let answer = self.context.maildrops.lease(maildrop, self.context.lease_wait).await;
         if let Err(error) = &answer {
             info!(reason = chain(error), "login deferred");
         }

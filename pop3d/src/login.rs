@@ -1,12 +1,12 @@
 //! The login's part of a connection: what the session asks of directory and TLS, and the log of what came of it.
 
-use mailstore::{Account, NoLogin, Unavailable};
+use mailstore::{Login, NoLogin, Unavailable};
 use mailwire::cause::chain;
 use mailwire::daemon::login::{UNNAMED, shown};
 use mailwire::escape::escaped;
 use mailwire::net::LoginMeans;
 use mailwire::sasl::{
-    BearerToken, Credentials, Nonce, SaslError, Surroundings, TokenVerdict, Tokens, TokensUnavailable,
+    BearerToken, Credentials, Nonce, Proven, SaslError, Surroundings, TokenVerdict, Tokens, TokensUnavailable,
 };
 use tracing::{Span, debug, info, warn};
 
@@ -102,13 +102,14 @@ impl Session {
     pub(crate) async fn account(
         &mut self,
         authorization: &mut Authorization,
-        login: &str,
+        proven: &Proven,
     ) -> Result<AuthorizationStep, Interrupted> {
-        if let Some(account) = self.logins.take_proven(login) {
-            return Ok(answered(authorization, login, Ok(account)));
+        let login = &proven.login;
+        if let Some(found) = self.logins.take_proven(login) {
+            return Ok(answered(authorization, login, Ok(found)));
         }
         let answer = match self.admit(login).await? {
-            Ok(()) => self.logins.account(login).await,
+            Ok(()) => self.logins.account(proven).await,
             Err(why) => Err(why),
         };
         Ok(answered(authorization, login, answer))
@@ -150,12 +151,13 @@ impl Session {
 fn answered(
     authorization: &mut Authorization,
     login: &str,
-    answer: Result<Account, NoLogin>,
+    answer: Result<Login, NoLogin>,
 ) -> AuthorizationStep {
     match answer {
-        Ok(account) => {
-            Span::current().record("account", escaped(account.address.to_string().as_bytes()));
-            authorization.verified(Ok(Some(account)))
+        Ok(found) => {
+            // The address of the maildrop: it says which of the account's it is.
+            Span::current().record("account", escaped(found.address.to_string().as_bytes()));
+            authorization.verified(Ok(Some(found)))
         }
         Err(NoLogin::Wrong) => {
             info!(login = shown(login), "login failed");

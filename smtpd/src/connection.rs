@@ -140,7 +140,7 @@ impl Conversation {
                     Step::ScramKeys(login) => self.scram_keys(&login).await?,
                     Step::ScramProof(login) => self.scram_proof(&login).await?,
                     Step::Token(shown) => self.token(&shown).await?,
-                    Step::Account(login) => self.account(&login).await?,
+                    Step::Account(proven) => self.account(&proven).await?,
                     Step::LoginRefused(refused) => self.login_refused(&refused).await?,
                     Step::Draft(question) => self.draft(question).await,
                     Step::Commit(acceptance) => self.commit(*acceptance).await,

@@ -1,11 +1,11 @@
 //! The login's part of a connection: what the session asks of directory and TLS, and the log of what came of it.
 
-use mailstore::{Account, NoLogin, Unavailable};
+use mailstore::{Login, NoLogin, Unavailable};
 use mailwire::daemon::login::{UNNAMED, shown};
 use mailwire::escape::escaped;
 use mailwire::net::LoginMeans;
 use mailwire::sasl::{
-    BearerToken, Credentials, Nonce, SaslError, Surroundings, TokenVerdict, Tokens, TokensUnavailable,
+    BearerToken, Credentials, Nonce, Proven, SaslError, Surroundings, TokenVerdict, Tokens, TokensUnavailable,
 };
 use tracing::{Span, debug, error, info};
 
@@ -82,12 +82,13 @@ impl Conversation {
     }
 
     /// The account of a login that was proven without a password.
-    pub(crate) async fn account(&mut self, login: &str) -> Result<Step, End> {
-        if let Some(account) = self.logins.take_proven(login) {
-            return Ok(self.answered(login, Ok(account)));
+    pub(crate) async fn account(&mut self, proven: &Proven) -> Result<Step, End> {
+        let login = &proven.login;
+        if let Some(found) = self.logins.take_proven(login) {
+            return Ok(self.answered(login, Ok(found)));
         }
         let answer = match self.admit(login).await? {
-            Ok(()) => self.logins.account(login).await,
+            Ok(()) => self.logins.account(proven).await,
             Err(why) => Err(why),
         };
         Ok(self.answered(login, answer))
@@ -121,9 +122,11 @@ impl Conversation {
     }
 
     /// What a login came to, whichever way it was tried, for the log and the session.
-    fn answered(&mut self, login: &str, answer: Result<Account, NoLogin>) -> Step {
+    ///
+    /// Which of the account's maildrops the login names is nothing to one who sends: they send as the account.
+    fn answered(&mut self, login: &str, answer: Result<Login, NoLogin>) -> Step {
         match answer {
-            Ok(account) => {
+            Ok(Login { account, .. }) => {
                 Span::current().record("account", escaped(account.address.to_string().as_bytes()));
                 self.session.authenticated(Ok(Some(account)))
             }

@@ -111,6 +111,7 @@ impl Served {
             ..Configuration::default()
         };
         let server = Server::start(&configuration).unwrap();
+        add_junk(&server);
         Self::of(server)
     }
 
@@ -163,6 +164,7 @@ impl Served {
         let quota = ["account", "quota", "dora@example.test", "--octets", "10000", "--messages", "2"];
         server.mailstack(&quota, "").unwrap();
         server.mailstack(&["alias", "add", "@caught.test", "bob@example.test"], "").unwrap();
+        add_junk(&server);
         for granted in ["press@example.test", "@second.test"] {
             server.mailstack(&["account", "grant", "carol@example.test", "--as", granted], "").unwrap();
         }
@@ -213,6 +215,11 @@ impl Served {
         }
         pop3.quit()
     }
+}
+
+/// alice's maildrop for what is filtered.
+fn add_junk(server: &Server) {
+    server.mailstack(&["account", "subaddress", "add", "alice@example.test", "junk"], "").unwrap();
 }
 
 /// Opens the connections of one dialogue.

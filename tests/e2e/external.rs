@@ -15,6 +15,7 @@ const PROTOCOLS: [&str; 2] = ["smtp", "pop3"];
 const NOBODY: &str = "=";
 const ALICE: &str = "YWxpY2VAZXhhbXBsZS50ZXN0";
 const BOB: &str = "Ym9iQGV4YW1wbGUudGVzdA==";
+const ALICES_JUNK: &str = "YWxpY2UranVua0BleGFtcGxlLnRlc3Q=";
 /// No initial response.
 const NONE: &str = "-";
 
@@ -99,6 +100,21 @@ fn a_certificate_logs_in_to_no_other_account() {
     world.says(Some(&both), BOB, "offered", IN);
     let nobody = world.clients.sign(&["nobody@example.test"]).unwrap();
     world.says(Some(&nobody), NOBODY, "offered", WRONG);
+}
+
+#[test]
+fn a_certificate_opens_the_maildrops_of_its_account() {
+    if !available("python3").unwrap() {
+        return;
+    }
+    let world = World::new();
+    let alice = world.clients.sign(&["alice@example.test"]).unwrap();
+    world.says(Some(&alice), ALICES_JUNK, "offered", WRONG);
+    world.server.mailstack(&["account", "subaddress", "add", "alice@example.test", "junk"], "").unwrap();
+    world.says(Some(&alice), ALICES_JUNK, "offered", IN);
+    // Whoever has signed this one may know of no alice.
+    let junk = world.clients.sign(&["alice+junk@example.test"]).unwrap();
+    world.says(Some(&junk), NOBODY, "offered", WRONG);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use mailstack_tests::server::Server;
 const SCRAM: &str = include_str!("scram.py");
 
 /// Logs in by the script.
-fn scram(server: &Server, way: Way, protocol: &str, mechanism: &str, password: &str) -> Said {
+fn scram(server: &Server, way: Way, protocol: &str, mechanism: &str, [name, password]: [&str; 2]) -> Said {
     let addresses = server.addresses().unwrap();
     let (way, address) = match (way, protocol) {
         (Way::StartTls, "smtp") => ("starttls", addresses.submission),
@@ -20,8 +20,8 @@ fn scram(server: &Server, way: Way, protocol: &str, mechanism: &str, password: &
     };
     let authority = server.certificate().authority.display().to_string();
     let port = address.port().to_string();
-    let arguments =
-        ["-c", SCRAM, &port, way, &authority, protocol, mechanism, "alice@example.test", password];
+    let login = format!("{name}@example.test");
+    let arguments = ["-c", SCRAM, &port, way, &authority, protocol, mechanism, &login, password];
     run("python3", &arguments, b"").unwrap()
 }
 
@@ -34,8 +34,26 @@ fn scram_proves_the_password_to_the_server_and_the_server_to_the_client() {
     for way in WAYS {
         for protocol in ["smtp", "pop3"] {
             for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"] {
-                scram(&server, way, protocol, mechanism, "pw-alice").well().unwrap();
-                let wrong = scram(&server, way, protocol, mechanism, "wrong");
+                scram(&server, way, protocol, mechanism, ["alice", "pw-alice"]).well().unwrap();
+                let wrong = scram(&server, way, protocol, mechanism, ["alice", "wrong"]);
+                assert!(!wrong.success && wrong.text().contains("password is wrong"), "{}", wrong.text());
+            }
+        }
+    }
+}
+
+#[test]
+fn scram_logs_in_to_the_maildrop_of_a_subaddress() {
+    if !available("python3").unwrap() {
+        return;
+    }
+    let server = Server::usual().unwrap();
+    server.mailstack(&["account", "subaddress", "add", "alice@example.test", "junk"], "").unwrap();
+    for protocol in ["smtp", "pop3"] {
+        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"] {
+            scram(&server, Way::Tls, protocol, mechanism, ["alice+junk", "pw-alice"]).well().unwrap();
+            for wrong in [["alice+junk", "wrong"], ["alice+lists", "pw-alice"]] {
+                let wrong = scram(&server, Way::Tls, protocol, mechanism, wrong);
                 assert!(!wrong.success && wrong.text().contains("password is wrong"), "{}", wrong.text());
             }
         }
@@ -48,7 +66,7 @@ fn scram_bound_to_another_certificate_is_refused() {
         return;
     }
     let server = Server::usual().unwrap();
-    let said = scram(&server, Way::Tls, "smtp", "SCRAM-SHA-256-PLUS elsewhere", "pw-alice");
+    let said = scram(&server, Way::Tls, "smtp", "SCRAM-SHA-256-PLUS elsewhere", ["alice", "pw-alice"]);
     assert!(!said.success && said.text().contains("password is wrong"), "{}", said.text());
 }
 

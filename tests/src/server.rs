@@ -304,13 +304,14 @@ impl Server {
         Smtp::clear(self.addresses()?.reception, self.trust())
     }
 
-    /// Connects to POP3 over TLS and logs in.
+    /// Connects to POP3 over TLS and logs in to an account's maildrop, or to that of a subaddress.
     ///
     /// # Errors
     /// Where the server refuses or the connection fails.
-    pub fn maildrop(&self, account: &str) -> io::Result<Pop3> {
+    pub fn maildrop(&self, name: &str) -> io::Result<Pop3> {
         let mut pop3 = Pop3::new(Stream::tls(self.addresses()?.pop3s, self.trust())?)?;
-        pop3.login(&format!("{account}@example.test"), &format!("pw-{account}"))?;
+        let account = name.split('+').next().unwrap_or(name);
+        pop3.login(&format!("{name}@example.test"), &format!("pw-{account}"))?;
         Ok(pop3)
     }
 

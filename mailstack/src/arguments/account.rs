@@ -1,7 +1,7 @@
 //! `mailstack account` and `mailstack alias`: what can be said of accounts and their addresses.
 
 use clap::{Args, Subcommand, ValueEnum};
-use mailstore::{Addresses, AppPasswordName};
+use mailstore::{Addresses, AppPasswordName, Detail};
 
 use super::Whereabouts;
 use crate::quota::{CountLimit, SizeLimit};
@@ -19,10 +19,11 @@ pub(crate) enum AccountCommand {
     },
     /// List the accounts with what is in their maildrops and what may be
     ///
-    /// Each line begins with the account's address. Deleted mail that can still be brought back does not count.
+    /// Each line begins with the account's address; where it has further maildrops, lines with their subaddresses follow,
+    /// and what is in them is a part of what the account has. Deleted mail that can still be brought back does not count.
     List {
-        /// Exact, for programs: address, messages, octets, most messages and most octets (or none), and whether that is
-        /// the account's own quota or the default, with a tab between each
+        /// Exact, for programs, a line an account: address, messages, octets, most messages and most octets (or none), and
+        /// whether that is the account's own quota or the default, with a tab between each
         #[arg(long)]
         plain: bool,
         #[command(flatten)]
@@ -30,11 +31,11 @@ pub(crate) enum AccountCommand {
     },
     /// Show or change how much mail an account may have
     ///
-    /// Mail above that is refused: for the time being where it would fit into an emptier maildrop, for good where the
-    /// message alone is too large. Mail that is there already stays. Without --octets, --messages and --default the quota
+    /// The quota holds for all maildrops of the account together. Mail above that is refused: for the time being where it
+    /// would fit into an emptier maildrop, for good where the message alone is too large. Mail that is there already stays. Without --octets, --messages and --default the quota
     /// is shown.
     Quota(QuotaOptions),
-    /// Show or change what holds for the use of an account's maildrop
+    /// Show or change what holds for the use of an account's maildrops
     ///
     /// A program that logs in again sooner than the login delay is refused (POP3 says [LOGIN-DELAY]). Mail expires by being
     /// deleted so many days after it came into the maildrop, and can be brought back as any other deleted mail. With
@@ -44,6 +45,9 @@ pub(crate) enum AccountCommand {
     /// Add, list and remove further passwords of an account, one for each of its programs
     #[command(subcommand)]
     AppPassword(AppPasswordCommand),
+    /// Add, list and remove further maildrops of an account, one for each of its subaddresses that are to have one
+    #[command(subcommand)]
+    Subaddress(SubaddressCommand),
     /// Let an account send as another address, with its subaddresses, or as all of a domain
     ///
     /// It may always send as itself and as the aliases that reach it, and as their subaddresses. A catch-all alone lets
@@ -58,7 +62,7 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         whereabouts: Whereabouts,
     },
-    /// Remove an account with all its mail, its application passwords and its grants
+    /// Remove an account with all its maildrops and mail, its application passwords and its grants
     Remove {
         /// The account's address
         address: String,
@@ -157,6 +161,43 @@ pub(crate) enum AppPasswordCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubaddressCommand {
+    /// Give mail to a subaddress of the account a maildrop of its own
+    ///
+    /// With the name junk, mail for alice+junk@example.org lies in a maildrop that POP3 opens with that address as the user
+    /// name and the account's passwords. Without it, it lies among the account's other mail.
+    Add {
+        /// The account's address
+        address: String,
+        /// What stands behind the + of the subaddress, such as junk
+        #[arg(value_parser = Detail::parse)]
+        name: Detail,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// List an account's further maildrops with what is in them
+    List {
+        /// The account's address
+        address: String,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+    /// Remove a further maildrop of an account; mail for its subaddress lies among the account's other mail again
+    Remove {
+        /// The account's address
+        address: String,
+        /// What stands behind the + of the subaddress
+        #[arg(value_parser = Detail::parse)]
+        name: Detail,
+        /// Give up the mail that is in it, and what was deleted from it and could be brought back
+        #[arg(long)]
+        with_mail: bool,
+        #[command(flatten)]
+        whereabouts: Whereabouts,
+    },
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct GrantOptions {
     /// The account's address
@@ -176,7 +217,7 @@ pub(crate) enum AliasCommand {
     Add {
         /// The further address, or @DOMAIN for a catch-all
         address: String,
-        /// Accounts or aliases that get its mail
+        /// Accounts, aliases or subaddress maildrops that get its mail
         #[arg(required = true, value_name = "TARGET")]
         targets: Vec<String>,
         #[command(flatten)]

@@ -65,7 +65,8 @@ pub(crate) struct RestoreOptions {
     pub(crate) to: Option<PathBuf>,
     /// Bring back what this account has lost, into the store of a server that runs or not
     ///
-    /// Messages keep their unique-ids, so that no client fetches again what it has. What is there stays as it is.
+    /// Messages keep their unique-ids, so that no client fetches again what it has. What is there stays as it is. The mail of
+    /// a subaddress maildrop is brought back by its own address.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) account: Option<String>,
     /// Only this message

@@ -9,7 +9,7 @@ use crate::exchange::uidl_format::UidlFormat;
 
 #[derive(Args, Debug)]
 pub(crate) struct ImportOptions {
-    /// The account's address
+    /// The account's address, or that of one of its subaddress maildrops
     pub(crate) account: String,
     /// Where the mail lies
     pub(crate) source: PathBuf,
@@ -26,7 +26,7 @@ pub(crate) struct ImportOptions {
 
 #[derive(Args, Debug)]
 pub(crate) struct ExportOptions {
-    /// The account's address
+    /// The account's address, or that of one of its subaddress maildrops
     pub(crate) account: String,
     /// Where to write to; what an earlier export has written there stays
     pub(crate) destination: PathBuf,

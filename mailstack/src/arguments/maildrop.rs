@@ -14,7 +14,7 @@ pub(crate) enum MaildropCommand {
     List(MaildropListOptions),
     /// Write a message to standard output as it is, deleted or not
     Show {
-        /// The account's address
+        /// The account's address, or that of one of its subaddress maildrops
         address: String,
         /// The message
         #[arg(value_name = "UNIQUE-ID", value_parser = UniqueId::parse)]
@@ -27,7 +27,7 @@ pub(crate) enum MaildropCommand {
     /// They keep their unique-ids: a mail program that remembers those does not fetch the messages again. A session that
     /// runs does not see them before its next login.
     Undelete {
-        /// The account's address
+        /// The account's address, or that of one of its subaddress maildrops
         address: String,
         #[command(flatten)]
         selection: DeletedSelection,
@@ -39,7 +39,7 @@ pub(crate) enum MaildropCommand {
     },
     /// Give deleted messages up for good, before their time is over
     Purge {
-        /// The account's address
+        /// The account's address, or that of one of its subaddress maildrops
         address: String,
         #[command(flatten)]
         selection: DeletedSelection,
@@ -53,7 +53,7 @@ pub(crate) enum MaildropCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct MaildropListOptions {
-    /// The account's address
+    /// The account's address, or that of one of its subaddress maildrops
     pub(crate) address: String,
     /// Only deleted messages that can still be brought back
     #[arg(long, conflicts_with = "all")]

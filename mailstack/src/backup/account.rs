@@ -34,7 +34,7 @@ pub(super) struct Wish<'a> {
 #[derive(Debug, Error)]
 enum AccountError {
     #[error(
-        "there was no account {address} in the snapshot {snapshot}; `mailstack backup list` shows the others"
+        "there was no account or maildrop {address} in the snapshot {snapshot}; `mailstack backup list` shows the others"
     )]
     NoAccount { address: Mailbox, snapshot: String },
     #[error(
@@ -94,6 +94,11 @@ pub(super) async fn run(
     let store = place.open().await?;
     let restored = restore(&store, &past, (&address, &wanted), output).await;
     store.close().await;
+    if wish.unique_id.is_none() {
+        for further in past.further(&address)? {
+            output.line(&format!("(the mail of its maildrop {further} is restored by that address)"));
+        }
+    }
     restored
 }
 

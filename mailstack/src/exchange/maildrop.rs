@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mailstore::{AdministrationError, Kept, MaildropError, MaildropId, MessageId, Store};
+use mailstore::{AccountUsage, AdministrationError, Kept, MaildropError, MaildropId, MessageId, Store};
 use mailwire::address::Mailbox;
 use thiserror::Error;
 
@@ -15,16 +15,29 @@ const PAGE: usize = 1000;
 pub(crate) enum AccountError {
     #[error("there is no account {0}; `mailstack account add {0}` makes one")]
     Missing(Mailbox),
+    #[error(
+        "{account} has no maildrop {detail}; `mailstack account subaddress add {account} {detail}` makes one"
+    )]
+    NoMaildrop { account: Mailbox, detail: String },
     #[error(transparent)]
     Store(#[from] AdministrationError),
 }
 
-/// The maildrop of the account with this address.
+/// The maildrop with this address: of an account, or of a subaddress that has one.
 pub(crate) async fn of(store: &Store, address: &Mailbox) -> Result<MaildropId, AccountError> {
-    let accounts = store.administration.accounts().await?;
-    let account =
-        accounts.into_iter().find(|account| account.address.key_in_a_labels() == address.key_in_a_labels());
-    account.map(|account| account.maildrop).ok_or_else(|| AccountError::Missing(address.clone()))
+    let accounts = store.administration.usage().await?;
+    let find = |address: &Mailbox| {
+        let key = address.key_in_a_labels();
+        let mut maildrops = accounts.iter().flat_map(AccountUsage::maildrops);
+        maildrops.find(|(known, _)| known.key_in_a_labels() == key).map(|(_, maildrop)| maildrop)
+    };
+    if let Some(maildrop) = find(address) {
+        return Ok(maildrop);
+    }
+    Err(match address.subaddress().filter(|(account, _)| find(account).is_some()) {
+        Some((account, detail)) => AccountError::NoMaildrop { account, detail: detail.to_owned() },
+        None => AccountError::Missing(address.clone()),
+    })
 }
 
 /// All messages of a maildrop, in the order of their arrival, a page at a time.

@@ -55,6 +55,44 @@ async fn guesses_are_stopped_where_they_come_from() {
 }
 
 #[tokio::test]
+async fn nobody_gets_more_guesses_by_making_up_details_or_spellings() {
+    with_store(async |store| {
+        let mut answered = 0;
+        for number in 0..100 {
+            let logins = [
+                format!("alice+{number}@example.test"),
+                format!("Alice+junk+{number}@Example.test"),
+                format!("\"alic\\e+{number}\"@example.test"),
+                "\"\\alice\"@example.test".to_owned(),
+                "alice@example.test".to_owned(),
+            ];
+            for (word, login) in logins.iter().enumerate() {
+                let Some(turn) = admitted(&store, HERE, login).await else { continue };
+                let word = secret(&format!("word-{number}-{word}"));
+                let settled = store.guard.settle(HERE, login, turn, Outcome::Wrong(&word)).await.unwrap();
+                answered += u32::from(settled == Verdict::Stands);
+            }
+        }
+        assert!(answered <= GuardOptions::default().guesses_max, "{answered}");
+        assert_eq!(admitted(&store, HERE, "alice@example.test").await, None);
+        let listed = store.guard.throttled().await.unwrap();
+        let shown = |throttled: &Throttled| throttled.login.as_deref() == Some("alice@example.test");
+        assert!(listed.iter().any(shown), "{listed:?}");
+        // What an account sends is its own, whatever is in its name.
+        let recipients = GuardOptions::default().account_recipients_per_day;
+        let sends = async |account| {
+            store.guard.send(Sending { peer: HERE, account: Some(account), recipients }).await.unwrap()
+        };
+        assert_ne!(sends("alice@example.test").await, None);
+        assert_eq!(
+            store.guard.forgive(&Forgiven::Login("alice+x@example.test".to_owned())).await.unwrap(),
+            1
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn who_is_throttled_is_listed_and_forgiven() {
     with_store(async |store| {
         guess(&store, HERE, "Alice@example.test").await;

@@ -58,7 +58,7 @@ async fn an_unknown_login_is_shown_a_salt_of_its_own_that_never_changes() {
 async fn a_login_that_has_proved_itself_otherwise_leads_to_its_account() {
     with_store(async |store| {
         let alice: Account = account(&store, "alice").await;
-        assert_eq!(store.directory.account("ALICE@example.test").await, Ok(Some(alice)));
+        assert_eq!(store.directory.account("ALICE@example.test").await, Ok(Some(alice.into())));
         assert_eq!(store.directory.account("alice@elsewhere.test").await, Ok(None));
         assert_eq!(store.directory.account("alice").await, Ok(None));
     })

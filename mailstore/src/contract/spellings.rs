@@ -1,7 +1,7 @@
 //! A domain is the same in A-labels and in U-labels, whichever of them was written down.
 
 use super::{mailbox, options, secret, with_store};
-use crate::{Addresses, AdministrationError, Alias, AppPasswordName, Recipient, Store};
+use crate::{Addresses, AdministrationError, Alias, AppPasswordName, Login, Recipient, Store};
 
 const U_LABELS: &str = "bücher.example";
 const A_LABELS: &str = "xn--bcher-kva.example";
@@ -18,10 +18,11 @@ async fn check(store: &Store, written: &str, other: &str) {
     let again = store.administration.add_account(&at("Alice", other), &secret("pw")).await;
     assert!(matches!(again, Err(AdministrationError::Exists(_))), "{again:?}");
     assert_eq!(alice.address.to_string(), format!("alice@{written}"));
+    let opened = Login::from(alice.clone());
     for login in [format!("alice@{written}"), format!("ALICE@{}", other.to_uppercase())] {
         let found = store.directory.authenticate(&login, &secret("pw")).await.unwrap();
-        assert_eq!(found.as_ref(), Some(&alice), "{login}");
-        assert_eq!(store.directory.account(&login).await.unwrap().as_ref(), Some(&alice), "{login}");
+        assert_eq!(found.as_ref(), Some(&opened), "{login}");
+        assert_eq!(store.directory.account(&login).await.unwrap().as_ref(), Some(&opened), "{login}");
     }
     for address in ["alice", "alice+detail", "postmaster"] {
         assert!(receives(store, &format!("{address}@{other}")).await, "{address}");

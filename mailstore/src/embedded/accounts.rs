@@ -1,6 +1,7 @@
 //! Accounts and aliases in memory: questions answered at once, changes checked before they are written.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::iter;
 
 use mailwire::address::{Domain, Mailbox};
 
@@ -10,12 +11,12 @@ use super::grants::Grants;
 use super::index::{Index, IndexError};
 use super::record::{AccountRecord, Event};
 use super::rules::RulesOfAccounts;
+use super::subaddresses::{self, Subaddresses};
 use crate::{
-    Account, Addresses, AdministrationError, Alias, CommonRules, MaildropId, Options, Quota, QuotaSource,
+    Account, Addresses, AdministrationError, Alias, CommonRules, Login, MaildropId, Options, Quota,
+    QuotaSource,
 };
 
-/// What begins a subaddress (RFC 5233 §1).
-const SUBADDRESS_SEPARATOR: char = '+';
 /// Who must be reached in every domain (RFC 5321 §4.5.1).
 const POSTMASTER: &str = "postmaster";
 
@@ -29,6 +30,7 @@ pub(crate) struct Accounts {
     scram: HashMap<u64, ScramRecord>,
     pub(crate) app_passwords: AppPasswords,
     pub(crate) grants: Grants,
+    pub(crate) subaddresses: Subaddresses,
     /// Of those that have limits of their own.
     quotas: HashMap<u64, Quota>,
     /// Of all others.
@@ -50,6 +52,7 @@ impl Accounts {
             scram: index.scram()?,
             app_passwords: index.app_passwords()?,
             grants: index.grants()?,
+            subaddresses: index.subaddresses()?,
             quotas: index.quotas()?,
             default_quota: options.quota(),
             rules: RulesOfAccounts::new(index.rules()?, options.rules()),
@@ -68,19 +71,27 @@ impl Accounts {
                 self.scram.insert(account.maildrop, scram.clone());
                 self.put(account);
             }
-            Event::AccountRemoved { address, maildrop } => {
+            Event::AccountRemoved { address, maildrop }
+            | Event::AccountRemovedWith { address, maildrop, further: _ } => {
                 self.maildrops.remove(maildrop);
                 self.quotas.remove(maildrop);
                 self.rules.remove(*maildrop);
                 self.scram.remove(maildrop);
                 self.app_passwords.remove(*maildrop);
                 self.grants.remove(*maildrop);
+                self.subaddresses.remove_account(*maildrop);
                 self.by_address.remove(address);
             }
             Event::AppPassword { maildrop, name, password } => {
                 self.app_passwords.set(*maildrop, name, *password);
             }
             Event::Grant { maildrop, addresses, grant } => self.grants.set(*maildrop, addresses, *grant),
+            Event::MaildropAdded { account, detail, maildrop } => {
+                self.subaddresses.add(*account, detail, *maildrop);
+            }
+            Event::MaildropRemoved { account, detail, maildrop } => {
+                self.subaddresses.remove(*account, detail, *maildrop);
+            }
             Event::Alias { address, targets } => {
                 self.aliases.insert(address.clone(), targets.clone());
             }
@@ -122,25 +133,35 @@ impl Accounts {
         self.scram.get(&maildrop)
     }
 
-    /// True while the account of this maildrop exists.
+    /// True while the maildrop exists, be it an account's own or a further one.
     pub(crate) fn has_maildrop(&self, maildrop: u64) -> bool {
-        self.maildrops.contains(&maildrop)
+        self.maildrops.contains(&maildrop) || self.subaddresses.owner(maildrop).is_some()
     }
 
-    /// A maildrop's own quota.
-    pub(crate) fn own_quota(&self, maildrop: u64) -> Option<Quota> {
-        self.quotas.get(&maildrop).copied()
+    /// The own maildrop of the account to which a maildrop belongs.
+    pub(crate) fn owner(&self, maildrop: u64) -> u64 {
+        self.subaddresses.owner(maildrop).unwrap_or(maildrop)
     }
 
-    /// The quota that holds for a maildrop, and where it comes from.
-    pub(crate) fn quota(&self, maildrop: u64) -> (Quota, QuotaSource) {
-        let own = self.own_quota(maildrop).map(|quota| (quota, QuotaSource::Account));
+    /// All maildrops of an account, its own first.
+    pub(crate) fn maildrops_of(&self, account: u64) -> impl Iterator<Item = u64> {
+        iter::once(account).chain(self.subaddresses.of(account).map(|(_, maildrop)| maildrop))
+    }
+
+    /// An account's own quota.
+    pub(crate) fn own_quota(&self, account: u64) -> Option<Quota> {
+        self.quotas.get(&account).copied()
+    }
+
+    /// The quota that holds for all maildrops of an account together, and where it comes from.
+    pub(crate) fn quota(&self, account: u64) -> (Quota, QuotaSource) {
+        let own = self.own_quota(account).map(|quota| (quota, QuotaSource::Account));
         own.unwrap_or((self.default_quota, QuotaSource::Configuration))
     }
 
-    /// The quota that holds for a maildrop, where it limits anything.
-    pub(crate) fn limits(&self, maildrop: u64) -> Option<Quota> {
-        let (quota, _) = self.quota(maildrop);
+    /// The same, where it limits anything.
+    pub(crate) fn limits(&self, account: u64) -> Option<Quota> {
+        let (quota, _) = self.quota(account);
         (quota != Quota::default()).then_some(quota)
     }
 
@@ -154,18 +175,49 @@ impl Accounts {
         self.aliases.get(address).map(Vec::as_slice)
     }
 
-    /// The address of the account with this maildrop.
-    pub(crate) fn address_of(&self, maildrop: u64) -> Option<&str> {
-        self.by_address
-            .values()
-            .find(|account| account.maildrop == maildrop)
-            .map(|account| account.address.as_str())
+    /// The address of a maildrop: that of its account, or a subaddress of it.
+    pub(crate) fn address_of(&self, maildrop: u64) -> Option<String> {
+        let owner = self.owner(maildrop);
+        let account = self.by_address.values().find(|account| account.maildrop == owner)?;
+        let further = self.subaddresses.of(owner).find(|(_, further)| *further == maildrop);
+        Some(match further {
+            Some((detail, _)) => subaddresses::subaddress(&account.address, detail),
+            None => account.address.clone(),
+        })
     }
 
-    /// The account that logs in as `login`, in any case and spelling of its domain.
+    /// The account that logs in as `login`, in any spelling of that mailbox.
     pub(crate) fn account(&self, login: &str) -> Option<&AccountRecord> {
-        let otherwise = || self.by_address.get(&Mailbox::parse(login).ok()?.other_key()?);
+        let otherwise = || self.by_address.get(&self.kept_key(&Mailbox::parse(login).ok()?.into()));
         self.by_address.get(&login.to_lowercase()).or_else(otherwise)
+    }
+
+    /// Whose login it is, with whatever detail, be there a maildrop for it or not.
+    pub(crate) fn account_behind(&self, login: &str) -> Option<&AccountRecord> {
+        let of_user = || self.account(&Mailbox::parse(login).ok()?.subaddress()?.0.key());
+        self.account(login).or_else(of_user)
+    }
+
+    /// What `login` opens, where its account is known: the account's own maildrop, or that of a subaddress.
+    pub(crate) fn login(&self, login: &str) -> Option<(&AccountRecord, Login)> {
+        if let Some(record) = self.account(login) {
+            return Some((record, account(record)?.into()));
+        }
+        let key = self.kept_key(&Mailbox::parse(login).ok()?.into());
+        let (record, maildrop) = self.further(&key)?;
+        let address = Mailbox::parse(&key).ok()?;
+        Some((record, Login { account: account(record)?, maildrop: MaildropId(maildrop), address }))
+    }
+
+    /// The account and its further maildrop with the address of this key.
+    fn further(&self, key: &str) -> Option<(&AccountRecord, u64)> {
+        if self.subaddresses.is_empty() {
+            return None;
+        }
+        let mailbox = Mailbox::parse(key).ok()?;
+        let (user, detail) = mailbox.subaddress()?;
+        let account = self.by_address.get(&user.key())?;
+        Some((account, self.subaddresses.get(account.maildrop, detail)?))
     }
 
     /// The key under which an account or alias is kept, however its domain was spelled then; of a new one, its own.
@@ -204,11 +256,12 @@ impl Accounts {
     /// What is no account's, alias's or subaddress's goes to the catch-all of its domain. A postmaster's mail goes to
     /// somebody in any case (RFC 5321 §4.5.1): to the postmaster of the primary domain, or to the oldest account.
     pub(crate) fn recipient(&self, mailbox: &Mailbox) -> Option<Vec<MaildropId>> {
-        let key = self.known_key(mailbox).or_else(|| self.catch_all(mailbox));
-        let key = key.or_else(|| self.stand_in_for_postmaster(mailbox))?;
+        let unknown = || self.catch_all(mailbox).or_else(|| self.stand_in_for_postmaster(mailbox));
+        let (key, detail) = self.known_key(mailbox).or_else(|| Some((unknown()?, None)))?;
         let mut maildrops = Vec::new();
-        self.visit(&key, &mut |account| {
-            let maildrop = MaildropId(account.maildrop);
+        self.visit(&key, &mut |account, further| {
+            let of_detail = || self.subaddresses.get(account.maildrop, detail.as_deref()?);
+            let maildrop = MaildropId(further.or_else(of_detail).unwrap_or(account.maildrop));
             if !maildrops.contains(&maildrop) {
                 maildrops.push(maildrop);
             }
@@ -220,22 +273,27 @@ impl Accounts {
     /// was granted it. That somebody gets what nobody else takes makes them nobody else.
     pub(crate) fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> bool {
         let mut is_reached = false;
-        if let Some(key) = self.known_key(mailbox) {
-            self.visit(&key, &mut |found| is_reached |= found.maildrop == account.maildrop.0);
+        if let Some((key, _)) = self.known_key(mailbox) {
+            self.visit(&key, &mut |found, _| is_reached |= found.maildrop == account.maildrop.0);
         }
         is_reached || self.grants.allow(account.maildrop.0, mailbox)
     }
 
+    /// True where it is the key of an account, an alias or a further maildrop.
     fn knows(&self, key: &str) -> bool {
-        self.by_address.contains_key(key) || self.aliases.contains_key(key)
+        self.by_address.contains_key(key) || self.aliases.contains_key(key) || self.further(key).is_some()
     }
 
-    /// The key under which `mailbox` is an account or alias, itself or as a subaddress.
-    fn known_key(&self, mailbox: &Mailbox) -> Option<String> {
+    /// The key under which `mailbox` is known itself; or what it is a subaddress of, with the detail.
+    fn known_key(&self, mailbox: &Mailbox) -> Option<(String, Option<String>)> {
         let known = |mailbox: &Mailbox| {
             Some(self.kept(mailbox.key(), || mailbox.other_key())).filter(|key| self.knows(key))
         };
-        known(mailbox).or_else(|| known(&without_detail(mailbox)?))
+        let of_user = || {
+            let (user, detail) = mailbox.subaddress()?;
+            Some((known(&user)?, Some(detail.to_lowercase())))
+        };
+        known(mailbox).map(|key| (key, None)).or_else(of_user)
     }
 
     /// The key of the alias that takes what nothing else takes of the domain.
@@ -246,8 +304,8 @@ impl Accounts {
 
     /// The key of who gets a postmaster's mail, where `mailbox` is one.
     fn stand_in_for_postmaster(&self, mailbox: &Mailbox) -> Option<String> {
-        let base = without_detail(mailbox);
-        let local_part = base.as_ref().unwrap_or(mailbox).local_part();
+        let user = mailbox.subaddress().map(|(user, _)| user);
+        let local_part = user.as_ref().unwrap_or(mailbox).local_part();
         if !local_part.as_str().eq_ignore_ascii_case(POSTMASTER) {
             return None;
         }
@@ -260,8 +318,9 @@ impl Accounts {
         primary.filter(|key| self.knows(key)).or_else(|| Some(oldest()?.address.clone()))
     }
 
-    /// Calls `found` for every account that `key` leads to; an alias is followed once, so no loop is endless.
-    fn visit<'a>(&'a self, key: &'a str, found: &mut impl FnMut(&'a AccountRecord)) {
+    /// Calls `found` for every account that `key` leads to, with the further maildrop that it names; an alias is followed
+    /// once, so no loop is endless.
+    fn visit<'a>(&'a self, key: &'a str, found: &mut impl FnMut(&'a AccountRecord, Option<u64>)) {
         let mut seen = HashSet::new();
         let mut waiting = vec![key];
         while let Some(key) = waiting.pop() {
@@ -269,20 +328,19 @@ impl Accounts {
                 continue;
             }
             if let Some(account) = self.by_address.get(key) {
-                found(account);
+                found(account, None);
             } else if let Some(targets) = self.aliases.get(key) {
                 // Reversed, so that the first target is the first to be visited.
                 waiting.extend(targets.iter().rev().map(String::as_str));
+            } else if let Some((account, maildrop)) = self.further(key) {
+                found(account, Some(maildrop));
             }
         }
     }
 
-    /// Refuses a new account whose address is taken.
-    pub(crate) fn check_new_account(&self, address: &str) -> Result<(), AdministrationError> {
-        if self.by_address.contains_key(address) || self.aliases.contains_key(address) {
-            return Err(AdministrationError::Exists(address.to_owned()));
-        }
-        Ok(())
+    /// Refuses what is to be added under an address that is taken.
+    pub(crate) fn check_new(&self, address: &str) -> Result<(), AdministrationError> {
+        if self.knows(address) { Err(AdministrationError::Exists(address.to_owned())) } else { Ok(()) }
     }
 
     /// The account that is to be changed.
@@ -290,9 +348,12 @@ impl Accounts {
         self.by_address.get(address).ok_or_else(|| AdministrationError::Missing(format!("account {address}")))
     }
 
-    /// Refuses to remove what an alias still points to.
+    /// Refuses to remove what an alias still points to, be it to a further maildrop of the account.
     pub(crate) fn check_unused(&self, address: &str) -> Result<(), AdministrationError> {
-        let user = self.aliases.iter().find(|(_, targets)| targets.iter().any(|target| target == address));
+        let leads_there = |target: &String| {
+            target == address || self.further(target).is_some_and(|(account, _)| account.address == address)
+        };
+        let user = self.aliases.iter().find(|(_, targets)| targets.iter().any(leads_there));
         user.map_or(Ok(()), |(alias, _)| {
             Err(AdministrationError::InUse { address: address.to_owned(), alias: alias.clone() })
         })
@@ -302,7 +363,7 @@ impl Accounts {
     pub(crate) fn check_not_granted(&self, address: &str, maildrop: u64) -> Result<(), AdministrationError> {
         let holder = self.grants.holder(address, maildrop).and_then(|holder| self.address_of(holder));
         holder.map_or(Ok(()), |account| {
-            Err(AdministrationError::Granted { address: address.to_owned(), account: account.to_owned() })
+            Err(AdministrationError::Granted { address: address.to_owned(), account })
         })
     }
 
@@ -315,6 +376,9 @@ impl Accounts {
         if self.by_address.contains_key(address) {
             return Err(AdministrationError::Exists(format!("an account {address}")));
         }
+        if self.further(address).is_some() {
+            return Err(AdministrationError::Exists(format!("a subaddress maildrop {address}")));
+        }
         let mut targets = self.aliases.get(address).cloned().unwrap_or_default();
         for target in added {
             let wrong = |problem: &str| AdministrationError::Target {
@@ -322,8 +386,8 @@ impl Accounts {
                 target: target.clone(),
                 problem: problem.to_owned(),
             };
-            if !self.by_address.contains_key(target) && !self.aliases.contains_key(target) {
-                return Err(wrong("there is no account or alias of that name here"));
+            if !self.knows(target) {
+                return Err(wrong("there is no account, alias or subaddress maildrop of that name here"));
             }
             if target == address || self.leads_to(target, address) {
                 return Err(wrong("it leads back to the alias itself"));
@@ -356,12 +420,6 @@ impl Accounts {
         }
         false
     }
-}
-
-/// What `mailbox` is a subaddress of (RFC 5233 §1).
-pub(crate) fn without_detail(mailbox: &Mailbox) -> Option<Mailbox> {
-    let (base, _) = mailbox.local_part().as_str().split_once(SUBADDRESS_SEPARATOR)?;
-    Mailbox::parse(&format!("{base}@{}", mailbox.domain())).ok()
 }
 
 /// An account as its users see it.

@@ -10,7 +10,7 @@ use super::index::{Index, IndexError, encoded, get, put, take};
 use super::journal::Location;
 use super::keys::{self, ContentFile, EntryValue, ExpungedValue, QueueValue, SEGMENTS, Subject};
 use super::record::{AccountRecord, EntryState, Event, Frame, Message, Moved, MovedRecipient, Restated};
-use crate::{OwnRules, UniqueId};
+use crate::{OwnRules, Quota, UniqueId};
 
 /// A committed record, as the index takes it.
 #[derive(Clone, Copy, Debug)]
@@ -88,14 +88,17 @@ impl Index {
             Event::Grant { maildrop, addresses, grant } => {
                 self.put_grant(&keys::named(*maildrop, addresses), *grant)
             }
-            Event::AccountRemoved { address, maildrop } => self.remove_account(address, *maildrop),
-            Event::Quota { maildrop, quota: Some(quota) } => {
-                put(&self.quotas, &keys::maildrop(*maildrop), quota)
+            Event::AccountRemoved { address, maildrop } => self.remove_account(address, *maildrop, &[]),
+            Event::AccountRemovedWith { address, maildrop, further } => {
+                self.remove_account(address, *maildrop, further)
             }
-            Event::Quota { maildrop, quota: None } => {
-                self.quotas.remove(keys::maildrop(*maildrop))?;
-                Ok(())
+            Event::MaildropAdded { account, detail, maildrop } => {
+                put(&self.subaddresses, &keys::named(*account, detail), maildrop)
             }
+            Event::MaildropRemoved { account, detail, maildrop } => {
+                self.remove_subaddress(&keys::named(*account, detail), *maildrop)
+            }
+            Event::Quota { maildrop, quota } => self.put_quota(&keys::maildrop(*maildrop), quota.as_ref()),
             Event::Rules { maildrop, own } => self.put_rules(&keys::maildrop(*maildrop), own),
             Event::Alias { address, targets } => put(&self.aliases, address.as_bytes(), targets),
             Event::AliasRemoved { address } => {
@@ -103,15 +106,9 @@ impl Index {
                 Ok(())
             }
             Event::QueueChanged { message, recipient, due, attempts, last_result, held } => {
-                let Some(old) = self.queue_value(*message, *recipient)? else { return Ok(()) };
-                let changed = QueueValue {
-                    due: *due,
-                    attempts: *attempts,
-                    last_result: last_result.clone(),
-                    held: *held,
-                    ..old
-                };
-                self.put_queue(*message, *recipient, &changed)
+                let (due, attempts, held, last_result) = (*due, *attempts, *held, last_result.clone());
+                let change = |old| QueueValue { due, attempts, last_result, held, ..old };
+                self.change_queue(*message, *recipient, change)
             }
             Event::QueueFinished { message, recipient, at: _ } => {
                 self.note_freed();
@@ -327,6 +324,14 @@ impl Index {
         put(&self.rules, key, own)
     }
 
+    fn put_quota(&self, key: &[u8], quota: Option<&Quota>) -> Result<(), IndexError> {
+        match quota {
+            Some(quota) => put(&self.quotas, key, quota)?,
+            None => drop(self.quotas.remove(key)?),
+        }
+        Ok(())
+    }
+
     fn put_grant(&self, key: &[u8], grant: Grant) -> Result<(), IndexError> {
         match grant {
             Grant::Given => self.grants.insert(key, &[])?,
@@ -336,19 +341,35 @@ impl Index {
     }
 
     /// An account of the same address that was added later stays.
-    fn remove_account(&self, address: &str, maildrop: u64) -> Result<(), IndexError> {
+    fn remove_account(&self, address: &str, maildrop: u64, further: &[u64]) -> Result<(), IndexError> {
         let account: Option<AccountRecord> = get(&self.accounts, address.as_bytes())?;
         if account.is_some_and(|account| account.maildrop == maildrop) {
             self.accounts.remove(address.as_bytes())?;
         }
-        self.note_freed();
         self.quotas.remove(keys::maildrop(maildrop))?;
         self.rules.remove(keys::maildrop(maildrop))?;
         self.scram.remove(keys::maildrop(maildrop))?;
-        for tree in [&self.app_passwords, &self.grants, &self.came] {
+        for tree in [&self.app_passwords, &self.grants, &self.subaddresses] {
             for key in tree.scan_prefix(keys::maildrop(maildrop)).keys() {
                 tree.remove(key?)?;
             }
+        }
+        further.iter().chain([&maildrop]).try_for_each(|maildrop| self.remove_entries(*maildrop))
+    }
+
+    /// One that was added later under the same key stays.
+    fn remove_subaddress(&self, key: &[u8], maildrop: u64) -> Result<(), IndexError> {
+        if get(&self.subaddresses, key)? == Some(maildrop) {
+            self.subaddresses.remove(key)?;
+        }
+        self.remove_entries(maildrop)
+    }
+
+    /// All that is in a maildrop, or can be brought back to it.
+    fn remove_entries(&self, maildrop: u64) -> Result<(), IndexError> {
+        self.note_freed();
+        for key in self.came.scan_prefix(keys::maildrop(maildrop)).keys() {
+            self.came.remove(key?)?;
         }
         let mut usage = self.usage_map();
         for key in self.entries.scan_prefix(keys::maildrop(maildrop)).keys() {
@@ -371,6 +392,17 @@ impl Index {
             self.due.insert(keys::due(value.due, message, recipient), &[])?;
         }
         Ok(())
+    }
+
+    /// What is not there stays so.
+    fn change_queue(
+        &self,
+        message: u64,
+        recipient: u32,
+        change: impl FnOnce(QueueValue) -> QueueValue,
+    ) -> Result<(), IndexError> {
+        let old = self.queue_value(message, recipient)?;
+        old.map_or(Ok(()), |old| self.put_queue(message, recipient, &change(old)))
     }
 
     fn remove_queue(&self, message: u64, recipient: u32) -> Result<(), IndexError> {

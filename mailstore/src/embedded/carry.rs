@@ -22,8 +22,12 @@ pub(crate) enum Carry {
     Queue { message: u64, recipient: u32, grave: Grave },
     /// The account of this address.
     Account { address: String },
-    /// An account that was removed.
-    AccountRemoved { address: String, maildrop: u64 },
+    /// An account that was removed, with its further maildrops.
+    AccountRemoved { address: String, maildrop: u64, further: Vec<u64> },
+    /// The further maildrop of an account with this detail.
+    Maildrop { account: u64, detail: String },
+    /// A further maildrop that was removed.
+    MaildropRemoved { account: u64, detail: String, maildrop: u64 },
     /// The alias of this address.
     Alias { address: String, grave: Grave },
     /// The application password of a maildrop's account with this name.
@@ -75,7 +79,16 @@ impl State<'_> {
                 let account = self.accounts.account(&address).ok_or(Refused::Missing)?;
                 Ok(Event::of_account(account.clone(), self.accounts.scram(account.maildrop).cloned()))
             }
-            Carry::AccountRemoved { address, maildrop } => Ok(Event::AccountRemoved { address, maildrop }),
+            Carry::AccountRemoved { address, maildrop, further } => {
+                Ok(Event::account_removed(address, maildrop, further))
+            }
+            Carry::Maildrop { account, detail } => {
+                let maildrop = self.accounts.subaddresses.get(account, &detail).ok_or(Refused::Missing)?;
+                Ok(Event::MaildropAdded { account, detail, maildrop })
+            }
+            Carry::MaildropRemoved { account, detail, maildrop } => {
+                Ok(Event::MaildropRemoved { account, detail, maildrop })
+            }
             Carry::Alias { address, grave } => match self.accounts.targets(&address) {
                 Some(targets) => Ok(Event::Alias { address, targets: targets.to_vec() }),
                 None if grave == Grave::Kept => Ok(Event::AliasRemoved { address }),

@@ -12,6 +12,7 @@ use super::index::IndexError;
 use super::index_slot::IndexSlot;
 use super::quotas::Added;
 use super::record::{Accepted, AccountRecord, Event, Message};
+use super::subaddresses::MaildropChange;
 use crate::{AdministrationError, OverQuota, OwnRules, Quota, UniqueId};
 
 /// Most octets that are kept of what the other side of an attempt said.
@@ -94,6 +95,7 @@ pub(crate) enum DirectoryChange {
         address: String,
     },
     Access(AccessChange),
+    Maildrops(MaildropChange),
 }
 
 impl DirectoryChange {
@@ -112,6 +114,7 @@ impl DirectoryChange {
             | Self::SetRules { .. }
             | Self::AddAlias { .. }
             | Self::RemoveAlias { .. }
+            | Self::Maildrops(_)
             | Self::Access(AccessChange::Grant { .. }) => None,
         }
     }
@@ -249,7 +252,7 @@ impl State<'_> {
     fn directory(&self, change: DirectoryChange) -> Result<(Event, u64), Refused> {
         let event = match change {
             DirectoryChange::AddAccount { address, password } => {
-                self.accounts.check_new_account(&address)?;
+                self.accounts.check_new(&address)?;
                 let NewPassword { hash: password_hash, scram } = password;
                 let created_at = clock::unix_seconds();
                 let account = AccountRecord { address, maildrop: self.sequence, password_hash, created_at };
@@ -273,9 +276,13 @@ impl State<'_> {
                 let maildrop = self.accounts.existing(&address)?.maildrop;
                 self.accounts.check_unused(&address)?;
                 self.accounts.check_not_granted(&address, maildrop)?;
-                let entries = self.index.ask(|index| index.count_entries(maildrop))?;
-                let live = self.live.saturating_sub(entries);
-                return Ok((Event::AccountRemoved { address, maildrop }, live));
+                let further: Vec<u64> =
+                    self.accounts.subaddresses.of(maildrop).map(|(_, maildrop)| maildrop).collect();
+                let mut live = self.live;
+                for maildrop in further.iter().chain([&maildrop]) {
+                    live = live.saturating_sub(self.index.ask(|index| index.count_entries(*maildrop))?);
+                }
+                return Ok((Event::account_removed(address, maildrop, further), live));
             }
             DirectoryChange::SetQuota { address, quota } => {
                 Event::Quota { maildrop: self.accounts.existing(&address)?.maildrop, quota }
@@ -284,6 +291,7 @@ impl State<'_> {
                 Event::Rules { maildrop: self.accounts.existing(&address)?.maildrop, own }
             }
             DirectoryChange::Access(change) => change.event(self.accounts)?,
+            DirectoryChange::Maildrops(change) => return self.maildrops(change),
             DirectoryChange::AddAlias { address, targets } => {
                 let targets = self.accounts.alias_targets(&address, &targets)?;
                 Event::Alias { address, targets }

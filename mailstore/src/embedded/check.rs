@@ -282,7 +282,7 @@ impl Check<'_> {
                     None => index.expunged_entry(maildrop, message)?.map(|expunged| expunged.entry),
                 };
                 let accounts = self.core.accounts.read().unwrap_or_else(PoisonError::into_inner);
-                let address = accounts.address_of(maildrop).unwrap_or("a removed account").to_owned();
+                let address = accounts.address_of(maildrop).unwrap_or_else(|| "a removed account".to_owned());
                 entry.map(|entry| Owner::Account { address, unique_id: entry.unique_id })
             }
             Holder::Queue { message, recipient } => {

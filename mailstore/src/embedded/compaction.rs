@@ -85,7 +85,9 @@ struct Mentions {
     entries: BTreeSet<(u64, u64)>,
     queue: BTreeSet<(u64, u32)>,
     accounts: BTreeSet<String>,
-    removed: BTreeSet<(String, u64)>,
+    removed: BTreeSet<(String, u64, Vec<u64>)>,
+    maildrops: BTreeSet<(u64, String)>,
+    removed_maildrops: BTreeSet<(u64, String, u64)>,
     aliases: BTreeSet<String>,
     quotas: BTreeSet<u64>,
     rules: BTreeSet<u64>,
@@ -113,7 +115,16 @@ impl Mentions {
                 self.accounts.insert(account.address.clone());
             }
             Event::AccountRemoved { address, maildrop } => {
-                self.removed.insert((address.clone(), *maildrop));
+                self.removed.insert((address.clone(), *maildrop, Vec::new()));
+            }
+            Event::AccountRemovedWith { address, maildrop, further } => {
+                self.removed.insert((address.clone(), *maildrop, further.clone()));
+            }
+            Event::MaildropAdded { account, detail, .. } => {
+                self.maildrops.insert((*account, detail.clone()));
+            }
+            Event::MaildropRemoved { account, detail, maildrop } => {
+                self.removed_maildrops.insert((*account, detail.clone(), *maildrop));
             }
             Event::Alias { address, .. } | Event::AliasRemoved { address } => {
                 self.aliases.insert(address.clone());
@@ -299,10 +310,16 @@ impl Compaction<'_> {
             self.add(Carry::Queue { message, recipient, grave }, Vec::new());
         }
         let grave = self.old_grave();
-        for (address, maildrop) in mentions.removed {
-            if grave == Grave::Kept {
-                self.add(Carry::AccountRemoved { address, maildrop }, Vec::new());
+        if grave == Grave::Kept {
+            for (address, maildrop, further) in mentions.removed {
+                self.add(Carry::AccountRemoved { address, maildrop, further }, Vec::new());
             }
+            for (account, detail, maildrop) in mentions.removed_maildrops {
+                self.add(Carry::MaildropRemoved { account, detail, maildrop }, Vec::new());
+            }
+        }
+        for (account, detail) in mentions.maildrops {
+            self.add(Carry::Maildrop { account, detail }, Vec::new());
         }
         for address in mentions.accounts {
             self.add(Carry::Account { address }, Vec::new());

@@ -8,6 +8,8 @@ use mailwire::sasl::ScramKeys;
 use mailwire::secret::Secret;
 use serde::{Deserialize, Serialize};
 
+use super::subaddresses::login_of_account;
+
 /// How often PBKDF2 hashes a password for SCRAM: about as long as argon2id takes beside it, so that stolen keys are no
 /// quicker to guess from than stolen hashes. RFC 7677 §4 wants 4096 at least.
 pub(crate) const ITERATIONS: u32 = 50_000;
@@ -93,12 +95,12 @@ impl FalseKeys {
         }
     }
 
-    /// `login` in any case, as it is looked up.
+    /// The same for all logins of an account, as its own are.
     fn octets(&self, purpose: &[u8], login: &str) -> [u8; 32] {
         let mut mac = Blake2sMac256::new(&self.0.into());
         mac.update(purpose);
         mac.update(&[0]);
-        mac.update(login.to_lowercase().as_bytes());
+        mac.update(login_of_account(login).as_bytes());
         mac.finalize_fixed().into()
     }
 }

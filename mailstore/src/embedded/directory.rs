@@ -14,11 +14,11 @@ use super::app_passwords::Hash;
 use super::change::{Change, DirectoryChange, Refused};
 use super::credentials::{NewPassword, ScramRecord};
 use super::host::Core;
-use super::keys::Usage;
 use super::record::AccountRecord;
+use super::subaddresses::MaildropChange;
 use crate::{
-    Account, AccountUsage, Addresses, Administration, AdministrationError, Alias, CommonRules, Directory,
-    MaildropId, OwnRules, Quota, Recipient, Unavailable,
+    Account, AccountUsage, Addresses, Administration, AdministrationError, Alias, CommonRules, Detail,
+    Directory, Login, MaildropId, OwnRules, Quota, Recipient, SubaddressMaildrop, Unavailable, WithMail,
 };
 
 impl Core {
@@ -85,54 +85,60 @@ impl Directory for Core {
         &self,
         login: &str,
         password: &Secret<String>,
-    ) -> Result<Option<Account>, Unavailable> {
+    ) -> Result<Option<Login>, Unavailable> {
         let app_password = Hash::of(password);
         let (found, by_app_password) = self.with_accounts(|accounts| {
-            let found = accounts.account(login);
-            let maildrop = found.map(|record| record.maildrop);
+            let found = accounts.login(login).map(|(record, login)| (record.clone(), login));
+            let maildrop = found.as_ref().map(|(record, _)| record.maildrop);
             let knows = |hash| maildrop.is_some_and(|maildrop| accounts.app_passwords.knows(maildrop, hash));
-            (found.cloned(), app_password.is_some_and(knows))
+            (found, app_password.is_some_and(knows))
         });
-        if by_app_password {
-            return Ok(found.as_ref().and_then(account));
+        let is_remembered = |(record, _): &(AccountRecord, _)| self.remembered.knows(record, password);
+        if by_app_password || found.as_ref().is_some_and(is_remembered) {
+            return Ok(found.map(|(_, login)| login));
         }
-        if let Some(record) = found.as_ref().filter(|record| self.remembered.knows(record, password)) {
-            return Ok(account(record));
-        }
-        let hash = found.as_ref().map(|record| record.password_hash.clone());
+        let hash = found.as_ref().map(|(record, _)| record.password_hash.clone());
         let right = self.hasher.verify(hash, password).await.map_err(Unavailable)?;
-        let record = found.as_ref().filter(|_| right);
-        if let Some(record) = record {
-            self.add_keys(record, password).await;
-            self.remembered.remember(record, password);
-        }
-        Ok(record.and_then(account))
+        let Some((record, login)) = found.filter(|_| right) else { return Ok(None) };
+        self.add_keys(&record, password).await;
+        self.remembered.remember(&record, password);
+        Ok(Some(login))
     }
 
-    async fn account(&self, login: &str) -> Result<Option<Account>, Unavailable> {
-        Ok(self.with_accounts(|accounts| accounts.account(login).and_then(account)))
+    async fn account(&self, login: &str) -> Result<Option<Login>, Unavailable> {
+        Ok(self.with_accounts(|accounts| accounts.login(login).map(|(_, login)| login)))
     }
 
     async fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable> {
         // Made in any case, so that a known login takes as long.
         let false_keys = self.false_keys.keys(login);
-        let found = self.with_accounts(|accounts| {
-            accounts.account(login).and_then(|record| accounts.scram(record.maildrop)).cloned()
+        let (found, opens) = self.with_accounts(|accounts| {
+            let record = accounts.account_behind(login);
+            let found = record.and_then(|record| accounts.scram(record.maildrop)).cloned();
+            (found.map(ScramRecord::keys), accounts.login(login).is_some())
         });
-        Ok(found.map_or(false_keys, ScramRecord::keys))
+        Ok(match found {
+            Some(keys) if opens => keys,
+            // The salt must not tell which subaddresses open something.
+            Some(ScramKeys { salt, iterations, .. }) => ScramKeys { salt, iterations, ..false_keys },
+            None => false_keys,
+        })
     }
 
     async fn recipient(&self, mailbox: &Mailbox, octets: u64) -> Result<Recipient, Unavailable> {
         let found = self.with_accounts(|accounts| {
             let maildrops = accounts.recipient(mailbox)?;
-            let limit = |maildrop: &MaildropId| Some((maildrop.0, accounts.limits(maildrop.0)?));
+            let limit = |maildrop: &MaildropId| {
+                let account = accounts.owner(maildrop.0);
+                Some((accounts.maildrops_of(account).collect::<Vec<_>>(), accounts.limits(account)?))
+            };
             let limits: Vec<_> = maildrops.iter().filter_map(limit).collect();
             Some((maildrops, limits))
         });
         let Some((maildrops, limits)) = found else { return Ok(Recipient::Missing) };
         let mut over = None;
-        for (maildrop, quota) in limits {
-            let usage = self.index.ask(|index| Ok(index.usage(maildrop)));
+        for (of_account, quota) in limits {
+            let usage = self.index.ask(|index| Ok(index.usage_of(of_account)));
             let usage = usage.map_err(|error| Unavailable(chain(&error)))?;
             // There is no message without an octet.
             over = over.max(quota.check(usage, octets.max(1)).err());
@@ -162,7 +168,7 @@ impl Administration for Core {
     ) -> Result<Account, AdministrationError> {
         let address = self.kept_key(address);
         // Asked before as well, so that nobody waits for a hash in vain.
-        self.with_accounts(|accounts| accounts.check_new_account(&address))?;
+        self.with_accounts(|accounts| accounts.check_new(&address))?;
         let password = self.hash(password).await?;
         self.change_directory(DirectoryChange::AddAccount { address: address.clone(), password }).await?;
         let added = self.with_accounts(|accounts| accounts.account(&address).and_then(account));
@@ -191,29 +197,59 @@ impl Administration for Core {
     async fn set_rules(&self, address: &Mailbox, own: OwnRules) -> Result<(), AdministrationError> {
         let address = self.kept_key(address);
         self.change_directory(DirectoryChange::SetRules { address: address.clone(), own }).await?;
-        if let Some(account) = self.with_accounts(|accounts| accounts.account(&address).and_then(account)) {
-            self.last_leases.forget(account.maildrop.0);
-            self.next_looks.forget(account.maildrop.0);
+        let maildrops: Vec<_> = self.with_accounts(|accounts| {
+            let account = accounts.account(&address).map(|record| record.maildrop);
+            account.into_iter().flat_map(|account| accounts.maildrops_of(account)).collect()
+        });
+        for maildrop in maildrops {
+            self.last_leases.forget(maildrop);
+            self.next_looks.forget(maildrop);
         }
         Ok(())
     }
 
     async fn usage(&self) -> Result<Vec<AccountUsage>, AdministrationError> {
         let mut all: Vec<_> = self.with_accounts(|accounts| {
+            let empty = |(detail, maildrop): (&str, u64)| {
+                let (detail, maildrop) = (Detail::parse(detail).ok()?, MaildropId(maildrop));
+                Some(SubaddressMaildrop { detail, maildrop, messages: 0, octets: 0 })
+            };
             let usage = |account: Account| {
                 let maildrop = account.maildrop.0;
                 let (quota, source) = accounts.quota(maildrop);
                 let (rules, own_rules) = (accounts.rules.of(maildrop), accounts.rules.own(maildrop));
-                AccountUsage { account, messages: 0, octets: 0, quota, source, rules, own_rules }
+                let further = accounts.subaddresses.of(maildrop).filter_map(empty).collect();
+                AccountUsage { account, messages: 0, octets: 0, quota, source, rules, own_rules, further }
             };
             accounts.list().into_iter().map(usage).collect()
         });
         let index = self.index.get().map_err(|error| Unavailable(chain(&error)))?;
         for usage in &mut all {
-            let Usage { messages, octets } = index.usage(usage.account.maildrop.0);
-            (usage.messages, usage.octets) = (messages, octets);
+            let mut sum = index.usage(usage.account.maildrop.0);
+            for further in &mut usage.further {
+                let of_further = index.usage(further.maildrop.0);
+                (further.messages, further.octets) = (of_further.messages, of_further.octets);
+                sum = sum.plus(of_further);
+            }
+            (usage.messages, usage.octets) = (sum.messages, sum.octets);
         }
         Ok(all)
+    }
+
+    async fn add_maildrop(&self, address: &Mailbox, detail: &Detail) -> Result<(), AdministrationError> {
+        let (address, detail) = (self.kept_key(address), detail.as_str().to_owned());
+        self.change_directory(DirectoryChange::Maildrops(MaildropChange::Add { address, detail })).await
+    }
+
+    async fn remove_maildrop(
+        &self,
+        address: &Mailbox,
+        detail: &Detail,
+        with_mail: WithMail,
+    ) -> Result<(), AdministrationError> {
+        let (address, detail) = (self.kept_key(address), detail.as_str().to_owned());
+        let change = MaildropChange::Remove { address, detail, with_mail };
+        self.change_directory(DirectoryChange::Maildrops(change)).await
     }
 
     async fn aliases(&self) -> Result<Vec<Alias>, AdministrationError> {

@@ -84,6 +84,12 @@ pub(crate) enum Event {
         /// Seconds since 1970.
         at: u64,
     },
+    /// The account with the maildrop `account` has a further one, for its subaddress with this detail.
+    MaildropAdded { account: u64, detail: String, maildrop: u64 },
+    /// It is gone, with all that was in it.
+    MaildropRemoved { account: u64, detail: String, maildrop: u64 },
+    /// As [`Event::AccountRemoved`], with the further maildrops that it had.
+    AccountRemovedWith { address: String, maildrop: u64, further: Vec<u64> },
 }
 
 /// A message with what is kept beside it.
@@ -220,6 +226,14 @@ impl Event {
         }
     }
 
+    /// What says that an account is gone, with the further maildrops that it had.
+    pub(crate) fn account_removed(address: String, maildrop: u64, further: Vec<u64>) -> Self {
+        if further.is_empty() {
+            return Self::AccountRemoved { address, maildrop };
+        }
+        Self::AccountRemovedWith { address, maildrop, further }
+    }
+
     pub(super) const fn kind(&self) -> u8 {
         match self {
             Self::Message(_) => 1,
@@ -246,6 +260,9 @@ impl Event {
             Self::MovedWith { .. } => 22,
             Self::Rules { .. } => 23,
             Self::ReturnedAt { .. } => 24,
+            Self::MaildropAdded { .. } => 25,
+            Self::MaildropRemoved { .. } => 26,
+            Self::AccountRemovedWith { .. } => 27,
         }
     }
 
@@ -278,6 +295,9 @@ impl Event {
             | Self::Grant { .. }
             | Self::Rules { .. }
             | Self::ReturnedAt { .. }
+            | Self::MaildropAdded { .. }
+            | Self::MaildropRemoved { .. }
+            | Self::AccountRemovedWith { .. }
             | Self::Closed => None,
         }
     }
@@ -311,6 +331,9 @@ impl Event {
             | Self::Grant { .. }
             | Self::Rules { .. }
             | Self::ReturnedAt { .. }
+            | Self::MaildropAdded { .. }
+            | Self::MaildropRemoved { .. }
+            | Self::AccountRemovedWith { .. }
             | Self::Closed => None,
         }
     }

@@ -13,6 +13,7 @@ use super::accounts::Accounts;
 use super::change::Change;
 use super::index::{Index, IndexError};
 use super::keys::EntryValue;
+use super::subaddresses::subaddress;
 use super::upkeep::Upkeep;
 use crate::{Expiry, Speed};
 
@@ -106,16 +107,24 @@ struct Due {
 impl Accounts {
     /// The maildrops from which mail expires, and for which `wanted` is true.
     fn expiring(&self, mut wanted: impl FnMut(u64) -> bool) -> Vec<Expiring> {
-        let expiring = self.records().filter_map(|account| {
-            let maildrop = account.maildrop;
-            match self.rules.of(maildrop).expiry {
-                Expiry::Days(days) if wanted(maildrop) => {
-                    Some(Expiring { address: account.address.clone(), maildrop, days })
-                }
-                Expiry::Days(_) | Expiry::Never => None,
+        let mut expiring = Vec::new();
+        for account in self.records() {
+            let Expiry::Days(days) = self.rules.of(account.maildrop).expiry else { continue };
+            if wanted(account.maildrop) {
+                expiring.push(Expiring {
+                    address: account.address.clone(),
+                    maildrop: account.maildrop,
+                    days,
+                });
             }
-        });
-        expiring.collect()
+            for (detail, maildrop) in self.subaddresses.of(account.maildrop) {
+                if wanted(maildrop) {
+                    let address = subaddress(&account.address, detail);
+                    expiring.push(Expiring { address, maildrop, days });
+                }
+            }
+        }
+        expiring
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use mailwire::address::Mailbox;
 use serde::{Deserialize, Serialize};
 
-use super::accounts::without_detail;
 use crate::Addresses;
 
 /// Keys of addresses and domains, by the maildrop of the account that may send as them.
@@ -60,7 +59,7 @@ impl Grants {
         let has = |addresses: Addresses| self.has(maildrop, &self.kept_key(maildrop, &addresses));
         has(mailbox.clone().into())
             || has(Addresses::Domain(mailbox.domain().clone()))
-            || without_detail(mailbox).is_some_and(|base| has(base.into()))
+            || mailbox.subaddress().is_some_and(|(user, _)| has(user.into()))
     }
 
     /// The key under which a grant is kept, however its domain was spelled then; of a new one, its own.

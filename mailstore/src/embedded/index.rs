@@ -11,17 +11,12 @@ use serde::de::DeserializeOwned;
 use sled::Tree;
 use thiserror::Error;
 
-use super::app_passwords::AppPasswords;
-use super::credentials::ScramRecord;
 use super::files::{File, Files, Mode};
-use super::grants::{Grant, Grants};
 use super::journal::Location;
 use super::keys::{
     self, CHECKPOINT, CLOSED, Checkpoint, EntryValue, ExpungedValue, QueueValue, SCRUBBED, SEGMENTS, Subject,
     Usage,
 };
-use super::record::AccountRecord;
-use crate::{OwnRules, Quota};
 
 /// Octets of sled's cache. Small: entries are small, and content is not in it.
 const CACHE_OCTETS: u64 = 4 << 20;
@@ -66,6 +61,7 @@ pub(crate) struct Index {
     pub(super) scram: Tree,
     pub(super) app_passwords: Tree,
     pub(super) grants: Tree,
+    pub(super) subaddresses: Tree,
     pub(super) aliases: Tree,
     pub(super) quotas: Tree,
     pub(super) rules: Tree,
@@ -103,6 +99,7 @@ impl Index {
             scram: db.open_tree("scram")?,
             app_passwords: db.open_tree("app_passwords")?,
             grants: db.open_tree("grants")?,
+            subaddresses: db.open_tree("subaddresses")?,
             aliases: db.open_tree("aliases")?,
             quotas: db.open_tree("quotas")?,
             rules: db.open_tree("rules")?,
@@ -273,58 +270,11 @@ impl Index {
         self.usage_map().get(&maildrop).copied().unwrap_or_default()
     }
 
-    /// The maildrops with limits of their own.
-    pub(crate) fn quotas(&self) -> Result<HashMap<u64, Quota>, IndexError> {
-        decoded(self.quotas.iter()).map(|pair| pair.map(|(key, quota)| (maildrop_of(&key), quota))).collect()
-    }
-
-    /// The rules that accounts have of their own, by maildrop.
-    pub(crate) fn rules(&self) -> Result<HashMap<u64, OwnRules>, IndexError> {
-        decoded(self.rules.iter()).map(|pair| pair.map(|(key, own)| (maildrop_of(&key), own))).collect()
-    }
-
-    /// All accounts.
-    pub(crate) fn accounts(&self) -> Result<Vec<AccountRecord>, IndexError> {
-        self.accounts.iter().values().map(|value| Ok(postcard::from_bytes(&value?)?)).collect()
-    }
-
-    /// The keys for SCRAM of accounts, by maildrop.
-    pub(crate) fn scram(&self) -> Result<HashMap<u64, ScramRecord>, IndexError> {
-        decoded(self.scram.iter()).map(|pair| pair.map(|(key, scram)| (maildrop_of(&key), scram))).collect()
-    }
-
-    /// All application passwords.
-    pub(crate) fn app_passwords(&self) -> Result<AppPasswords, IndexError> {
-        let mut all = AppPasswords::default();
-        for pair in decoded(self.app_passwords.iter()) {
-            let (key, record) = pair?;
-            if let Some((maildrop, name)) = keys::named_parts(&key) {
-                all.set(maildrop, name, Some(record));
-            }
-        }
-        Ok(all)
-    }
-
-    /// All grants.
-    pub(crate) fn grants(&self) -> Result<Grants, IndexError> {
-        let mut all = Grants::default();
-        for key in self.grants.iter().keys() {
-            if let Some((maildrop, addresses)) = keys::named_parts(&key?) {
-                all.set(maildrop, addresses, Grant::Given);
-            }
-        }
-        Ok(all)
-    }
-
-    /// All aliases with their targets.
-    pub(crate) fn aliases(&self) -> Result<Vec<(String, Vec<String>)>, IndexError> {
-        self.aliases
-            .iter()
-            .map(|pair| {
-                let (key, value) = pair?;
-                Ok((String::from_utf8_lossy(&key).into_owned(), postcard::from_bytes(&value)?))
-            })
-            .collect()
+    /// What is in several maildrops together.
+    pub(crate) fn usage_of(&self, maildrops: impl IntoIterator<Item = u64>) -> Usage {
+        let usage = self.usage_map();
+        let of = |maildrop| usage.get(&maildrop).copied().unwrap_or_default();
+        maildrops.into_iter().map(of).fold(Usage::default(), Usage::plus)
     }
 
     /// How many entries there are of maildrops, of what can be brought back, and of the queue, each looked at; and
@@ -447,7 +397,7 @@ impl Holder {
     }
 }
 
-fn decoded<T: DeserializeOwned>(
+pub(super) fn decoded<T: DeserializeOwned>(
     pairs: sled::Iter,
 ) -> impl Iterator<Item = Result<(sled::IVec, T), IndexError>> {
     pairs.map(|pair| {
@@ -457,7 +407,7 @@ fn decoded<T: DeserializeOwned>(
 }
 
 /// The maildrop in a key that begins with one.
-fn maildrop_of(key: &[u8]) -> u64 {
+pub(super) fn maildrop_of(key: &[u8]) -> u64 {
     key.first_chunk::<8>().map_or(0, |octets| u64::from_be_bytes(*octets))
 }
 

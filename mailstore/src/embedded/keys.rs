@@ -11,6 +11,7 @@
 //! | `scram` | maildrop | [`super::credentials::ScramRecord`] of its account |
 //! | `app_passwords` | maildrop, name | [`super::app_passwords::AppPasswordRecord`] |
 //! | `grants` | maildrop, address or domain | nothing: its account may send as that |
+//! | `subaddresses` | maildrop of the account, detail | the further maildrop |
 //! | `aliases` | address | list of addresses |
 //! | `quotas` | maildrop | [`crate::Quota`] |
 //! | `rules` | maildrop | [`crate::OwnRules`], where there are some |

@@ -122,7 +122,7 @@ impl Core {
         maildrop: MaildropId,
         patience: Duration,
     ) -> Result<EmbeddedLease, MaildropError> {
-        let rules = self.with_accounts(|accounts| accounts.rules.of(maildrop.0));
+        let rules = self.with_accounts(|accounts| accounts.rules.of(accounts.owner(maildrop.0)));
         self.check_delay(maildrop, rules)?;
         let taken = self.leases.take(maildrop.0, patience, rules.takeover).await;
         let taken = taken.ok_or(MaildropError::Busy)?;

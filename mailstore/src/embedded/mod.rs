@@ -5,7 +5,7 @@
 //! - [`change`], [`quotas`]: wishes, checked against the state
 //! - [`rules`]: what holds for the use of each maildrop
 //! - [`committer`]: the one thread that writes, syncs once for all who wait, and answers
-//! - [`keys`], [`index`], [`replay`], [`recovery`]: the sled trees, and how they follow the journal
+//! - [`keys`], [`index`], [`registered`], [`replay`], [`recovery`]: the sled trees, and how they follow the journal
 //! - [`index_slot`], [`checkpoint`]: the index in use, and up to where it is complete
 //! - [`room`]: what is left on the disk, and a reserve for when it is full
 //! - [`content`], [`reading`]: octets of messages, read back by range and checked
@@ -13,6 +13,7 @@
 //! - [`expiry`]: mail whose days are over goes
 //! - [`password`], [`credentials`], [`app_passwords`], [`remembered`]: who knows the password, at what cost
 //! - [`grants`], [`access`]: whom accounts may send as besides themselves, and how that and their further passwords change
+//! - [`subaddresses`]: further maildrops of accounts, and how they change
 //! - [`guard`]: who guesses too often or sends too much
 //! - [`draft`], [`header_end`], [`repertoire`], [`accounts`], [`directory`], [`maildrops`], [`queue`]: the traits of this crate, answered
 //! - [`simulation`]: the proof that a crash at any moment loses nothing that was answered for
@@ -65,6 +66,7 @@ mod quotas;
 mod reading;
 mod record;
 mod recovery;
+mod registered;
 mod remembered;
 mod repair;
 mod repertoire;
@@ -73,6 +75,7 @@ mod room;
 mod rules;
 mod segment;
 mod simulation;
+mod subaddresses;
 mod survey;
 mod temporary;
 mod undelete;

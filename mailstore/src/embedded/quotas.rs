@@ -21,21 +21,21 @@ impl Quota {
     }
 }
 
-/// What the records of a group add to maildrops with a quota, which the index does not know yet. What they expunge
+/// What the records of a group add to accounts with a quota, which the index does not know yet. What they expunge
 /// makes room once it is on disk, and not before.
 #[derive(Debug, Default)]
 pub(crate) struct Added(HashMap<u64, Usage>);
 
 impl Added {
-    fn to(&self, maildrop: u64) -> Usage {
-        self.0.get(&maildrop).copied().unwrap_or_default()
+    fn to(&self, account: u64) -> Usage {
+        self.0.get(&account).copied().unwrap_or_default()
     }
 
     /// A record that adds so much has joined the group.
     pub(crate) fn join(&mut self, added: Vec<(u64, Usage)>) {
-        for (maildrop, usage) in added {
-            let sum = self.to(maildrop).plus(usage);
-            self.0.insert(maildrop, sum);
+        for (account, usage) in added {
+            let sum = self.to(account).plus(usage);
+            self.0.insert(account, sum);
         }
     }
 }
@@ -73,33 +73,39 @@ impl State<'_> {
         }
     }
 
-    /// The message's maildrops that may not hold it.
+    /// The message's maildrops that may not hold it. Where several of one account get it, each takes its room.
     fn over_quota(&self, message: &Message) -> Result<HashMap<u64, OverQuota>, Refused> {
         let mut over = HashMap::new();
+        let mut taken = Added::default();
+        let copy = Usage { messages: 1, octets: self.octets(message) };
         for maildrop in &message.maildrops {
-            let Some(quota) = self.accounts.limits(*maildrop) else { continue };
-            let usage = self.index.ask(|index| Ok(index.usage(*maildrop)))?;
-            let usage = usage.plus(self.added.to(*maildrop));
-            if let Err(why) = quota.check(usage, self.octets(message)) {
-                over.insert(*maildrop, why);
+            let account = self.accounts.owner(*maildrop);
+            let Some(quota) = self.accounts.limits(account) else { continue };
+            let of_account = self.accounts.maildrops_of(account);
+            let usage = self.index.ask(|index| Ok(index.usage_of(of_account)))?;
+            let usage = usage.plus(self.added.to(account)).plus(taken.to(account));
+            match quota.check(usage, copy.octets) {
+                Ok(()) => taken.join(vec![(account, copy)]),
+                Err(why) => drop(over.insert(*maildrop, why)),
             }
         }
         Ok(over)
     }
 
-    /// What `event` adds to maildrops that have a quota.
+    /// What `event` adds to accounts that have a quota.
     pub(crate) fn added(&self, event: &Event) -> Result<Vec<(u64, Usage)>, IndexError> {
-        let has_quota = |maildrop: &u64| self.accounts.limits(*maildrop).is_some();
+        let has_quota = |account: &u64| self.accounts.limits(*account).is_some();
         let arrived = |message: &Message| {
             let usage = Usage { messages: 1, octets: self.octets(message) };
-            let maildrops = message.maildrops.iter().copied().filter(has_quota);
-            maildrops.map(|maildrop| (maildrop, usage)).collect()
+            let accounts = message.maildrops.iter().map(|maildrop| self.accounts.owner(*maildrop));
+            accounts.filter(has_quota).map(|account| (account, usage)).collect()
         };
         match event {
             Event::Message(message) | Event::Imported { message, .. } => Ok(arrived(message)),
             Event::Accepted(accepted) => Ok(arrived(&accepted.message)),
             Event::Returned { maildrop, messages } | Event::ReturnedAt { maildrop, messages, .. } => {
-                if !has_quota(maildrop) {
+                let account = self.accounts.owner(*maildrop);
+                if !has_quota(&account) {
                     return Ok(Vec::new());
                 }
                 let mut usage = Usage::default();
@@ -110,7 +116,7 @@ impl State<'_> {
                         usage.add(&expunged.entry);
                     }
                 }
-                Ok(vec![(*maildrop, usage)])
+                Ok(vec![(account, usage)])
             }
             // Nothing comes into a maildrop with these; what is carried was there before.
             Event::Expunge { .. }
@@ -119,6 +125,9 @@ impl State<'_> {
             | Event::AppPassword { .. }
             | Event::Grant { .. }
             | Event::AccountRemoved { .. }
+            | Event::AccountRemovedWith { .. }
+            | Event::MaildropAdded { .. }
+            | Event::MaildropRemoved { .. }
             | Event::Alias { .. }
             | Event::AliasRemoved { .. }
             | Event::QueueChanged { .. }

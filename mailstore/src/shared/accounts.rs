@@ -7,11 +7,12 @@ use mailwire::secret::Secret;
 
 use super::member::{Member, Way, ask, foreign};
 use super::request::{
-    AccountText, AdministrationRequest, AliasText, DirectoryRequest, Request, ScramKeysText, UsageText,
+    AccountText, AdministrationRequest, AliasText, DirectoryRequest, LoginText, Request, ScramKeysText,
+    UsageText,
 };
 use crate::{
-    Account, AccountUsage, Addresses, Administration, AdministrationError, Alias, CommonRules, Directory,
-    OwnRules, Quota, Recipient, Unavailable,
+    Account, AccountUsage, Addresses, Administration, AdministrationError, Alias, CommonRules, Detail,
+    Directory, Login, OwnRules, Quota, Recipient, Unavailable, WithMail,
 };
 
 #[async_trait]
@@ -20,25 +21,25 @@ impl Directory for Member {
         &self,
         login: &str,
         password: &Secret<String>,
-    ) -> Result<Option<Account>, Unavailable> {
+    ) -> Result<Option<Login>, Unavailable> {
         let connection = match self.way().await? {
             Way::Here(core) => return core.authenticate(login, password).await,
             Way::Host(connection) => connection,
         };
         let (login, password) = (login.to_owned(), password.expose().clone());
         let request = Request::Directory(DirectoryRequest::Authenticate { login, password });
-        let found: Result<Option<AccountText>, Unavailable> = ask(connection, request).await?;
-        found?.map(|account| account.account().ok_or_else(foreign)).transpose()
+        let found: Result<Option<LoginText>, Unavailable> = ask(connection, request).await?;
+        found?.map(|login| login.login().ok_or_else(foreign)).transpose()
     }
 
-    async fn account(&self, login: &str) -> Result<Option<Account>, Unavailable> {
+    async fn account(&self, login: &str) -> Result<Option<Login>, Unavailable> {
         let connection = match self.way().await? {
             Way::Here(core) => return core.account(login).await,
             Way::Host(connection) => connection,
         };
         let request = Request::Directory(DirectoryRequest::Account { login: login.to_owned() });
-        let found: Result<Option<AccountText>, Unavailable> = ask(connection, request).await?;
-        found?.map(|account| account.account().ok_or_else(foreign)).transpose()
+        let found: Result<Option<LoginText>, Unavailable> = ask(connection, request).await?;
+        found?.map(|login| login.login().ok_or_else(foreign)).transpose()
     }
 
     async fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable> {
@@ -173,6 +174,33 @@ impl Administration for Member {
                 return Ok(all);
             }
             all.extend(page);
+        }
+    }
+
+    async fn add_maildrop(&self, address: &Mailbox, detail: &Detail) -> Result<(), AdministrationError> {
+        match self.way().await? {
+            Way::Here(core) => core.add_maildrop(address, detail).await,
+            Way::Host(connection) => {
+                let (address, detail) = (address.to_string(), detail.clone());
+                let request = AdministrationRequest::AddMaildrop { address, detail };
+                ask(connection, Request::Administration(request)).await?
+            }
+        }
+    }
+
+    async fn remove_maildrop(
+        &self,
+        address: &Mailbox,
+        detail: &Detail,
+        with_mail: WithMail,
+    ) -> Result<(), AdministrationError> {
+        match self.way().await? {
+            Way::Here(core) => core.remove_maildrop(address, detail, with_mail).await,
+            Way::Host(connection) => {
+                let (address, detail) = (address.to_string(), detail.clone());
+                let request = AdministrationRequest::RemoveMaildrop { address, detail, with_mail };
+                ask(connection, Request::Administration(request)).await?
+            }
         }
     }
 

@@ -10,9 +10,10 @@ use super::access::AccessRequest;
 use super::frame::Octets;
 use super::guard::GuardRequest;
 use crate::{
-    Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, Fate, Life, LocalRecipient,
-    MaildropId, MessageId, OwnRules, QueueEntry, QueueId, QueueState, Quota, QuotaSource, RecipientTerms,
-    RelayRecipient, ReturnAs, Rules, Seen, Speed, Terms, TraceRow, TraceStep, Unavailable,
+    Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, Detail, Fate, Life, LocalRecipient,
+    Login, MaildropId, MessageId, OwnRules, QueueEntry, QueueId, QueueState, Quota, QuotaSource,
+    RecipientTerms, RelayRecipient, ReturnAs, Rules, Seen, Speed, SubaddressMaildrop, Terms, TraceRow,
+    TraceStep, Unavailable, WithMail,
 };
 
 /// One question, by the trait it belongs to.
@@ -65,6 +66,15 @@ pub(crate) enum AdministrationRequest {
     /// A page of the accounts.
     Usage {
         from: u64,
+    },
+    AddMaildrop {
+        address: String,
+        detail: Detail,
+    },
+    RemoveMaildrop {
+        address: String,
+        detail: Detail,
+        with_mail: WithMail,
     },
     Aliases,
     AddAlias(AliasText),
@@ -159,6 +169,14 @@ pub(crate) struct AccountText {
     maildrop: MaildropId,
 }
 
+/// A [`Login`].
+#[derive(Serialize, Deserialize)]
+pub(crate) struct LoginText {
+    account: AccountText,
+    maildrop: MaildropId,
+    address: String,
+}
+
 /// Some [`ScramKeys`].
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ScramKeysText {
@@ -178,6 +196,8 @@ pub(crate) struct UsageText {
     source: QuotaSource,
     rules: Rules,
     own_rules: OwnRules,
+    /// Detail, maildrop, messages and octets of each.
+    further: Vec<(Detail, MaildropId, u64, u64)>,
 }
 
 /// An [`Alias`].
@@ -250,6 +270,21 @@ impl AccountText {
     }
 }
 
+impl From<&Login> for LoginText {
+    fn from(login: &Login) -> Self {
+        let Login { account, maildrop, address } = login;
+        Self { account: account.into(), maildrop: *maildrop, address: address.to_string() }
+    }
+}
+
+impl LoginText {
+    /// As [`AccountText::account`].
+    pub(crate) fn login(self) -> Option<Login> {
+        let Self { account, maildrop, address } = self;
+        Some(Login { account: account.account()?, maildrop, address: Mailbox::parse(&address).ok()? })
+    }
+}
+
 impl From<ScramKeys> for ScramKeysText {
     fn from(keys: ScramKeys) -> Self {
         let ScramKeys { salt, iterations, stored_key, server_key } = keys;
@@ -266,17 +301,22 @@ impl From<ScramKeysText> for ScramKeys {
 
 impl From<AccountUsage> for UsageText {
     fn from(usage: AccountUsage) -> Self {
-        let AccountUsage { account, messages, octets, quota, source, rules, own_rules } = usage;
-        Self { account: (&account).into(), messages, octets, quota, source, rules, own_rules }
+        let AccountUsage { account, messages, octets, quota, source, rules, own_rules, further } = usage;
+        let text = |one: SubaddressMaildrop| (one.detail, one.maildrop, one.messages, one.octets);
+        let further = further.into_iter().map(text).collect();
+        Self { account: (&account).into(), messages, octets, quota, source, rules, own_rules, further }
     }
 }
 
 impl UsageText {
     /// As [`AccountText::account`].
     pub(crate) fn usage(self) -> Option<AccountUsage> {
-        let Self { account, messages, octets, quota, source, rules, own_rules } = self;
+        let Self { account, messages, octets, quota, source, rules, own_rules, further } = self;
+        let one =
+            |(detail, maildrop, messages, octets)| SubaddressMaildrop { detail, maildrop, messages, octets };
+        let further = further.into_iter().map(one).collect();
         let account = account.account()?;
-        Some(AccountUsage { account, messages, octets, quota, source, rules, own_rules })
+        Some(AccountUsage { account, messages, octets, quota, source, rules, own_rules, further })
     }
 }
 

@@ -20,14 +20,14 @@ use super::guard;
 use super::pool::SocketPath;
 use super::repair;
 use super::request::{
-    AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest, LifeText,
+    AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest, LifeText, LoginText,
     MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, QueueEntryText, QueueRequest,
     Request, ScramKeysText, UsageText,
 };
 use crate::embedded::{Core, EmbeddedLease, Tenure};
 use crate::{
-    Addresses, Administration, AdministrationError, Directory, Draft, HeldState, Hold, Intake, Lease,
-    MaildropAdministration, MaildropError, Maintenance, Options, Queue, QueueError, QueueState, Rules,
+    AccountUsage, Addresses, Administration, AdministrationError, Directory, Draft, HeldState, Hold, Intake,
+    Lease, MaildropAdministration, MaildropError, Maintenance, Options, Queue, QueueError, QueueState, Rules,
     Unavailable,
 };
 
@@ -199,14 +199,14 @@ impl Session {
         match request {
             DirectoryRequest::Authenticate { login, password } => {
                 let found = self.core.authenticate(&login, &Secret::new(password)).await;
-                let answer: Result<Option<AccountText>, Unavailable> =
-                    found.map(|account| account.as_ref().map(AccountText::from));
+                let answer: Result<Option<LoginText>, Unavailable> =
+                    found.map(|login| login.as_ref().map(LoginText::from));
                 self.say(&answer).await
             }
             DirectoryRequest::Account { login } => {
                 let found = self.core.account(&login).await;
-                let answer: Result<Option<AccountText>, Unavailable> =
-                    found.map(|account| account.as_ref().map(AccountText::from));
+                let answer: Result<Option<LoginText>, Unavailable> =
+                    found.map(|login| login.as_ref().map(LoginText::from));
                 self.say(&answer).await
             }
             DirectoryRequest::ScramKeys { login } => {
@@ -240,7 +240,12 @@ impl Session {
             }
             AdministrationRequest::Usage { from } => {
                 let usage = core.usage().await;
-                let page = usage.map(|usage| usage.into_iter().skip(index(from)).take(PAGE_ENTRIES));
+                let mut entries: usize = 0;
+                let fits = |usage: &AccountUsage| {
+                    entries = entries.saturating_add(usage.further.len()).saturating_add(1);
+                    entries <= PAGE_ENTRIES
+                };
+                let page = usage.map(|usage| usage.into_iter().skip(index(from)).take_while(fits));
                 let answer: Result<Vec<UsageText>, AdministrationError> =
                     page.map(|page| page.map(UsageText::from).collect());
                 return self.say(&answer).await;
@@ -268,6 +273,12 @@ impl Session {
             }
             AdministrationRequest::SetRules { address, own } => {
                 core.set_rules(&self::address(&address)?, own).await
+            }
+            AdministrationRequest::AddMaildrop { address, detail } => {
+                core.add_maildrop(&self::address(&address)?, &detail).await
+            }
+            AdministrationRequest::RemoveMaildrop { address, detail, with_mail } => {
+                core.remove_maildrop(&self::address(&address)?, &detail, with_mail).await
             }
             AdministrationRequest::AddAlias(alias) => {
                 core.add_alias(&alias.alias().ok_or_else(foreign)?).await

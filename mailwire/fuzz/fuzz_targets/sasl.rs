@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use mailwire::sasl::{
-    BearerToken, ChannelBindings, Client, Credentials, Exchange, Mechanism, Nonce, SaslError, ScramKeys,
-    Server, Surroundings, TokenVerdict, Tokens, encode,
+    BearerToken, ChannelBindings, Client, Credentials, Exchange, Mechanism, Nonce, Proven, SaslError,
+    ScramKeys, Server, Surroundings, TokenVerdict, Tokens, encode,
 };
 use mailwire::secret::Secret;
 
@@ -47,8 +47,11 @@ fn answered(server: &mut Server, mut exchange: Result<Exchange, SaslError>) -> O
                 return None;
             }
             // By a good token or the certificate, for whom they name and nobody else.
-            Exchange::Proven(login) => {
-                assert_eq!(login, LOGIN);
+            Exchange::Proven(Proven { identity, login }) => {
+                assert_eq!(identity, LOGIN);
+                let (user, domain) = LOGIN.split_once('@').unwrap();
+                let is_of_user = login.to_lowercase().starts_with(&format!("{user}+"));
+                assert!(login == LOGIN || (is_of_user && login.ends_with(domain)), "{login}");
                 return None;
             }
         };

@@ -29,6 +29,7 @@ pub use self::prepare::prepared;
 pub use self::scram::{ScramKeys, ScramMeans};
 pub use self::server::{Exchange, Server};
 pub use self::surroundings::{Surroundings, Tokens};
+use crate::address::Mailbox;
 use crate::secret::Secret;
 
 /// Random octets of a nonce: as many bits as RFC 5802's examples have.
@@ -100,11 +101,43 @@ impl BearerToken {
     }
 }
 
-/// True where the client named nobody else than `login`, with or without the domain.
-fn names_no_other(named: Option<&str>, login: &str) -> bool {
-    let Some(named) = named else { return true };
-    let local_part = login.rsplit_once('@').map_or(login, |(local_part, _)| local_part);
-    named.eq_ignore_ascii_case(login) || named.eq_ignore_ascii_case(local_part)
+/// Who is there, as somebody else has proven it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// What was proven: the login of an account.
+    pub identity: String,
+    /// What the client has named: the same, or a subaddress of it.
+    pub login: String,
+}
+
+impl Proven {
+    /// `identity` itself, or the subaddress of it (RFC 5233 §1) that the client has `named`, each with or without the domain;
+    /// `None` where it has named anybody else.
+    fn new(identity: String, named: Option<&str>) -> Option<Self> {
+        let named = match (named, identity.rsplit_once('@')) {
+            (Some(named), Some((_, domain))) => within(named.to_owned(), domain),
+            (Some(named), None) => named.to_owned(),
+            (None, _) => identity.clone(),
+        };
+        if named.eq_ignore_ascii_case(&identity) {
+            return Some(Self { login: identity.clone(), identity });
+        }
+        let (user, of) = (Mailbox::parse(&named).ok()?, Mailbox::parse(&identity).ok()?);
+        let (user, _) = user.subaddress()?;
+        (user.key() == of.key()).then_some(Self { identity, login: named })
+    }
+
+    /// A login that has proved itself.
+    fn itself(login: String) -> Self {
+        Self { identity: login.clone(), login }
+    }
+
+    /// A login without a domain is one of `domain`.
+    #[must_use]
+    pub fn within(self, domain: &str) -> Self {
+        let Self { identity, login } = self;
+        Self { identity: within(identity, domain), login: within(login, domain) }
+    }
 }
 
 /// What has come of checking a token.
@@ -119,17 +152,14 @@ pub enum TokenVerdict {
 }
 
 impl TokenVerdict {
-    /// The same, where the client has named nobody else; a login without a domain is one of `domain`.
+    /// The same, where the client has named nobody else, or a subaddress of it; a login without a domain is one of `domain`.
     #[must_use]
     pub fn of(self, shown: &BearerToken, domain: &str) -> Self {
         match self {
             Self::Login(login) => {
                 let login = within(login, domain);
-                if names_no_other(shown.login.as_deref(), &login) {
-                    Self::Login(login)
-                } else {
-                    Self::Refused
-                }
+                let proven = Proven::new(login, shown.login.as_deref());
+                proven.map_or(Self::Refused, |proven| Self::Login(proven.identity))
             }
             Self::Refused | Self::Expired => self,
         }

@@ -12,8 +12,8 @@ use std::mem;
 
 use super::scram::{self, ScramKeys, Variant};
 use super::{
-    BearerToken, Credentials, Mechanism, Nonce, SaslError, Surroundings, TokenVerdict, decode, external,
-    login, names_no_other, oauthbearer, plain, xoauth2,
+    BearerToken, Credentials, Mechanism, Nonce, Proven, SaslError, Surroundings, TokenVerdict, decode,
+    external, login, oauthbearer, plain, xoauth2,
 };
 use crate::secret::Secret;
 
@@ -31,8 +31,8 @@ pub enum Exchange {
     Proof(String),
     /// Check this, then [`Server::token`].
     Token(BearerToken),
-    /// It is proven that this login is there; whether it has an account is to be asked. The exchange is over.
-    Proven(String),
+    /// It is proven who is there; whether there is an account is to be asked. The exchange is over.
+    Proven(Proven),
 }
 
 /// One exchange.
@@ -164,18 +164,18 @@ impl Server {
         let State::TokenVerdict(form) = mem::replace(&mut self.state, State::Nothing) else {
             return Err(SaslError::Malformed);
         };
-        match verdict {
-            TokenVerdict::Login(login) if names_no_other(self.login.as_deref(), &login) => {
-                Ok(Exchange::Proven(login))
-            }
-            TokenVerdict::Login(_) | TokenVerdict::Refused | TokenVerdict::Expired => {
-                self.state = State::TokenRefused;
-                Ok(Exchange::Challenge(Cow::Borrowed(match form {
-                    Form::OAuthBearer => oauthbearer::REFUSAL,
-                    Form::XOAuth2 => xoauth2::REFUSAL,
-                })))
-            }
+        let proven = match verdict {
+            TokenVerdict::Login(identity) => Proven::new(identity, self.login.as_deref()),
+            TokenVerdict::Refused | TokenVerdict::Expired => None,
+        };
+        if let Some(proven) = proven {
+            return Ok(Exchange::Proven(proven));
         }
+        self.state = State::TokenRefused;
+        Ok(Exchange::Challenge(Cow::Borrowed(match form {
+            Form::OAuthBearer => oauthbearer::REFUSAL,
+            Form::XOAuth2 => xoauth2::REFUSAL,
+        })))
     }
 
     fn first_challenge(&self) -> &'static [u8] {
@@ -219,10 +219,10 @@ impl Server {
                 self.state = State::ScramFinal { login: login.clone(), server_final };
                 Ok(Exchange::Proof(login))
             }
-            State::ScramEnd { login } if response.is_empty() => Ok(Exchange::Proven(login)),
+            State::ScramEnd { login } if response.is_empty() => Ok(Exchange::Proven(Proven::itself(login))),
             State::TokenMessage(form) => self.token_message(form, response),
             State::ExternalIdentity { certificate_logins } => {
-                external::login(response, &certificate_logins).map(Exchange::Proven)
+                external::proven(response, &certificate_logins).map(Exchange::Proven)
             }
             State::TokenRefused => Err(SaslError::Token),
             State::ScramEnd { .. }

@@ -52,7 +52,10 @@ impl House {
             next = match next {
                 Err(error) => return Outcome::Failed(error),
                 Ok(Exchange::Verify(credentials)) => return Outcome::Password(credentials),
-                Ok(Exchange::Proven(login)) => return Outcome::Proven(login),
+                Ok(Exchange::Proven(Proven { identity, login })) => {
+                    assert_eq!(identity, login);
+                    return Outcome::Proven(login);
+                }
                 Ok(Exchange::Keys(_)) => server.keys(&self.keys, &Nonce::new([2; Nonce::OCTETS])),
                 Ok(Exchange::Proof(_)) => server.heard(),
                 Ok(Exchange::Token(token)) if token.token.expose() == "good" => {
@@ -330,6 +333,33 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_client_may_name_a_subaddress_of_whom_it_has_proven_to_be() {
+    let proven = |identity: &str, named: Option<&str>| {
+        Proven::new(identity.to_owned(), named)
+            .map(|Proven { identity, login }| format!("{identity} {login}"))
+    };
+    let alice = "alice@example.test";
+    for (named, login) in [
+        (None, alice),
+        (Some("ALICE"), alice),
+        (Some("Alice@Example.TEST"), alice),
+        (Some("alice+junk"), "alice+junk@example.test"),
+        (Some("Alice+Junk@Example.test"), "Alice+Junk@Example.test"),
+    ] {
+        assert_eq!(proven(alice, named), Some(format!("{alice} {login}")), "{named:?}");
+    }
+    for other in ["bob", "bob+alice", "alice@second.test", "alice+junk@second.test", "+junk", "alice+a b", ""]
+    {
+        assert_eq!(proven(alice, Some(other)), None, "{other}");
+    }
+    // What was proven is taken as it is: its own detail makes it nobody else.
+    assert_eq!(proven("alice+junk@example.test", Some("alice")), None);
+    let itself = "alice+junk@example.test alice+junk@example.test".to_owned();
+    assert_eq!(proven("alice+junk@example.test", Some("alice+junk")), Some(itself));
+    assert_eq!(proven("alice+junk@example.test", Some("alice+lists")), None);
 }
 
 #[test]

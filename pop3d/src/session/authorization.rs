@@ -11,10 +11,10 @@
 
 use std::sync::Arc;
 
-use mailstore::{Account, CommonRules, Lease, MaildropError, Unavailable};
+use mailstore::{CommonRules, Lease, MaildropError, Unavailable};
 use mailwire::line::Line;
 use mailwire::pop3::{self, AUTH_LINE_OCTETS_MAX, COMMAND_LINE_OCTETS_MAX, Command, Reply};
-use mailwire::sasl::{self, BearerToken, Credentials, SaslError, Surroundings};
+use mailwire::sasl::{self, BearerToken, Credentials, Proven, SaslError, Surroundings};
 use mailwire::secret::Secret;
 use tracing::debug;
 
@@ -36,14 +36,14 @@ pub enum AuthorizationStep {
     ScramProof(String),
     /// Have the token checked, and say what came of it to [`Authorization::token_checked`].
     Token(BearerToken),
-    /// This login has been proven: find its account, and say it to [`Authorization::verified`].
-    Account(String),
+    /// It has been proven who is there: find the account, and say it to [`Authorization::verified`].
+    Account(Proven),
     /// Note that this login was refused, and go on with [`Authorization::wrong_credentials`].
     LoginRefused(RefusedLogin),
     /// Find what can be said of all maildrops, and say it to [`Authorization::capabilities`].
     CommonRules,
-    /// Lease the account's maildrop, and say what came of it to [`Authorization::leased`].
-    Lease(Account),
+    /// Lease the maildrop that the login names, and say what came of it to [`Authorization::leased`].
+    Lease(mailstore::Login),
     /// The login is complete: send this, and go on with the transaction.
     Begin(Reply, Transaction),
     /// Send this, switch to TLS, and say so to [`Authorization::tls_begun`].
@@ -150,10 +150,10 @@ impl Authorization {
     }
 
     /// Takes what the directory said about [`AuthorizationStep::Verify`].
-    pub fn verified(&mut self, answer: Result<Option<Account>, Unavailable>) -> AuthorizationStep {
+    pub fn verified(&mut self, answer: Result<Option<mailstore::Login>, Unavailable>) -> AuthorizationStep {
         self.state = State::Fresh;
         match answer {
-            Ok(Some(account)) => AuthorizationStep::Lease(account),
+            Ok(Some(login)) => AuthorizationStep::Lease(login),
             Ok(None) => self.wrong_credentials(),
             Err(Unavailable(_)) => answer_with(replies::store_trouble(self.spoken.language)),
         }
@@ -356,11 +356,11 @@ mod tests {
             }
             AuthorizationStep::Verify(credentials) => return format!("verify {}", credentials.login),
             AuthorizationStep::CommonRules => return "rules".to_owned(),
-            AuthorizationStep::Lease(account) => return format!("lease {}", account.maildrop.0),
+            AuthorizationStep::Lease(login) => return format!("lease {}", login.maildrop.0),
             AuthorizationStep::ScramKeys(login) => return format!("keys {login}"),
             AuthorizationStep::ScramProof(login) => return format!("proof {login}"),
             AuthorizationStep::Token(token) => return format!("token {:?}", token.login),
-            AuthorizationStep::Account(login) => return format!("account {login}"),
+            AuthorizationStep::Account(proven) => return format!("account {}", proven.login),
             AuthorizationStep::LoginRefused(refused) => return format!("refused {}", refused.reason),
         };
         String::from_utf8(output).unwrap() + end

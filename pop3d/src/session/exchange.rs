@@ -56,7 +56,7 @@ impl Authorization {
                 self.state = State::Exchange(server);
                 AuthorizationStep::Token(token.within(&self.primary_domain))
             }
-            Ok(Exchange::Proven(login)) => AuthorizationStep::Account(self.whole(login)),
+            Ok(Exchange::Proven(proven)) => AuthorizationStep::Account(proven.within(&self.primary_domain)),
             Err(SaslError::Base64) => self.error(replies::not_base64(self.spoken.language)),
             Err(SaslError::Malformed) => self.error(replies::malformed_response(self.spoken.language)),
             Err(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mailstore::{
-    Account, Admission, Arrival, CommonRules, Directory, Entry, Forgiven, Guard, Lease, MaildropError,
+    Account, Admission, Arrival, CommonRules, Directory, Entry, Forgiven, Guard, Lease, Login, MaildropError,
     MaildropId, Maildrops, Outcome, Recipient, Repertoire, Rules, Sending, Strictest, Takeover, Throttled,
     TooMuch, Turn, Unavailable, UniqueId, Verdict,
 };
@@ -15,8 +15,8 @@ use mailwire::address::Mailbox;
 use mailwire::sasl::ScramKeys;
 use mailwire::secret::Secret;
 
-/// The accounts of the dialogues' world, in the order of their maildrops' numbers.
-const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
+/// The maildrops of the dialogues' world, in the order of their numbers: of each account, and of one subaddress.
+const MAILDROPS: [&str; 4] = ["alice", "bob", "carol", "alice+junk"];
 
 /// Keys of each login, derived once: that takes longer than many dialogues.
 static KEYS: LazyLock<Vec<(String, ScramKeys)>> = LazyLock::new(|| {
@@ -25,7 +25,7 @@ static KEYS: LazyLock<Vec<(String, ScramKeys)>> = LazyLock::new(|| {
         let keys = ScramKeys::derive(&password, login.as_bytes(), ScramKeys::ITERATIONS_MIN);
         (login, keys)
     };
-    ACCOUNTS.iter().map(keys).collect()
+    MAILDROPS.iter().filter(|maildrop| !maildrop.contains('+')).map(keys).collect()
 });
 
 /// Keys that no password meets.
@@ -71,12 +71,12 @@ pub(crate) enum Trouble {
 }
 
 impl Memory {
-    /// Puts a message into the maildrop of `account`.
-    pub(crate) fn deliver(&self, account: &str, content: &[u8]) {
+    /// Puts a message into the maildrop of this name.
+    pub(crate) fn deliver(&self, maildrop: &str, content: &[u8]) {
         let mut state = self.state();
         state.minted += 1;
         let unique_id = UniqueId::minted(state.minted.to_be_bytes());
-        let maildrop = state.maildrops.entry(number(account).unwrap()).or_default();
+        let maildrop = state.maildrops.entry(number(maildrop).unwrap()).or_default();
         maildrop.messages.push((unique_id, content.into()));
     }
 
@@ -123,9 +123,18 @@ impl Memory {
     }
 }
 
-/// The maildrop's number of an account, by the local part of its address.
+/// The number of a maildrop, by the local part of its address.
 fn number(local_part: &str) -> Option<u64> {
-    ACCOUNTS.iter().zip(1..).find(|(account, _)| **account == local_part).map(|(_, number)| number)
+    MAILDROPS.iter().zip(1..).find(|(maildrop, _)| **maildrop == local_part).map(|(_, number)| number)
+}
+
+/// What opens the maildrop of this name.
+fn login(local_part: &str) -> Option<Login> {
+    let maildrop = MaildropId(number(local_part)?);
+    let mailbox = |local_part: &str| Mailbox::parse(&format!("{local_part}@example.test")).ok();
+    let user = local_part.split('+').next()?;
+    let account = Account { address: mailbox(user)?, maildrop: MaildropId(number(user)?) };
+    Some(Login { account, maildrop, address: mailbox(local_part)? })
 }
 
 #[async_trait]
@@ -134,25 +143,22 @@ impl Directory for Memory {
         &self,
         login: &str,
         password: &Secret<String>,
-    ) -> Result<Option<Account>, Unavailable> {
-        let account = self.account(login).await?;
-        let is_right = |account: &Account| *password.expose() == Self::password(account);
-        Ok(account.filter(is_right))
+    ) -> Result<Option<Login>, Unavailable> {
+        let found = self.account(login).await?;
+        let is_right = |found: &Login| *password.expose() == Self::password(&found.account);
+        Ok(found.filter(is_right))
     }
 
-    async fn account(&self, login: &str) -> Result<Option<Account>, Unavailable> {
+    async fn account(&self, login: &str) -> Result<Option<Login>, Unavailable> {
         if self.fails(Trouble::Directory) {
             return Err(Unavailable("a test says so".to_owned()));
         }
-        let login = login.to_lowercase();
-        let number = login.strip_suffix("@example.test").and_then(number);
-        Ok(number
-            .map(|number| Account { address: Mailbox::parse(&login).unwrap(), maildrop: MaildropId(number) }))
+        Ok(login.to_lowercase().strip_suffix("@example.test").and_then(self::login))
     }
 
     async fn scram_keys(&self, login: &str) -> Result<ScramKeys, Unavailable> {
-        let account = self.account(login).await?;
-        let keys = account.and_then(|account| KEYS.iter().find(|(known, _)| *known == account.address.key()));
+        let found = self.account(login).await?.map(|found| found.account);
+        let keys = found.and_then(|account| KEYS.iter().find(|(known, _)| *known == account.address.key()));
         Ok(keys.map_or_else(|| keys_of_nobody(login), |(_, keys)| keys.clone()))
     }
 
@@ -169,7 +175,8 @@ impl Directory for Memory {
             return Err(Unavailable("a test says so".to_owned()));
         }
         let state = self.state();
-        let rules = (1..).zip(ACCOUNTS).map(|(number, _)| {
+        let accounts = (1..).zip(MAILDROPS).filter(|(_, maildrop)| !maildrop.contains('+'));
+        let rules = accounts.map(|(number, _)| {
             state.maildrops.get(&number).map_or(Rules::default(), |maildrop| maildrop.rules)
         });
         let rules: Vec<Rules> = rules.collect();

@@ -182,8 +182,8 @@ impl Peer {
                 let step = authorization.token_checked(Ok(verdict));
                 self.authorization_step(authorization, step)
             }
-            AuthorizationStep::Account(login) => {
-                let step = authorization.verified(at_once(self.memory.account(&login)));
+            AuthorizationStep::Account(proven) => {
+                let step = authorization.verified(at_once(self.memory.account(&proven.login)));
                 self.authorization_step(authorization, step)
             }
             AuthorizationStep::LoginRefused(_) => {
@@ -194,8 +194,8 @@ impl Peer {
                 let step = authorization.capabilities(&at_once(self.memory.common_rules()));
                 self.authorization_step(authorization, step)
             }
-            AuthorizationStep::Lease(account) => {
-                let step = authorization.leased(at_once(self.memory.lease(account.maildrop, Duration::ZERO)));
+            AuthorizationStep::Lease(login) => {
+                let step = authorization.leased(at_once(self.memory.lease(login.maildrop, Duration::ZERO)));
                 self.authorization_step(authorization, step)
             }
             AuthorizationStep::Begin(reply, transaction) => {

@@ -77,7 +77,7 @@ impl Session {
                 self.phase = Phase::Authenticating(server);
                 Step::Token(token.within(&self.primary_domain()))
             }
-            Ok(Exchange::Proven(login)) => Step::Account(self.whole(login)),
+            Ok(Exchange::Proven(proven)) => Step::Account(proven.within(&self.primary_domain())),
             Err(reason) => match reason.means() {
                 Failing::Syntax => self.refuse(replies::login_not_readable()),
                 Failing::Login => {

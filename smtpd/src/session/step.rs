@@ -3,7 +3,7 @@
 
 use mailstore::{Account, Delivery, Draft, RecipientTerms};
 use mailwire::address::Mailbox;
-use mailwire::sasl::{BearerToken, Credentials, SaslError};
+use mailwire::sasl::{BearerToken, Credentials, Proven, SaslError};
 use mailwire::smtp::Reply;
 
 use super::Incoming;
@@ -31,8 +31,8 @@ pub enum Step {
     ScramProof(String),
     /// Ask whether this token is good, then [`super::Session::token_checked`].
     Token(BearerToken),
-    /// This login has been proven: ask for its account, then [`super::Session::authenticated`].
-    Account(String),
+    /// It has been proven who is there: ask for the account, then [`super::Session::authenticated`].
+    Account(Proven),
     /// Note that this login was refused, then [`super::Session::login_failed`].
     LoginRefused(RefusedLogin),
     /// Ask whether the account may send as the mailbox, then [`super::Session::sender_checked`].

@@ -16,6 +16,9 @@ const SECOND: &str = "second.test";
 /// A domain whose catch-all is bob's.
 const CAUGHT: &str = "caught.test";
 
+/// alice's maildrop for what is sent to her subaddress with this detail.
+const ALICES_JUNK: (&str, MaildropId) = ("alice+junk", MaildropId(5));
+
 /// All that there are. They are made once: fuzz targets begin many sessions a second.
 static ALL: LazyLock<Vec<Account>> = LazyLock::new(|| {
     let names = ["alice", "bob", "carol", "dora"].into_iter().zip(1..);
@@ -70,7 +73,7 @@ impl Accounts {
     }
 
     pub(crate) fn authenticate(&self, login: &str, password: &str) -> Result<Option<Account>, Unavailable> {
-        let found = self.all.iter().find(|account| account.address.key() == login.to_lowercase());
+        let found = self.opened_by(login);
         let right =
             found.filter(|account| password == format!("pw-{}", account.address.local_part().as_str()));
         self.answer(right.cloned())
@@ -78,7 +81,14 @@ impl Accounts {
 
     /// Whose login it is, however it was proven.
     pub(crate) fn of_login(&self, login: &str) -> Result<Option<Account>, Unavailable> {
-        self.answer(self.all.iter().find(|account| account.address.key() == login.to_lowercase()).cloned())
+        self.answer(self.opened_by(login).cloned())
+    }
+
+    fn opened_by(&self, login: &str) -> Option<&Account> {
+        let login = login.to_lowercase();
+        let is_junk = login.strip_suffix(DOMAIN) == Some(&format!("{}@", ALICES_JUNK.0));
+        let key = if is_junk { format!("alice@{DOMAIN}") } else { login };
+        self.all.iter().find(|account| account.address.key() == key)
     }
 
     /// Keys of the login's password, or of another one that nobody has.
@@ -91,7 +101,9 @@ impl Accounts {
     pub(crate) fn recipient(&self, mailbox: &Mailbox, octets: u64) -> Result<Recipient, Unavailable> {
         let Some(account) = self.receiver(mailbox) else { return self.answer(Recipient::Missing) };
         let checked = self.quotas.check(account.maildrop, octets.max(1));
-        let fits = || Recipient::Maildrops(vec![account.maildrop]);
+        let is_junk = mailbox.key() == format!("{}@{DOMAIN}", ALICES_JUNK.0);
+        let maildrop = if is_junk { ALICES_JUNK.1 } else { account.maildrop };
+        let fits = || Recipient::Maildrops(vec![maildrop]);
         self.answer(checked.map_or_else(Recipient::OverQuota, |()| fits()))
     }
 

@@ -255,8 +255,8 @@ impl BareSession {
                     let verdict = verdict(&shown).of(&shown, "example.test");
                     self.session.token_checked(Ok(verdict))
                 }
-                Step::Account(login) => {
-                    let account = self.accounts.of_login(&login);
+                Step::Account(proven) => {
+                    let account = self.accounts.of_login(&proven.login);
                     self.session.authenticated(account)
                 }
                 Step::LoginRefused(_) => self.session.login_failed(),

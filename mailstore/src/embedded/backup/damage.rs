@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::record::Event;
+use super::super::subaddresses::subaddress;
 use super::inspection::Harm;
 use crate::{Finding, Owner, UniqueId};
 
@@ -31,13 +32,45 @@ pub(super) fn holders(event: &Event) -> Vec<Holder> {
     message.maildrops.iter().map(maildrop).chain(relay).collect()
 }
 
-/// Addresses of accounts, by maildrop.
-pub(super) type Addresses = HashMap<u64, String>;
+/// Addresses of maildrops.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Addresses {
+    accounts: HashMap<u64, String>,
+    /// The maildrop of the account, and the detail.
+    further: HashMap<u64, (u64, String)>,
+}
+
+impl Addresses {
+    /// A maildrop has this address.
+    pub(super) fn account(&mut self, maildrop: u64, address: &str) {
+        self.accounts.insert(maildrop, address.to_owned());
+    }
+
+    /// It is for a subaddress of an account, of which something may be known later.
+    pub(super) fn further(&mut self, maildrop: u64, account: u64, detail: &str) {
+        self.further.insert(maildrop, (account, detail.to_owned()));
+    }
+
+    /// All that others know.
+    pub(super) fn add(&mut self, others: &Self) {
+        let Self { accounts, further } = others.clone();
+        self.accounts.extend(accounts);
+        self.further.extend(further);
+    }
+
+    fn of(&self, maildrop: u64) -> Option<String> {
+        let of_further = || {
+            let (account, detail) = self.further.get(&maildrop)?;
+            Some(subaddress(self.accounts.get(account)?, detail))
+        };
+        self.accounts.get(&maildrop).cloned().or_else(of_further)
+    }
+}
 
 pub(super) fn owners(holders: &[Holder], addresses: &Addresses) -> Vec<Owner> {
     let owner = |holder: &Holder| match holder {
         Holder::Maildrop { maildrop, unique_id } => {
-            let address = addresses.get(maildrop).cloned().unwrap_or_else(|| "a removed account".to_owned());
+            let address = addresses.of(*maildrop).unwrap_or_else(|| "a removed account".to_owned());
             Owner::Account { address, unique_id: unique_id.clone() }
         }
         Holder::Recipient(mailbox) => Owner::Recipient(mailbox.clone()),

@@ -67,7 +67,7 @@ impl Inspection {
         self.harms.extend(other.harms.iter().cloned());
         self.torn.extend(&other.torn);
         self.expected.extend(other.expected.iter().map(|(name, expected)| (name.clone(), expected.clone())));
-        self.addresses.extend(other.addresses.iter().map(|(maildrop, address)| (*maildrop, address.clone())));
+        self.addresses.add(&other.addresses);
         self.messages = self.messages.saturating_add(other.messages);
     }
 
@@ -121,7 +121,10 @@ impl Inspection {
             self.torn.push(Location { segment: *segment, offset: *offset });
         }
         if let Event::Account(account) | Event::KeyedAccount { account, .. } = event {
-            self.addresses.insert(account.maildrop, account.address.clone());
+            self.addresses.account(account.maildrop, &account.address);
+        }
+        if let Event::MaildropAdded { account, detail, maildrop } = event {
+            self.addresses.further(*maildrop, *account, detail);
         }
         let place = Place::Segment(segment.number);
         let harm = |problem, offset, octets| Harm {

@@ -16,6 +16,7 @@ use super::super::maildrops::entry;
 use super::super::reading::read_content;
 use super::super::replay::Replay;
 use super::super::segment::HEADER_OCTETS;
+use super::super::subaddresses::one_spelling;
 use super::super::temporary::TemporaryFolder;
 use super::error::{BackupError, at};
 use super::folder::{Backup, Which};
@@ -72,24 +73,49 @@ impl PastStore {
         &self.snapshot
     }
 
-    /// What was in an account's maildrop, in the order of arrival; `None` where there was no such account.
+    /// What was in an account's maildrop, or in that of its subaddress `address`, in the order of arrival; `None` where
+    /// there was no such account or maildrop.
     ///
     /// # Errors
     /// Where it cannot be looked up.
     pub fn messages(&self, address: &Mailbox) -> Result<Option<Vec<PastMessage>>, BackupError> {
         let failed = |error: IndexError| BackupError::Index(io::Error::other(error));
-        let key = address.key();
-        let account =
-            self.index.accounts().map_err(failed)?.into_iter().find(|account| account.address == key);
-        let Some(account) = account else { return Ok(None) };
+        let Some(maildrop) = self.maildrop(address).map_err(failed)? else { return Ok(None) };
         let message = |found: Result<(u64, _), _>| {
             found.map(|(_, value): (_, super::super::keys::EntryValue)| {
                 let subject = value.subject;
                 PastMessage { entry: entry(value), subject }
             })
         };
-        let messages: Result<Vec<_>, _> = self.index.entries(account.maildrop).map(message).collect();
+        let messages: Result<Vec<_>, _> = self.index.entries(maildrop).map(message).collect();
         messages.map(Some).map_err(failed)
+    }
+
+    /// The addresses of the further maildrops that an account had.
+    ///
+    /// # Errors
+    /// Where they cannot be looked up.
+    pub fn further(&self, account: &Mailbox) -> Result<Vec<Mailbox>, BackupError> {
+        let failed = |error: IndexError| BackupError::Index(io::Error::other(error));
+        let Some(maildrop) = self.account(account).map_err(failed)? else { return Ok(Vec::new()) };
+        let further = self.index.subaddresses().map_err(failed)?;
+        Ok(further.of(maildrop).filter_map(|(detail, _)| account.with_detail(detail).ok()).collect())
+    }
+
+    fn account(&self, address: &Mailbox) -> Result<Option<u64>, IndexError> {
+        let key = address.key_in_a_labels();
+        let mut accounts = self.index.accounts()?.into_iter();
+        let account = accounts.find(|account| one_spelling(&account.address) == key);
+        Ok(account.map(|account| account.maildrop))
+    }
+
+    fn maildrop(&self, address: &Mailbox) -> Result<Option<u64>, IndexError> {
+        if let Some(maildrop) = self.account(address)? {
+            return Ok(Some(maildrop));
+        }
+        let Some((user, detail)) = address.subaddress() else { return Ok(None) };
+        let Some(account) = self.account(&user)? else { return Ok(None) };
+        Ok(self.index.subaddresses()?.get(account, &detail.to_lowercase()))
     }
 
     /// The octets of a message; `None` where not all of them are as they were.

@@ -22,7 +22,7 @@ use super::objects::{Kept, ObjectName, Objects, PIECE_OCTETS, Pieces};
 use super::pace::Pace;
 use super::source::HeldFile;
 use crate::maintenance::HeldSegment;
-use crate::{AdministrationError, Finding, HeldState, Progress, Store, Unavailable};
+use crate::{AccountUsage, AdministrationError, Finding, HeldState, Progress, Store, Unavailable};
 
 /// What is to be written, and where.
 #[derive(Clone, Debug)]
@@ -83,21 +83,27 @@ pub async fn back_up(
     drop(hold);
     let snapshot = backup.add(&written.manifest)?;
     drop(lock);
-    written.addresses.extend(addresses(store).await?);
+    written.addresses.add(&addresses(store).await?);
     Ok(written.taken(snapshot))
 }
 
 async fn addresses(store: &Store) -> Result<Addresses, Unavailable> {
-    let accounts = store.administration.accounts().await.map_err(|error| match error {
+    let accounts = store.administration.usage().await.map_err(|error| match error {
         AdministrationError::Unavailable(unavailable) => unavailable,
         AdministrationError::Exists(_)
         | AdministrationError::Missing(_)
         | AdministrationError::Target { .. }
         | AdministrationError::InUse { .. }
         | AdministrationError::Granted { .. }
+        | AdministrationError::NoSubaddress { .. }
+        | AdministrationError::HoldsMail { .. }
         | AdministrationError::TooMany { .. } => Unavailable(error.to_string()),
     })?;
-    Ok(accounts.into_iter().map(|account| (account.maildrop.0, account.address.to_string())).collect())
+    let mut all = Addresses::default();
+    for (address, maildrop) in accounts.iter().flat_map(AccountUsage::maildrops) {
+        all.account(maildrop.0, &address.to_string());
+    }
+    Ok(all)
 }
 
 /// A snapshot whose objects are there.

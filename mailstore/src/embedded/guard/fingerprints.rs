@@ -2,13 +2,14 @@
 
 use blake2::Blake2sMac256;
 use blake2::digest::{FixedOutput, KeyInit, Update};
-use mailwire::address::Mailbox;
 use mailwire::secret::Secret;
+
+use super::super::subaddresses::{login_of_account, one_spelling};
 
 /// Octets of the key.
 const KEY_OCTETS: usize = 32;
 
-/// A login, in any case of its letters and any spelling of its domain.
+/// A login in any spelling, or an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LoginKey(u64);
 
@@ -29,13 +30,19 @@ impl Fingerprints {
         Ok(Self { key })
     }
 
+    /// Of a login that is guessed at: whatever detail it has, so that nobody gets more guesses by making some up.
     pub(super) fn login(&self, login: &str) -> LoginKey {
-        LoginKey(self.hash(b"login", spelled(login).as_bytes(), b""))
+        LoginKey(self.hash(b"login", login_of_account(login).as_bytes(), b""))
+    }
+
+    /// Of an account, by its address.
+    pub(super) fn account(&self, address: &str) -> LoginKey {
+        LoginKey(self.hash(b"account", one_spelling(address).as_bytes(), b""))
     }
 
     pub(super) fn secret(&self, login: &str, secret: &Secret<String>) -> Fingerprint {
         let secret = secret.expose().as_bytes();
-        Fingerprint(self.hash(b"secret", spelled(login).as_bytes(), secret))
+        Fingerprint(self.hash(b"secret", login_of_account(login).as_bytes(), secret))
     }
 
     /// Of three parts that cannot run together in two ways: the length of the second stands before it.
@@ -49,14 +56,6 @@ impl Fingerprints {
         let hash = mac.finalize_fixed();
         hash.first_chunk().map_or(0, |octets| u64::from_le_bytes(*octets))
     }
-}
-
-/// The same text for all spellings of a login.
-fn spelled(login: &str) -> String {
-    if login.is_ascii() {
-        return login.to_ascii_lowercase();
-    }
-    Mailbox::parse(login).map_or_else(|_| login.to_lowercase(), |mailbox| mailbox.key_in_a_labels())
 }
 
 #[cfg(test)]

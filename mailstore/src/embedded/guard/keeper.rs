@@ -1,10 +1,12 @@
 //! The guard of this process, with its clock and its log.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use mailwire::address::Mailbox;
 use mailwire::clock;
 use mailwire::daemon::login;
 use mailwire::net::Network;
@@ -104,6 +106,12 @@ fn cut(login: &str) -> &str {
     login.get(..login.floor_char_boundary(LOGIN_OCTETS_MAX)).unwrap_or_default()
 }
 
+/// The account's own login, where `login` is a subaddress of it: nobody sees there which details were made up.
+fn without_detail(login: &str) -> Cow<'_, str> {
+    let user = Mailbox::parse(login).ok().and_then(|mailbox| Some(mailbox.subaddress()?.0.text()));
+    user.map_or(Cow::Borrowed(login), Cow::Owned)
+}
+
 /// One line for each throttle that begins.
 fn tell(begun: &Throttle) {
     let network = begun.network.map_or_else(|| "everywhere".to_owned(), |network| network.to_string());
@@ -124,7 +132,8 @@ fn tell(begun: &Throttle) {
 #[async_trait]
 impl Guard for Core {
     async fn admit(&self, peer: IpAddr, login: &str) -> Result<Admission, Unavailable> {
-        let visitor = self.keeper.visitor(peer, login);
+        let login = without_detail(login);
+        let visitor = self.keeper.visitor(peer, &login);
         let now = self.keeper.now();
         Ok(self.keeper.logins().admit(&visitor, now))
     }
@@ -136,10 +145,11 @@ impl Guard for Core {
         turn: Turn,
         outcome: Outcome<'_>,
     ) -> Result<Verdict, Unavailable> {
-        let visitor = self.keeper.visitor(peer, login);
+        let login = without_detail(login);
+        let visitor = self.keeper.visitor(peer, &login);
         let tried = match outcome {
             Outcome::Right => Tried::Right,
-            Outcome::Wrong(secret) => Tried::Wrong(Some(self.keeper.fingerprints.secret(login, secret))),
+            Outcome::Wrong(secret) => Tried::Wrong(Some(self.keeper.fingerprints.secret(&login, secret))),
             Outcome::WrongUnseen => Tried::Wrong(None),
         };
         let now = self.keeper.now();
@@ -154,7 +164,7 @@ impl Guard for Core {
             return Ok(None);
         }
         let sender = match account {
-            Some(account) => Sender::Account(self.keeper.fingerprints.login(account), cut(account)),
+            Some(account) => Sender::Account(self.keeper.fingerprints.account(account), cut(account)),
             None => Sender::Address(Network::subscriber(peer)),
         };
         let now = self.keeper.now();
@@ -211,9 +221,8 @@ impl Guard for Core {
                 self.keeper.arrivals().forgive_network(network);
             }
             Forgiven::Login(login) => {
-                let login = self.keeper.fingerprints.login(login);
-                self.keeper.logins().forgive_login(login);
-                self.keeper.sendings().forgive_login(login);
+                self.keeper.forgive_guesses(login);
+                self.keeper.sendings().forgive_login(self.keeper.fingerprints.account(login));
             }
             Forgiven::Everything => {
                 self.keeper.logins().forgive_all();

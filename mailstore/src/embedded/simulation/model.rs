@@ -42,7 +42,7 @@ pub(super) struct Model {
     /// Asked and not answered.
     maybe: Vec<Step>,
     sent: BTreeMap<Token, Sent>,
-    /// Of each message in each account's maildrop.
+    /// Of each message in each maildrop.
     unique_ids: BTreeMap<(String, Token), UniqueId>,
     tokens: BTreeMap<UniqueId, Token>,
     /// Numbers of commits that name a message or a maildrop.
@@ -79,11 +79,11 @@ impl Model {
 
     /// The number of a commit names a message or a maildrop, and no other one ever again.
     fn note(&mut self, step: &Step, sequence: u64) -> Result<(), String> {
-        if let Step::Return { account, tokens, how: ReturnAs::New } = step {
-            self.unique_ids.retain(|(name, token), _| name != account || !tokens.contains(token));
+        if let Step::Return { maildrop, tokens, how: ReturnAs::New } = step {
+            self.unique_ids.retain(|(name, token), _| name != maildrop || !tokens.contains(token));
         }
         let names = match step {
-            Step::Deliver { .. } | Step::AddAccount { .. } => true,
+            Step::Deliver { .. } | Step::AddAccount { .. } | Step::AddMaildrop { .. } => true,
             Step::Expunge { .. }
             | Step::Return { .. }
             | Step::Purge { .. }
@@ -93,6 +93,7 @@ impl Model {
             | Step::SetRules { .. }
             | Step::SetAppPassword { .. }
             | Step::Grant { .. }
+            | Step::RemoveMaildrop { .. }
             | Step::AddAlias { .. }
             | Step::RemoveAlias { .. }
             | Step::Queue { .. } => false,
@@ -119,10 +120,10 @@ impl Model {
         if let Some(difference) = self.view.difference(&found.view) {
             return Err(difference);
         }
-        for ((account, token), unique_id) in &found.unique_ids {
-            let before = self.unique_ids.insert((account.clone(), *token), unique_id.clone());
+        for ((maildrop, token), unique_id) in &found.unique_ids {
+            let before = self.unique_ids.insert((maildrop.clone(), *token), unique_id.clone());
             if before.is_some_and(|before| before != *unique_id) {
-                return Err(format!("message {token} of {account} has another unique-id than before"));
+                return Err(format!("message {token} of {maildrop} has another unique-id than before"));
             }
             if self.tokens.insert(unique_id.clone(), *token).is_some_and(|other| other != *token) {
                 return Err(format!("message {token} has the unique-id of another message"));
@@ -135,17 +136,21 @@ impl Model {
     fn done(&self, step: &Step, found: &View) -> Option<u64> {
         match step {
             Step::Deliver { token, .. } => found.sequence(*token),
-            Step::Expunge { account, tokens } => gone(tokens, found.maildrops.get(account)?).then_some(0),
-            Step::Return { account, tokens, .. } | Step::Purge { account, tokens } => {
-                gone(tokens, found.expunged.get(account)?).then_some(0)
+            Step::Expunge { maildrop, tokens } => gone(tokens, found.maildrops.get(maildrop)?).then_some(0),
+            Step::Return { maildrop, tokens, .. } | Step::Purge { maildrop, tokens } => {
+                gone(tokens, found.expunged.get(maildrop)?).then_some(0)
             }
             Step::AddAccount { address, .. } => found.accounts.get(address).map(|account| account.maildrop),
+            Step::AddMaildrop { account, detail } => {
+                found.accounts.get(account)?.further.get(detail).copied()
+            }
             Step::SetPassword { .. }
             | Step::RemoveAccount { .. }
             | Step::SetQuota { .. }
             | Step::SetRules { .. }
             | Step::SetAppPassword { .. }
             | Step::Grant { .. }
+            | Step::RemoveMaildrop { .. }
             | Step::AddAlias { .. }
             | Step::RemoveAlias { .. }
             | Step::Queue { .. } => {
@@ -168,6 +173,8 @@ impl Model {
                     | Step::SetRules { .. }
                     | Step::SetAppPassword { .. }
                     | Step::Grant { .. }
+                    | Step::AddMaildrop { .. }
+                    | Step::RemoveMaildrop { .. }
                     | Step::AddAlias { .. }
                     | Step::RemoveAlias { .. } => true,
                 };

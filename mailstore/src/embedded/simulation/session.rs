@@ -22,6 +22,7 @@ use super::super::layout::Layout;
 use super::super::record::AccountRecord;
 use super::super::replay::Replay;
 use super::super::segment::HEADER_OCTETS;
+use super::super::subaddresses::{MaildropChange, subaddress};
 use super::super::survey::{self, Survey};
 use super::super::upkeep::Upkeep;
 use super::disk::SimulatedDisk;
@@ -32,7 +33,7 @@ use super::model::{Asked, Found, Model};
 use super::view::{AccountView, QueueChange, QueueView, Step, Token};
 use crate::{
     Delivery, Draft, Intake, Kept, Lease, MaildropAdministration, MaildropId, Maildrops, Maintenance,
-    MessageId, Options, Queue, QueueId, QueueState, ReturnAs, Speed,
+    MessageId, Options, Queue, QueueId, QueueState, ReturnAs, Speed, WithMail,
 };
 
 /// The store's folder on the simulated disk.
@@ -105,12 +106,11 @@ impl Session {
     }
 
     async fn prepare(&self, step: &Step, model: &Model) -> Result<Ready, String> {
-        let account = |address: &String| model.view().accounts.get(address);
+        let maildrop = |address: &String| model.view().maildrop(address).map(MaildropId);
         Ok(match step {
-            Step::Deliver { token, accounts, relay } => {
+            Step::Deliver { token, maildrops, relay } => {
                 let sent = model.sent(*token).ok_or("a message without content")?;
-                let maildrops = accounts.iter().filter_map(account);
-                let maildrops = maildrops.map(|account| MaildropId(account.maildrop)).collect();
+                let maildrops = maildrops.iter().filter_map(maildrop).collect();
                 let prefix = format!("{TOKEN_FIELD}{token}\r\n");
                 let front = DELIVERY_PREFIX.len().saturating_add(prefix.len());
                 let mut draft = self.core().draft(0).await.map_err(text)?;
@@ -120,20 +120,20 @@ impl Session {
                 let relay = relay.iter().map(|relay| recipient(relay, *token)).collect::<Result<_, _>>()?;
                 Ready::Deliver(draft, Box::new(delivery(*token, prefix, maildrops, relay)))
             }
-            Step::Expunge { account: address, tokens } => {
-                let maildrop = account(address).ok_or("no such account")?.maildrop;
+            Step::Expunge { maildrop: address, tokens } => {
+                let MaildropId(maildrop) = maildrop(address).ok_or("no such maildrop")?;
                 let messages = model.view().maildrops.get(address).map(Vec::as_slice).unwrap_or_default();
                 let indices = (0..).zip(messages).filter(|(_, (_, token))| tokens.contains(token));
                 let indices = indices.map(|(index, _)| index).collect();
                 let lease = self.lease(maildrop).await?;
                 Ready::Expunge(lease, indices)
             }
-            Step::Return { account: address, tokens, how } => {
-                let maildrop = MaildropId(account(address).ok_or("no such account")?.maildrop);
+            Step::Return { maildrop: address, tokens, how } => {
+                let maildrop = maildrop(address).ok_or("no such maildrop")?;
                 Ready::Return(maildrop, expunged(model, address, tokens), *how)
             }
-            Step::Purge { account: address, tokens } => {
-                let maildrop = MaildropId(account(address).ok_or("no such account")?.maildrop);
+            Step::Purge { maildrop: address, tokens } => {
+                let maildrop = maildrop(address).ok_or("no such maildrop")?;
                 Ready::Purge(maildrop, expunged(model, address, tokens))
             }
             Step::Queue { message, recipient, change } => {
@@ -147,6 +147,8 @@ impl Session {
             | Step::SetRules { .. }
             | Step::SetAppPassword { .. }
             | Step::Grant { .. }
+            | Step::AddMaildrop { .. }
+            | Step::RemoveMaildrop { .. }
             | Step::AddAlias { .. }
             | Step::RemoveAlias { .. } => {
                 Ready::Directory(directory(step).ok_or("no change of the directory")?)
@@ -173,14 +175,22 @@ impl Session {
         let mut scram = self.core().index.ask(Index::scram).map_err(text)?;
         let app_passwords = self.core().index.ask(Index::app_passwords).map_err(text)?;
         let grants = self.core().index.ask(Index::grants).map_err(text)?;
+        let subaddresses = self.core().index.ask(Index::subaddresses).map_err(text)?;
         let mut owners: Vec<u64> = scram.keys().copied().chain(app_passwords.maildrops()).collect();
-        owners.extend(grants.maildrops().chain(rules.keys().copied()));
+        owners.extend(grants.maildrops().chain(rules.keys().copied()).chain(subaddresses.accounts()));
         owners.retain(|owner| accounts.iter().all(|account| account.maildrop != *owner));
         if !owners.is_empty() {
             return Err(format!("something is left of accounts that are gone: {owners:?}"));
         }
         for account in accounts {
-            self.look_at_maildrop(&account, model, &mut found).await?;
+            self.look_at_maildrop(&account.address, account.maildrop, model, &mut found).await?;
+            let further = subaddresses.of(account.maildrop);
+            let further: BTreeMap<_, _> =
+                further.map(|(detail, further)| (detail.to_owned(), further)).collect();
+            for (detail, maildrop) in &further {
+                let address = subaddress(&account.address, detail);
+                self.look_at_maildrop(&address, *maildrop, model, &mut found).await?;
+            }
             let AccountRecord { address, maildrop, password_hash, .. } = account;
             let view = AccountView {
                 maildrop,
@@ -190,6 +200,7 @@ impl Session {
                 rules: rules.get(&maildrop).copied().unwrap_or_default(),
                 app_passwords: app_passwords.hashes(maildrop),
                 grants: grants.keys(maildrop),
+                further,
             };
             found.view.accounts.insert(address, view);
         }
@@ -203,29 +214,30 @@ impl Session {
 
     async fn look_at_maildrop(
         &self,
-        account: &AccountRecord,
+        address: &str,
+        maildrop: u64,
         model: &Model,
         found: &mut Found,
     ) -> Result<(), String> {
-        let maildrop = MaildropId(account.maildrop);
+        let usage = self.core().index.ask(|index| Ok(index.usage(maildrop))).map_err(text)?;
+        let lease = self.lease(maildrop).await?;
+        let maildrop = MaildropId(maildrop);
         let kept = self.core().messages(maildrop, None, usize::MAX).await.map_err(text)?;
-        let lease = self.lease(account.maildrop).await?;
         let live = kept.iter().filter(|kept| kept.expunged_at.is_none()).map(|kept| &kept.entry);
         if !live.eq(lease.entries()) {
-            return Err(format!("a lease on the maildrop of {} shows other messages", account.address));
+            return Err(format!("a lease on the maildrop of {address} shows other messages"));
         }
         let mut counted = Usage::default();
         lease
             .entries()
             .iter()
             .for_each(|entry| counted = counted.plus(Usage { messages: 1, octets: entry.octets }));
-        let usage = self.core().index.ask(|index| Ok(index.usage(account.maildrop))).map_err(text)?;
         if usage != counted {
-            return Err(format!("the maildrop of {} holds {counted:?}, not {usage:?}", account.address));
+            return Err(format!("the maildrop of {address} holds {counted:?}, not {usage:?}"));
         }
         let (mut messages, mut expunged) = (Vec::new(), Vec::new());
         for Kept { message, entry, expunged_at, .. } in kept {
-            let what = format!("message {} of {}", message.0, account.address);
+            let what = format!("message {} of {address}", message.0);
             let mut content = Vec::new();
             loop {
                 let offset = content.len() as u64;
@@ -250,12 +262,12 @@ impl Session {
             if entry.release_at != way.terms.release_at {
                 return Err(format!("{what} is held until {:?}", entry.release_at));
             }
-            found.unique_ids.insert((account.address.clone(), token), entry.unique_id);
+            found.unique_ids.insert((address.to_owned(), token), entry.unique_id);
             let list = if expunged_at.is_some() { &mut expunged } else { &mut messages };
             list.push((message.0, token));
         }
-        found.view.maildrops.insert(account.address.clone(), messages);
-        found.view.expunged.insert(account.address.clone(), expunged);
+        found.view.maildrops.insert(address.to_owned(), messages);
+        found.view.expunged.insert(address.to_owned(), expunged);
         Ok(())
     }
 
@@ -367,12 +379,16 @@ fn contents(index: &Index) -> Result<String, IndexError> {
     let accounts = index.accounts()?;
     let mut entries = Vec::new();
     let mut expunged = Vec::new();
-    for account in &accounts {
-        for found in index.entries(account.maildrop) {
-            let (message, entry) = found?;
-            entries.push((message, index.stays_since(account.maildrop, message, &entry)?, entry));
+    let subaddresses = index.subaddresses()?;
+    for account in accounts.iter().map(|account| account.maildrop) {
+        let further = subaddresses.of(account).map(|(_, maildrop)| maildrop);
+        for maildrop in further.chain([account]) {
+            for found in index.entries(maildrop) {
+                let (message, entry) = found?;
+                entries.push((message, index.stays_since(maildrop, message, &entry)?, entry));
+            }
+            expunged.push(index.expunged(maildrop).collect::<Result<Vec<_>, _>>()?);
         }
-        expunged.push(index.expunged(account.maildrop).collect::<Result<Vec<_>, _>>()?);
     }
     let mut queue = Vec::new();
     for due in index.due() {
@@ -383,7 +399,7 @@ fn contents(index: &Index) -> Result<String, IndexError> {
     let quotas: BTreeMap<_, _> = index.quotas()?.into_iter().collect();
     let rules: BTreeMap<_, _> = index.rules()?.into_iter().collect();
     let scram: BTreeMap<_, _> = index.scram()?.into_iter().collect();
-    let access = (scram, index.app_passwords()?, index.grants()?);
+    let access = (scram, index.app_passwords()?, index.grants()?, subaddresses);
     let limits = (quotas, rules);
     Ok(format!("{live} {accounts:?} {access:?} {aliases:?} {limits:?} {entries:?} {expunged:?} {queue:?}"))
 }
@@ -411,6 +427,13 @@ fn directory(step: &Step) -> Option<DirectoryChange> {
         }
         Step::Grant { address, addresses, grant } => {
             Some(DirectoryChange::Access(AccessChange::Grant { address, addresses, grant }))
+        }
+        Step::AddMaildrop { account: address, detail } => {
+            Some(DirectoryChange::Maildrops(MaildropChange::Add { address, detail }))
+        }
+        Step::RemoveMaildrop { account: address, detail } => {
+            let with_mail = WithMail::GivenUp;
+            Some(DirectoryChange::Maildrops(MaildropChange::Remove { address, detail, with_mail }))
         }
         Step::AddAlias { address, target } => {
             Some(DirectoryChange::AddAlias { address, targets: vec![target] })

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::app_passwords::Hash;
 use super::super::credentials::{NewPassword, ScramRecord};
 use super::super::grants::Grant;
+use super::super::subaddresses::subaddress;
 use crate::{OwnRules, Quota, ReturnAs};
 
 /// A message of the simulation, by the number that its content carries.
@@ -20,6 +21,25 @@ pub(super) struct AccountView {
     pub(super) rules: OwnRules,
     pub(super) app_passwords: BTreeMap<String, Hash>,
     pub(super) grants: BTreeSet<String>,
+    /// Its further maildrops, by their details.
+    pub(super) further: BTreeMap<String, u64>,
+}
+
+impl AccountView {
+    /// As it is when it was just added.
+    fn new(maildrop: u64, password: NewPassword) -> Self {
+        let NewPassword { hash: password_hash, scram } = password;
+        Self {
+            maildrop,
+            password_hash,
+            scram: Some(scram),
+            quota: None,
+            rules: OwnRules::default(),
+            app_passwords: BTreeMap::new(),
+            grants: BTreeSet::new(),
+            further: BTreeMap::new(),
+        }
+    }
 }
 
 /// A recipient that waits for relay.
@@ -38,7 +58,7 @@ pub(super) struct QueueView {
 pub(super) struct View {
     pub(super) accounts: BTreeMap<String, AccountView>,
     pub(super) aliases: BTreeMap<String, Vec<String>>,
-    /// Messages with the numbers of their commits, in the order of their arrival, by account.
+    /// Messages with the numbers of their commits, in the order of their arrival, by the address of the maildrop.
     pub(super) maildrops: BTreeMap<String, Vec<(u64, Token)>>,
     /// The same of what was expunged and can be brought back.
     pub(super) expunged: BTreeMap<String, Vec<(u64, Token)>>,
@@ -49,10 +69,10 @@ pub(super) struct View {
 /// One thing that is asked of the store.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Deliver { token: Token, accounts: Vec<String>, relay: Vec<Relay> },
-    Expunge { account: String, tokens: Vec<Token> },
-    Return { account: String, tokens: Vec<Token>, how: ReturnAs },
-    Purge { account: String, tokens: Vec<Token> },
+    Deliver { token: Token, maildrops: Vec<String>, relay: Vec<Relay> },
+    Expunge { maildrop: String, tokens: Vec<Token> },
+    Return { maildrop: String, tokens: Vec<Token>, how: ReturnAs },
+    Purge { maildrop: String, tokens: Vec<Token> },
     AddAccount { address: String, password: NewPassword },
     SetPassword { address: String, password: NewPassword },
     RemoveAccount { address: String },
@@ -60,6 +80,8 @@ pub(super) enum Step {
     SetRules { address: String, own: OwnRules },
     SetAppPassword { address: String, name: String, hash: Option<Hash> },
     Grant { address: String, addresses: String, grant: Grant },
+    AddMaildrop { account: String, detail: String },
+    RemoveMaildrop { account: String, detail: String },
     AddAlias { address: String, target: String },
     RemoveAlias { address: String },
     Queue { message: u64, recipient: u32, change: QueueChange },
@@ -85,32 +107,21 @@ impl View {
     /// Does what `step` says; `sequence` is the number of its commit.
     pub(super) fn apply(&mut self, step: &Step, sequence: u64) {
         match step {
-            Step::Deliver { token, accounts, relay } => self.deliver(*token, accounts, relay, sequence),
-            Step::Expunge { account, tokens } => {
-                let gone = take(&mut self.maildrops, account, tokens);
-                give(&mut self.expunged, account, gone);
+            Step::Deliver { token, maildrops, relay } => self.deliver(*token, maildrops, relay, sequence),
+            Step::Expunge { maildrop, tokens } => {
+                let gone = take(&mut self.maildrops, maildrop, tokens);
+                give(&mut self.expunged, maildrop, gone);
             }
-            Step::Return { account, tokens, how: _ } => {
-                let back = take(&mut self.expunged, account, tokens);
-                give(&mut self.maildrops, account, back);
+            Step::Return { maildrop, tokens, how: _ } => {
+                let back = take(&mut self.expunged, maildrop, tokens);
+                give(&mut self.maildrops, maildrop, back);
             }
-            Step::Purge { account, tokens } => {
-                take(&mut self.expunged, account, tokens);
+            Step::Purge { maildrop, tokens } => {
+                take(&mut self.expunged, maildrop, tokens);
             }
             Step::AddAccount { address, password } => {
-                let NewPassword { hash: password_hash, scram } = password.clone();
-                let account = AccountView {
-                    maildrop: sequence,
-                    password_hash,
-                    scram: Some(scram),
-                    quota: None,
-                    rules: OwnRules::default(),
-                    app_passwords: BTreeMap::new(),
-                    grants: BTreeSet::new(),
-                };
-                self.accounts.insert(address.clone(), account);
-                self.maildrops.insert(address.clone(), Vec::new());
-                self.expunged.insert(address.clone(), Vec::new());
+                self.accounts.insert(address.clone(), AccountView::new(sequence, password.clone()));
+                self.add_maildrop(address);
             }
             Step::SetPassword { address, password } => {
                 self.change(address, |account| {
@@ -119,9 +130,23 @@ impl View {
                 });
             }
             Step::RemoveAccount { address } => {
-                self.accounts.remove(address);
-                self.maildrops.remove(address);
-                self.expunged.remove(address);
+                let account = self.accounts.remove(address);
+                for detail in account.iter().flat_map(|account| account.further.keys()) {
+                    self.remove_maildrop(&subaddress(address, detail));
+                }
+                self.remove_maildrop(address);
+            }
+            Step::AddMaildrop { account, detail } => {
+                self.add_maildrop(&subaddress(account, detail));
+                self.change(account, |account| {
+                    account.further.insert(detail.clone(), sequence);
+                });
+            }
+            Step::RemoveMaildrop { account, detail } => {
+                self.remove_maildrop(&subaddress(account, detail));
+                self.change(account, |account| {
+                    account.further.remove(detail);
+                });
             }
             Step::SetQuota { address, quota } => self.change(address, |account| account.quota = *quota),
             Step::SetRules { address, own } => self.change(address, |account| account.rules = *own),
@@ -147,9 +172,7 @@ impl View {
                     targets.push(target.clone());
                 }
             }
-            Step::RemoveAlias { address } => {
-                self.aliases.remove(address);
-            }
+            Step::RemoveAlias { address } => drop(self.aliases.remove(address)),
             Step::Queue { message, recipient, change } => self.queue((*message, *recipient), change),
         }
     }
@@ -161,9 +184,30 @@ impl View {
         }
     }
 
-    fn deliver(&mut self, token: Token, accounts: &[String], relay: &[Relay], sequence: u64) {
-        for account in accounts {
-            give(&mut self.maildrops, account, vec![(sequence, token)]);
+    fn add_maildrop(&mut self, address: &str) {
+        self.maildrops.insert(address.to_owned(), Vec::new());
+        self.expunged.insert(address.to_owned(), Vec::new());
+    }
+
+    fn remove_maildrop(&mut self, address: &str) {
+        self.maildrops.remove(address);
+        self.expunged.remove(address);
+    }
+
+    /// The maildrop with this address.
+    pub(super) fn maildrop(&self, address: &str) -> Option<u64> {
+        let further = |(name, account): (&String, &AccountView)| {
+            let mut further = account.further.iter();
+            let found = further.find(|(detail, _)| subaddress(name, detail) == address);
+            found.map(|(_, maildrop)| *maildrop)
+        };
+        let own = self.accounts.get(address).map(|account| account.maildrop);
+        own.or_else(|| self.accounts.iter().find_map(further))
+    }
+
+    fn deliver(&mut self, token: Token, maildrops: &[String], relay: &[Relay], sequence: u64) {
+        for maildrop in maildrops {
+            give(&mut self.maildrops, maildrop, vec![(sequence, token)]);
         }
         for (recipient, relay) in (0..).zip(relay) {
             let entry = QueueView {
@@ -223,14 +267,14 @@ impl View {
 type Messages = BTreeMap<String, Vec<(u64, Token)>>;
 
 /// Takes those of `tokens` that are there.
-fn take(from: &mut Messages, account: &str, tokens: &[Token]) -> Vec<(u64, Token)> {
-    let Some(messages) = from.get_mut(account) else { return Vec::new() };
+fn take(from: &mut Messages, maildrop: &str, tokens: &[Token]) -> Vec<(u64, Token)> {
+    let Some(messages) = from.get_mut(maildrop) else { return Vec::new() };
     messages.extract_if(.., |(_, token)| tokens.contains(token)).collect()
 }
 
 /// Puts messages where they belong in the order of arrival.
-fn give(to: &mut Messages, account: &str, messages: Vec<(u64, Token)>) {
-    let there = to.entry(account.to_owned()).or_default();
+fn give(to: &mut Messages, maildrop: &str, messages: Vec<(u64, Token)>) {
+    let there = to.entry(maildrop.to_owned()).or_default();
     there.extend(messages);
     there.sort_unstable();
 }

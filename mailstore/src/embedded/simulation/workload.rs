@@ -7,8 +7,9 @@ use mailwire::sasl::ScramKeys;
 use super::super::app_passwords::Hash;
 use super::super::credentials::NewPassword;
 use super::super::grants::Grant;
+use super::super::subaddresses::subaddress;
 use super::random::Random;
-use super::view::{QueueChange, Relay, Step, View};
+use super::view::{AccountView, QueueChange, Relay, Step, View};
 use crate::{Expiry, OwnRules, Quota, ReturnAs, Takeover};
 
 /// Names of accounts; each may come and go.
@@ -19,6 +20,8 @@ const ALIASES: [&str; 4] = ["all", "info", "sales", ""];
 const APP_PASSWORDS: [&str; 2] = ["phone", "laptop"];
 /// What may be granted: nobody's own address, so that every account can go.
 const GRANTED: [&str; 3] = ["press@example.test", "@example.org", "@example.test"];
+/// Details of further maildrops.
+const DETAILS: [&str; 2] = ["junk", "lists"];
 /// Most deliveries at one time.
 const DELIVERIES_MAX: usize = 5;
 /// A maildrop, or the queue, that has more than this is emptied before anything else.
@@ -29,6 +32,10 @@ pub(super) struct Workload<'a> {
     pub(super) random: &'a mut Random,
     /// Of the last message.
     pub(super) last_token: &'a mut u64,
+}
+
+fn is_target(view: &View, address: &str) -> bool {
+    view.aliases.values().flatten().any(|target| target == address)
 }
 
 fn address(name: &str) -> String {
@@ -60,8 +67,8 @@ impl Workload<'_> {
 
     fn delivery(&mut self, view: &View) -> Step {
         *self.last_token = self.last_token.saturating_add(1);
-        let names: Vec<_> = view.accounts.keys().cloned().collect();
-        let mut accounts = self.random.some(&names);
+        let names: Vec<_> = view.maildrops.keys().cloned().collect();
+        let mut maildrops = self.random.some(&names);
         let mut relay = Vec::new();
         if self.random.one_in(3) && view.queue.len() < ENTRIES_MAX {
             for number in 0..=self.random.below(2) {
@@ -69,21 +76,21 @@ impl Workload<'_> {
                 relay.push(Relay { mailbox: format!("to{number}@elsewhere.test"), due });
             }
         }
-        if accounts.is_empty() && relay.is_empty() {
-            accounts.extend(self.random.pick(&names).cloned());
+        if maildrops.is_empty() && relay.is_empty() {
+            maildrops.extend(self.random.pick(&names).cloned());
         }
-        Step::Deliver { token: *self.last_token, accounts, relay }
+        Step::Deliver { token: *self.last_token, maildrops, relay }
     }
 
     /// Of at most one maildrop each.
     fn expunges(&mut self, view: &View) -> Vec<Step> {
         let mut steps = Vec::new();
-        for (account, messages) in &view.maildrops {
+        for (maildrop, messages) in &view.maildrops {
             let tokens: Vec<_> = messages.iter().map(|(_, token)| *token).collect();
             let full = tokens.len() > ENTRIES_MAX;
             let tokens = if full { tokens } else { self.random.some(&tokens) };
             if !tokens.is_empty() && (full || self.random.one_in(2)) {
-                steps.push(Step::Expunge { account: account.clone(), tokens });
+                steps.push(Step::Expunge { maildrop: maildrop.clone(), tokens });
             }
         }
         steps
@@ -92,17 +99,17 @@ impl Workload<'_> {
     /// Of at most one maildrop each: what was expunged comes back, or goes for good.
     fn second_thoughts(&mut self, view: &View) -> Vec<Step> {
         let mut steps = Vec::new();
-        for (account, messages) in &view.expunged {
+        for (maildrop, messages) in &view.expunged {
             let tokens: Vec<_> = messages.iter().map(|(_, token)| *token).collect();
             let tokens = self.random.some(&tokens);
             if tokens.is_empty() {
                 continue;
             }
-            let account = account.clone();
+            let maildrop = maildrop.clone();
             steps.push(match self.random.below(4) {
-                0 => Step::Return { account, tokens, how: ReturnAs::Known },
-                1 => Step::Return { account, tokens, how: ReturnAs::New },
-                _ => Step::Purge { account, tokens },
+                0 => Step::Return { maildrop, tokens, how: ReturnAs::Known },
+                1 => Step::Return { maildrop, tokens, how: ReturnAs::New },
+                _ => Step::Purge { maildrop, tokens },
             });
         }
         steps
@@ -173,18 +180,37 @@ impl Workload<'_> {
         Some(Step::Grant { address, addresses, grant })
     }
 
+    /// Adds a further maildrop, or removes it with its mail where it is there and no alias leads to it.
+    fn maildrop(&mut self, view: &View, account: String) -> Option<Step> {
+        let detail = self.random.pick(&DETAILS).copied()?.to_owned();
+        if !view.accounts.get(&account)?.further.contains_key(&detail) {
+            return Some(Step::AddMaildrop { account, detail });
+        }
+        let is_free = !is_target(view, &subaddress(&account, &detail));
+        is_free.then_some(Step::RemoveMaildrop { account, detail })
+    }
+
     /// A change of accounts or aliases that is allowed.
     fn directory(&mut self, view: &View) -> Option<Step> {
         let password = self.password();
         let present: Vec<_> = view.accounts.keys().cloned().collect();
         let absent: Vec<_> =
             ACCOUNTS.map(address).into_iter().filter(|name| !present.contains(name)).collect();
-        let is_target = |name: &String| view.aliases.values().any(|targets| targets.contains(name));
-        let removable: Vec<_> = present.iter().filter(|name| !is_target(name)).cloned().collect();
+        let is_free = |(name, account): &(&String, &AccountView)| {
+            let mut further = account.further.keys().map(|detail| subaddress(name, detail));
+            !is_target(view, name) && !further.any(|address| is_target(view, &address))
+        };
+        let removable = view.accounts.iter().filter(is_free);
+        let removable: Vec<_> = removable.map(|(name, _)| name.clone()).collect();
+        let targets: Vec<_> = view.maildrops.keys().cloned().collect();
         let aliases: Vec<_> = view.aliases.keys().cloned().collect();
         let new_alias = self.random.pick(&ALIASES).map(|name| address(name))?;
         let pick = |random: &mut Random, from: &[String]| random.pick(from).cloned();
-        match self.random.below(12) {
+        match self.random.below(15) {
+            12 | 13 => {
+                let account = pick(self.random, &present)?;
+                self.maildrop(view, account)
+            }
             8 => {
                 let address = pick(self.random, &present)?;
                 self.app_password(view, address)
@@ -200,7 +226,7 @@ impl Workload<'_> {
             0 => pick(self.random, &removable).map(|address| Step::RemoveAccount { address }),
             1 => pick(self.random, &present).map(|address| Step::SetPassword { address, password }),
             2 => {
-                let target = pick(self.random, &present)?;
+                let target = pick(self.random, &targets)?;
                 Some(Step::AddAlias { address: new_alias, target })
             }
             6 | 7 => {
