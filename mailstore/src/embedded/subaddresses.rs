@@ -138,13 +138,24 @@ pub(crate) fn subaddress(address: &str, detail: &str) -> String {
     subaddress.map_or_else(|_| format!("{address} +{detail}"), |subaddress| subaddress.key())
 }
 
+/// False where a login is what nearly all are: letters that have another case at most, without quotes and a detail.
+pub(crate) fn has_other_spellings(login: &str) -> bool {
+    !login.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"._-@".contains(&octet))
+}
+
 /// The same text for all spellings of a login.
 pub(crate) fn one_spelling(login: &str) -> String {
+    if !has_other_spellings(login) {
+        return login.to_ascii_lowercase();
+    }
     Mailbox::parse(login).map_or_else(|_| login.to_lowercase(), |mailbox| mailbox.key_in_a_labels())
 }
 
 /// The same text for all spellings of all logins of an account: what it is a subaddress of, where it is one.
 pub(crate) fn login_of_account(login: &str) -> String {
+    if !has_other_spellings(login) {
+        return login.to_ascii_lowercase();
+    }
     let user = Mailbox::parse(login).ok().and_then(|mailbox| Some(mailbox.subaddress()?.0.key_in_a_labels()));
     user.unwrap_or_else(|| one_spelling(login))
 }
@@ -167,6 +178,29 @@ mod tests {
         assert_eq!((all.owner(9), all.owner(11)), (None, None));
         all.remove(7, "lists", 10);
         assert!(all.is_empty() && all == Subaddresses::default());
+    }
+
+    #[test]
+    fn all_logins_of_an_account_are_one() {
+        let logins = [
+            "alice@x.test",
+            "Alice@X.test",
+            "alice+junk@x.test",
+            "ALICE+a+b@x.test",
+            "\"\\alice+\\a\"@x.test",
+        ];
+        for login in logins {
+            assert_eq!(login_of_account(login), "alice@x.test", "{login}");
+        }
+        for login in ["alice+junk@x.test", "\"alice+junk\"@X.test"] {
+            assert_eq!(one_spelling(login), "alice+junk@x.test", "{login}");
+        }
+        for login in ["a.b@b\u{fc}cher.test", "A.b+c@xn--bcher-kva.test", "\"a.b\"@B\u{dc}CHER.test"] {
+            assert_eq!(login_of_account(login), "a.b@xn--bcher-kva.test", "{login}");
+        }
+        for login in ["", "+@", "+a@x.test", "a b@x.test", "(unnamed)", "a+b"] {
+            assert_eq!(login_of_account(login), login);
+        }
     }
 
     #[test]

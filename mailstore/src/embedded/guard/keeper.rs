@@ -13,6 +13,7 @@ use mailwire::net::Network;
 use tracing::info;
 
 use super::super::Core;
+use super::super::subaddresses::has_other_spellings;
 use super::arrivals::{Arrivals, Comer};
 use super::fingerprints::Fingerprints;
 use super::logins::{Logins, Throttle, Tried, Trust, Visitor};
@@ -108,6 +109,9 @@ fn cut(login: &str) -> &str {
 
 /// The account's own login, where `login` is a subaddress of it: nobody sees there which details were made up.
 fn without_detail(login: &str) -> Cow<'_, str> {
+    if !has_other_spellings(login) {
+        return Cow::Borrowed(login);
+    }
     let user = Mailbox::parse(login).ok().and_then(|mailbox| Some(mailbox.subaddress()?.0.text()));
     user.map_or(Cow::Borrowed(login), Cow::Owned)
 }

@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::super::*;
-use crate::contract::{lease, read_all};
-use crate::{Owner, Problem};
+use crate::contract::{account, deliver_text, lease, read_all};
+use crate::{Depth, Detail, Owner, Problem, Seen, Speed};
 
 use super::house::*;
 
@@ -111,4 +111,35 @@ async fn a_damaged_backup_gives_back_what_is_left() {
     assert_eq!(found[1], all[1]);
     assert_eq!(read_all(&store, alice).await.len(), 5);
     store.close().await;
+}
+
+#[tokio::test]
+async fn damaged_mail_to_a_subaddress_is_named_by_it() {
+    let house = House::new();
+    let store = house.store().await;
+    let alice = account(&store, "alice").await;
+    let junk = Detail::parse("junk").unwrap();
+    store.administration.add_maildrop(&alice.address, &junk).await.unwrap();
+    let usage = store.administration.usage().await.unwrap();
+    let junk = usage[0].further[0].maildrop;
+    deliver_text(&store, junk, "filtered").await;
+    let unique_id = lease(&store, junk).await.entries()[0].unique_id.clone();
+    let owner = Owner::Account { address: "alice+junk@example.test".to_owned(), unique_id };
+    let segment = house.at("store/journal/00000001.segment");
+    let at = memchr::memmem::find(&fs::read(&segment).unwrap(), b"Subject: filtered\r\n").unwrap();
+    flip(&segment, at as u64);
+
+    let (tell, mut told) = tokio::sync::mpsc::channel(100);
+    store.repair.check(Depth::Content, Speed::Full, tell).await.unwrap();
+    let mut findings = Vec::new();
+    while let Some(seen) = told.recv().await {
+        findings.extend(if let Seen::Finding(finding) = seen { Some(finding) } else { None });
+    }
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0].owners, std::slice::from_ref(&owner));
+    let taken = house.back_up(&store).await;
+    assert_eq!(taken.damage[0].owners, [owner]);
+    store.close().await;
+    let flaws = house.verified().flaws;
+    assert!(flaws.len() == 1 && flaws[0].problem.contains("alice+junk@example.test"), "{flaws:?}");
 }
