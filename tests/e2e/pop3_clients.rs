@@ -26,6 +26,11 @@ fn mutt_collects_and_deletes() {
 }
 
 #[test]
+fn mutt_copies_what_is_new_out_of_a_folder_and_deletes_it() {
+    collects(Collector::MuttFolder);
+}
+
+#[test]
 fn s_nail_collects_and_deletes() {
     collects(Collector::SNail);
 }
@@ -92,7 +97,7 @@ fn collects(collector: Collector) {
     let tls = match collector {
         // Its GNU SASL takes SCRAM-SHA-256-PLUS where that is offered and then lacks what to bind to; after that mutt takes
         // the answer to its `*` for the one to USER.
-        Collector::Mutt => "channel_binding = false",
+        Collector::Mutt | Collector::MuttFolder => "channel_binding = false",
         Collector::Fetchmail
         | Collector::Getmail
         | Collector::Mpop

@@ -23,6 +23,8 @@ pub enum Collector {
     Mpop,
     /// mutt in a terminal, its key `G`, into a Maildir.
     Mutt,
+    /// mutt, which opens the maildrop as a folder and copies what it has not in its cache.
+    MuttFolder,
     /// s-nail, which opens the maildrop as a folder and copies it into a Maildir.
     SNail,
     /// Python's `poplib` in a script.
@@ -53,6 +55,7 @@ impl Collector {
             Self::Fetchmail
             | Self::Mpop
             | Self::Mutt
+            | Self::MuttFolder
             | Self::SNail
             | Self::Poplib
             | Self::NetPop3
@@ -69,6 +72,7 @@ impl Collector {
             Self::Fetchmail
             | Self::Getmail
             | Self::Mpop
+            | Self::MuttFolder
             | Self::Poplib
             | Self::NetPop3
             | Self::Curl
@@ -82,6 +86,7 @@ impl Collector {
         match self {
             Self::Poplib | Self::NetPop3 | Self::Curl => content.to_vec(),
             Self::Fetchmail | Self::Getmail | Self::Mpop | Self::Mutt | Self::ClawsMail => with_lf(content),
+            Self::MuttFolder => measured(&with_lf(content)),
             // An mbox would need the empty line; s-nail has it in a Maildir as well.
             Self::SNail => [with_lf(content).as_slice(), b"\n"].concat(),
         }
@@ -96,7 +101,7 @@ impl Collector {
             Self::Fetchmail => available("fetchmail"),
             Self::Getmail => available("getmail"),
             Self::Mpop => available("mpop"),
-            Self::Mutt => Ok(available("mutt")? && available("script")?),
+            Self::Mutt | Self::MuttFolder => Ok(available("mutt")? && available("script")?),
             Self::SNail => available("s-nail"),
             Self::Poplib => available("python3"),
             Self::Curl => available("curl"),
@@ -114,6 +119,15 @@ impl Collector {
             }
         }
     }
+}
+
+/// A message with the fields that mutt puts behind the others, which say how long the body is.
+fn measured(content: &[u8]) -> Vec<u8> {
+    let body_at = content.windows(2).position(|octets| octets == b"\n\n").map_or(content.len(), |at| at + 2);
+    let (header, body) = content.split_at(body_at);
+    let lines = body.split_inclusive(|octet| *octet == b'\n').count();
+    let fields = format!("Content-Length: {}\nLines: {lines}\n\n", body.len());
+    [header.strip_suffix(b"\n").unwrap_or(header), fields.as_bytes(), body].concat()
 }
 
 /// Somebody who collects with one program, all that was ever collected, and the program's memory of it.
@@ -155,6 +169,7 @@ impl Collection {
             Collector::Getmail => call.getmail(),
             Collector::Mpop => call.mpop(),
             Collector::Mutt => call.mutt(),
+            Collector::MuttFolder => call.mutt_folder(),
             Collector::SNail => call.s_nail(),
             Collector::Poplib => call.script("python3", "tests/e2e/collect.py"),
             Collector::NetPop3 => call.script("perl", "tests/e2e/collect.pl"),
@@ -286,18 +301,38 @@ impl Call<'_> {
             After::Delete => "yes",
         };
         let settings = format!(
-            "set ssl_ca_certificates_file=\"{0}\" certificate_file=\"{0}\" ssl_verify_host ssl_force_tls\n\
-             set pop_pass=\"{1}\" pop_delete={delete}\n\
-             set pop_host=\"{2}\"\n\
-             set folder=\"{3}\" spoolfile=\"{3}\" mbox_type=maildir record=\"\"\n\
-             push \"<fetch-mail><exit>\"\n",
-            self.authority,
+            "set pop_pass=\"{}\" pop_delete={delete} pop_host=\"{}\"\npush \"<fetch-mail><exit>\"\n",
             self.collection.password,
-            self.url("pops", "pop"),
+            self.url("pops", "pop")
+        );
+        self.mutt_opens(&self.maildir(), &settings)
+    }
+
+    /// What lies in its cache by its unique-id is not new (`~N`) to mutt.
+    fn mutt_folder(&self) -> io::Result<Said> {
+        let cache = self.file("cache");
+        fs::create_dir_all(&cache)?;
+        let delete = match self.after {
+            After::Leave => "",
+            After::Delete => "<delete-pattern>~A<enter>",
+        };
+        let copy = format!("<copy-message><kill-line>{}<enter>", self.maildir());
+        let settings = format!(
+            "set message_cachedir=\"{cache}\" delete=yes quit=yes confirmappend=no\n\
+             push \"<tag-pattern>~N<enter><tag-prefix-cond>{copy}<end-cond>{delete}<quit>\"\n"
+        );
+        self.mutt_opens(&self.url("pops", "pop"), &settings)
+    }
+
+    fn mutt_opens(&self, folder: &str, settings: &str) -> io::Result<Said> {
+        let settings = format!(
+            "set ssl_ca_certificates_file=\"{0}\" certificate_file=\"{0}\" ssl_verify_host ssl_force_tls\n\
+             set folder=\"{1}\" spoolfile=\"{1}\" mbox_type=maildir record=\"\"\n{settings}",
+            self.authority,
             self.maildir()
         );
         fs::write(self.file("muttrc"), settings)?;
-        let mutt = format!("mutt -n -F {} -f {}", self.file("muttrc"), self.maildir());
+        let mutt = format!("mutt -n -F {} -f {folder}", self.file("muttrc"));
         self.run("script", &["-qec", &mutt, "/dev/null"], "")
     }
 
