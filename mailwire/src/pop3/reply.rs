@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use super::REPLY_LINE_OCTETS_MAX;
 use crate::escape::without_controls;
 
+/// Room for the usual line, taken at once.
+const USUAL_LINE_OCTETS: usize = 128;
+
 /// `+OK` or `-ERR`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -78,18 +81,21 @@ impl Reply {
 
     /// Appends the line with its CRLF to `output`, at most 512 octets, without control characters.
     pub fn encode(&self, output: &mut Vec<u8>) {
-        let mut line = match self.status {
-            Status::Ok => "+OK".to_owned(),
-            Status::Err => "-ERR".to_owned(),
-        };
+        output.reserve(USUAL_LINE_OCTETS);
+        let begin = output.len();
+        output.extend_from_slice(match self.status {
+            Status::Ok => b"+OK",
+            Status::Err => b"-ERR",
+        });
         if let Some(code) = self.code {
-            line = line + " [" + code.name() + "]";
+            output.extend_from_slice([" [", code.name(), "]"].concat().as_bytes());
         }
         if !self.text.is_empty() {
-            line = line + " " + &without_controls(&self.text);
+            output.push(b' ');
+            let text = without_controls(&self.text);
+            let room = (begin + REPLY_LINE_OCTETS_MAX).saturating_sub(output.len());
+            output.extend_from_slice(text.split_at(text.floor_char_boundary(room)).0.as_bytes());
         }
-        line.truncate(line.floor_char_boundary(REPLY_LINE_OCTETS_MAX));
-        output.extend_from_slice(line.as_bytes());
         output.extend_from_slice(b"\r\n");
     }
 

@@ -8,6 +8,8 @@ use crate::replies;
 
 /// Messages looked at for one piece, which is then at most about 40 KiB.
 const MESSAGES_PER_PIECE: usize = 1_000;
+/// Room for the usual line, taken at once.
+const USUAL_LINE_OCTETS: usize = 36;
 
 /// What is listed of each message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,7 @@ impl Listing {
             self.status.encode(output);
         }
         let messages = entries.iter().enumerate().skip(self.next).take(MESSAGES_PER_PIECE);
+        output.reserve(messages.len() * USUAL_LINE_OCTETS);
         for (index, entry) in messages.filter(|(index, _)| !deletions.contains(*index)) {
             match self.column {
                 Column::Octets => replies::scan_listing_line(index + 1, entry.octets, output),
