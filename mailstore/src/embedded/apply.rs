@@ -195,20 +195,22 @@ impl Index {
         entry: &EntryValue,
         value: IVec,
     ) -> Result<(), IndexError> {
-        let mut usage = self.usage_map();
+        let mut holdings = self.holdings();
         if self.entries.insert(keys::entry(maildrop, message), value)?.is_none() {
             self.note_change();
-            usage.entry(maildrop).or_default().add(entry);
+            holdings.added(maildrop, entry);
+        } else {
+            holdings.changed(maildrop);
         }
         Ok(())
     }
 
     fn take_entry(&self, maildrop: u64, message: u64) -> Result<Option<EntryValue>, IndexError> {
-        let mut usage = self.usage_map();
+        let mut holdings = self.holdings();
         let taken: Option<EntryValue> = take(&self.entries, &keys::entry(maildrop, message))?;
         if let Some(entry) = &taken {
             self.note_change();
-            usage.entry(maildrop).or_default().remove(entry);
+            holdings.removed(maildrop, entry);
         }
         Ok(taken)
     }
@@ -371,13 +373,13 @@ impl Index {
         for key in self.came.scan_prefix(keys::maildrop(maildrop)).keys() {
             self.came.remove(key?)?;
         }
-        let mut usage = self.usage_map();
+        let mut holdings = self.holdings();
         for key in self.entries.scan_prefix(keys::maildrop(maildrop)).keys() {
             self.note_change();
             self.entries.remove(key?)?;
         }
-        usage.remove(&maildrop);
-        drop(usage);
+        holdings.ended(maildrop);
+        drop(holdings);
         for expunged in self.expunged(maildrop) {
             self.take_expunged(maildrop, expunged?.0)?;
         }

@@ -12,6 +12,7 @@ use sled::Tree;
 use thiserror::Error;
 
 use super::files::{File, Files, Mode};
+use super::holdings::Holdings;
 use super::journal::Location;
 use super::keys::{
     self, CHECKPOINT, CLOSED, Checkpoint, EntryValue, ExpungedValue, QueueValue, SCRUBBED, SEGMENTS, Subject,
@@ -69,8 +70,8 @@ pub(crate) struct Index {
     pub(super) torn: Tree,
     pub(super) meta: Tree,
     usage_at_close: Tree,
-    /// What is in each maildrop; as the entries say, always.
-    usage: Mutex<HashMap<u64, Usage>>,
+    /// As the entries say, always.
+    holdings: Mutex<Holdings>,
     /// Octets of deletions that are remembered, by segment, as far as they were applied here.
     restated: Mutex<HashMap<u32, u64>>,
     /// Something is needed no more.
@@ -107,7 +108,7 @@ impl Index {
             torn: db.open_tree("torn")?,
             meta: db.open_tree("meta")?,
             usage_at_close: db.open_tree("usage")?,
-            usage: Mutex::default(),
+            holdings: Mutex::default(),
             restated: Mutex::default(),
             // Nobody has looked yet.
             freed: AtomicBool::new(true),
@@ -261,20 +262,20 @@ impl Index {
         restated.get(&segment).copied().unwrap_or_default()
     }
 
-    pub(super) fn usage_map(&self) -> MutexGuard<'_, HashMap<u64, Usage>> {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is known of the maildrops; whoever changes their entries keeps it meanwhile.
+    pub(super) fn holdings(&self) -> MutexGuard<'_, Holdings> {
+        self.holdings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is in a maildrop.
     pub(crate) fn usage(&self, maildrop: u64) -> Usage {
-        self.usage_map().get(&maildrop).copied().unwrap_or_default()
+        self.holdings().usage(maildrop)
     }
 
     /// What is in several maildrops together.
     pub(crate) fn usage_of(&self, maildrops: impl IntoIterator<Item = u64>) -> Usage {
-        let usage = self.usage_map();
-        let of = |maildrop| usage.get(&maildrop).copied().unwrap_or_default();
-        maildrops.into_iter().map(of).fold(Usage::default(), Usage::plus)
+        let holdings = self.holdings();
+        maildrops.into_iter().map(|maildrop| holdings.usage(maildrop)).fold(Usage::default(), Usage::plus)
     }
 
     /// How many entries there are of maildrops, of what can be brought back, and of the queue, each looked at; and
@@ -301,7 +302,7 @@ impl Index {
     /// As [`Self::count`], while nothing changes: what is in each maildrop is known from now on.
     pub(crate) fn count_live(&self) -> Result<u64, IndexError> {
         let (live, usage) = self.count()?;
-        *self.usage_map() = usage;
+        *self.holdings() = Holdings::of(usage);
         Ok(live)
     }
 
@@ -352,8 +353,8 @@ impl Index {
     /// Marks an orderly close.
     pub(crate) fn mark_closed(&self) -> Result<(), IndexError> {
         self.usage_at_close.clear()?;
-        for (maildrop, usage) in self.usage_map().iter() {
-            put(&self.usage_at_close, &keys::maildrop(*maildrop), usage)?;
+        for (maildrop, usage) in self.holdings().usages() {
+            put(&self.usage_at_close, &keys::maildrop(maildrop), &usage)?;
         }
         self.meta.insert(CLOSED, &[])?;
         self.sync()
@@ -361,10 +362,9 @@ impl Index {
 
     /// Takes what the maildrops hold from what was known at the orderly close, which spares a count.
     pub(crate) fn load_usage(&self) -> Result<(), IndexError> {
-        for pair in decoded(self.usage_at_close.iter()) {
-            let (key, usage) = pair?;
-            self.usage_map().insert(maildrop_of(&key), usage);
-        }
+        let usages = decoded(self.usage_at_close.iter());
+        let usages = usages.map(|pair| pair.map(|(key, usage)| (maildrop_of(&key), usage)));
+        *self.holdings() = Holdings::of(usages.collect::<Result<_, IndexError>>()?);
         Ok(())
     }
 

@@ -7,13 +7,12 @@ use async_trait::async_trait;
 
 use super::change::Change;
 use super::content::Content;
+use super::holdings::Listing;
 use super::host::Core;
-use super::index::{Holder, Index, IndexError};
-use super::keys::{EntryValue, Subject};
+use super::index::{Holder, IndexError};
 use super::leases::{Taken, Tenure};
 use super::reading::read_content;
 use super::undelete::maildrop_error;
-use crate::terms::is_released;
 use crate::{Entry, Lease, MaildropError, MaildropId, Maildrops, Rules};
 use mailwire::cause::chain;
 use mailwire::clock;
@@ -22,20 +21,21 @@ use mailwire::clock;
 const LISTED_AT_ONCE_MAX: u64 = 100;
 
 impl Core {
-    async fn snapshot(self: &Arc<Self>, maildrop: u64) -> Result<Snapshot, MaildropError> {
+    async fn listing(self: &Arc<Self>, maildrop: u64) -> Result<Arc<Listing>, MaildropError> {
         let unavailable = |error: IndexError| MaildropError::Unavailable(chain(&error));
         let at_once = self.index.ask(|index| {
+            let known = index.holdings().listing(maildrop, clock::unix_seconds());
             let is_small = index.usage(maildrop).messages <= LISTED_AT_ONCE_MAX;
-            is_small.then(|| Snapshot::counted(index, maildrop)).transpose()
+            if known.is_none() && is_small { Listing::made(index, maildrop).map(Some) } else { Ok(known) }
         });
         match at_once {
-            Ok(Some(snapshot)) => return Ok(snapshot),
+            Ok(Some(listing)) => return Ok(listing),
             Ok(None) | Err(IndexError::Reopening) => {}
             Err(error) => return Err(unavailable(error)),
         }
         let core = Arc::clone(self);
         let listing = tokio::task::spawn_blocking(move || {
-            core.index.ask_patiently(|index| Snapshot::counted(index, maildrop))
+            core.index.ask_patiently(|index| Listing::made(index, maildrop))
         });
         let listed = listing.await.map_err(|error| MaildropError::Unavailable(error.to_string()))?;
         listed.map_err(unavailable)
@@ -51,59 +51,11 @@ fn login_delay(rules: Rules) -> Duration {
     Duration::from_secs(rules.login_delay_seconds.into())
 }
 
-/// A message as its readers see it.
-pub(crate) fn entry(value: EntryValue) -> Entry {
-    Entry {
-        unique_id: value.unique_id,
-        octets: value.subject.octets,
-        header_octets: value.subject.header_octets,
-        repertoire: value.subject.repertoire,
-        received_at: value.received_at,
-        release_at: value.release_at,
-    }
-}
-
-/// A maildrop as the lease found it.
-struct Snapshot {
-    entries: Vec<Entry>,
-    /// Identity and place of each.
-    places: Vec<(u64, Subject)>,
-}
-
-impl Snapshot {
-    /// All messages of a maildrop: it must never seem to have lost some, since clients forget then which ones they have
-    /// fetched. In between come deliveries, or the account's end. Those are left out that may not be read yet.
-    fn counted(index: &Index, maildrop: u64) -> Result<Self, IndexError> {
-        let before = index.usage(maildrop).messages;
-        let mut snapshot = Self::with_room_for(before);
-        let (mut counted, now) = (0_u64, clock::unix_seconds());
-        for entry in index.entries(maildrop) {
-            let (message, value) = entry?;
-            counted += 1;
-            if is_released(value.release_at, now) {
-                snapshot.places.push((message, value.subject));
-                snapshot.entries.push(self::entry(value));
-            }
-        }
-        let after = index.usage(maildrop).messages;
-        if (before.min(after)..=before.max(after)).contains(&counted) {
-            Ok(snapshot)
-        } else {
-            Err(IndexError::Miscounted { counted, expected: after })
-        }
-    }
-
-    fn with_room_for(messages: u64) -> Self {
-        let messages = usize::try_from(messages).unwrap_or_default();
-        Self { entries: Vec::with_capacity(messages), places: Vec::with_capacity(messages) }
-    }
-}
-
 pub(crate) struct EmbeddedLease {
     core: Arc<Core>,
     taken: Arc<Taken>,
     rules: Rules,
-    snapshot: Snapshot,
+    listing: Arc<Listing>,
     /// The message that was read last.
     open: Option<(usize, Arc<Content>)>,
 }
@@ -131,10 +83,10 @@ impl Core {
         if !self.with_accounts(|accounts| accounts.has_maildrop(maildrop.0)) {
             return Err(MaildropError::Ended);
         }
-        let snapshot = self.snapshot(maildrop.0).await?;
+        let listing = self.listing(maildrop.0).await?;
         self.last_leases.begin(maildrop.0, login_delay(rules), clock::instant());
         let (core, taken) = (Arc::clone(self), Arc::new(taken));
-        Ok(EmbeddedLease { core, taken, rules, snapshot, open: None })
+        Ok(EmbeddedLease { core, taken, rules, listing, open: None })
     }
 }
 
@@ -150,7 +102,7 @@ impl EmbeddedLease {
         {
             return Ok(Arc::clone(content));
         }
-        let (message, subject) = *self.snapshot.places.get(index).ok_or(MaildropError::Ended)?;
+        let (message, subject) = *self.listing.places.get(index).ok_or(MaildropError::Ended)?;
         let holder = Holder::Maildrop { maildrop: self.taken.maildrop(), message };
         let content = self.core.open_content(holder, subject).await.map_err(MaildropError::Unavailable)?;
         self.open = Some((index, Arc::clone(&content)));
@@ -161,7 +113,7 @@ impl EmbeddedLease {
 #[async_trait]
 impl Lease for EmbeddedLease {
     fn entries(&self) -> &[Entry] {
-        &self.snapshot.entries
+        &self.listing.entries
     }
 
     fn rules(&self) -> Rules {
@@ -179,7 +131,7 @@ impl Lease for EmbeddedLease {
     }
 
     async fn expunge(&mut self, indices: &[usize]) -> Result<(), MaildropError> {
-        let places = &self.snapshot.places;
+        let places = &self.listing.places;
         let messages: Vec<u64> =
             indices.iter().filter_map(|index| places.get(*index)).map(|(message, _)| *message).collect();
         if messages.is_empty() {

@@ -48,6 +48,7 @@ mod grants;
 mod graves;
 mod guard;
 mod header_end;
+mod holdings;
 mod holds;
 mod host;
 mod identity;

@@ -8,9 +8,9 @@ use mailwire::cause::chain;
 
 use super::change::{Change, Refused};
 use super::circumstances::life;
+use super::holdings::entry;
 use super::host::Core;
 use super::index::{Holder, Index, IndexError};
-use super::maildrops::entry;
 use super::reading::read_content;
 use crate::{Kept, Life, MaildropAdministration, MaildropError, MaildropId, MessageId, ReturnAs, UniqueId};
 

@@ -8,11 +8,11 @@ use mailwire::address::Mailbox;
 
 use super::super::content::{Access, Content, Contents, Opened};
 use super::super::files::{Disk, Files};
+use super::super::holdings::entry;
 use super::super::index::{Index, IndexError};
 use super::super::journal::{Found, Journal, Location};
 use super::super::keys::Subject;
 use super::super::layout::Layout;
-use super::super::maildrops::entry;
 use super::super::reading::read_content;
 use super::super::replay::Replay;
 use super::super::segment::HEADER_OCTETS;
