@@ -4,8 +4,11 @@ use crate::sasl;
 
 /// Most octets of an encoded-word (RFC 2047 §2).
 pub const ENCODED_WORD_OCTETS_MAX: usize = 75;
-/// Most octets of a line that is folded, where it has a blank to fold at (RFC 5322 §2.1.1).
-const LINE_OCTETS_MAX: usize = 78;
+/// Octets of an encoded-word, so that the first one mostly fits behind its field's name.
+const ENCODED_WORD_OCTETS: usize = 64;
+/// Most octets of a line that is folded, where it has a blank to fold at: those of one with an encoded-word in it (RFC 2047
+/// §2), which are fewer than of others (RFC 5322 §2.1.1).
+const LINE_OCTETS_MAX: usize = 76;
 /// Octets of a piece of a parameter, so that a line stays short (RFC 2231 §3).
 const PARAMETER_PIECE_OCTETS_MAX: usize = 50;
 
@@ -13,11 +16,14 @@ const PARAMETER_PIECE_OCTETS_MAX: usize = 50;
 #[must_use]
 pub fn encoded_words(text: &str) -> String {
     // Of each word, 12 octets are its frame; base64 makes 4 octets of 3.
-    let octets_max = (ENCODED_WORD_OCTETS_MAX - "=?utf-8?B?".len() - "?=".len()) / 4 * 3;
+    let octets_max = (ENCODED_WORD_OCTETS - "=?utf-8?B?".len() - "?=".len()) / 4 * 3;
     let mut words: Vec<String> = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let (piece, after) = rest.split_at(rest.floor_char_boundary(octets_max));
+        let (most, after) = rest.split_at(rest.floor_char_boundary(octets_max));
+        // Some readers show the blank between two encoded-words, where it does the least harm behind another one.
+        let blank = most.rfind(' ').filter(|_| !after.is_empty()).map_or(most.len(), |blank| blank + 1);
+        let (piece, after) = rest.split_at(blank);
         words.push(format!("=?utf-8?B?{}?=", sasl::encode(piece.as_bytes())));
         rest = after;
     }
@@ -51,8 +57,10 @@ pub fn field(name: &str, value: &str) -> String {
     let mut text = format!("{name}:");
     let mut line_octets = text.len();
     for word in value.split(' ') {
-        if line_octets + 1 + word.len() > LINE_OCTETS_MAX && !word.is_empty() && line_octets > name.len() + 1
-        {
+        let is_too_long = line_octets + 1 + word.len() > LINE_OCTETS_MAX;
+        // A word that fits on no line stays where it is.
+        let fits_on_the_next = word.len() < LINE_OCTETS_MAX;
+        if is_too_long && !word.is_empty() && (fits_on_the_next || line_octets > name.len() + 1) {
             text.push_str("\r\n");
             line_octets = 0;
         }
@@ -99,6 +107,7 @@ mod tests {
             let words = encoded_words(&text);
             prop_assert!(words.is_ascii() && words.split(' ').all(|word| word.len() <= ENCODED_WORD_OCTETS_MAX));
             let message = field("Subject", &words) + "\r\n";
+            prop_assert!(message.lines().all(|line| line.len() <= LINE_OCTETS_MAX));
             let message = MessageParser::new().parse(&message).unwrap();
             prop_assert_eq!(message.subject(), Some(text.as_str()));
         }
