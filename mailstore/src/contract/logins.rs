@@ -33,6 +33,24 @@ async fn keys_for_scram_are_kept_from_the_day_on_which_a_password_is_set() {
 }
 
 #[tokio::test]
+async fn names_and_passwords_are_the_same_however_their_letters_are_composed() {
+    with_store(async |store| {
+        let (composed, decomposed) = ("j\u{fc}rgen", "ju\u{308}rgen");
+        let account = account(&store, composed).await;
+        for (login, password) in [(composed, composed), (composed, decomposed), (decomposed, composed)] {
+            let (login, password) = (format!("{login}@example.test"), secret(&format!("pw-{password}")));
+            assert_eq!(
+                store.directory.authenticate(&login, &password).await,
+                Ok(Some(account.clone().into()))
+            );
+        }
+        let wrong = store.directory.authenticate("jurgen@example.test", &secret("pw-jurgen")).await;
+        assert_eq!(wrong, Ok(None));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_unknown_login_is_shown_a_salt_of_its_own_that_never_changes() {
     let folder = tempfile::tempdir().unwrap();
     let host = crate::open(options(folder.path())).await.unwrap();

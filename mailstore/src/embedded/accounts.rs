@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::iter;
 
 use mailwire::address::{Domain, Mailbox};
+use mailwire::sasl::prepared_login;
 
 use super::app_passwords::AppPasswords;
 use super::credentials::ScramRecord;
@@ -188,8 +189,11 @@ impl Accounts {
 
     /// The account that logs in as `login`, in any spelling of that mailbox.
     pub(crate) fn account(&self, login: &str) -> Option<&AccountRecord> {
-        let otherwise = || self.by_address.get(&self.kept_key(&Mailbox::parse(login).ok()?.into()));
-        self.by_address.get(&login.to_lowercase()).or_else(otherwise)
+        let spelled = |login: &str| {
+            let otherwise = || self.by_address.get(&self.kept_key(&Mailbox::parse(login).ok()?.into()));
+            self.by_address.get(&login.to_lowercase()).or_else(otherwise)
+        };
+        spelled(login).or_else(|| spelled(&prepared_login(login)))
     }
 
     /// Whose login it is, with whatever detail, be there a maildrop for it or not.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use argon2::password_hash::{Ident, Output, ParamsString, PasswordHash, Salt, SaltString};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use mailwire::sasl::prepared;
 use mailwire::secret::Secret;
 use tokio::sync::Semaphore;
 
@@ -35,7 +36,7 @@ impl Hasher {
     /// What is kept of a new password.
     pub(crate) async fn hash(&self, password: &Secret<String>) -> Result<NewPassword, HashFailed> {
         let (hash_salt, scram_salt) = (random_salt()?, random_salt()?);
-        let password = password.clone();
+        let password = prepared(password);
         self.run(move || {
             let hash = phc(&hash_salt, &password)?;
             Ok(NewPassword { hash, scram: ScramRecord::derive(&password, &scram_salt) })
@@ -69,7 +70,10 @@ impl Hasher {
                 Params::try_from(&hash).map_err(|error| format!("the stored hash is damaged: {error}"))?;
             let salt = hash.salt.ok_or_else(|| "the stored hash has no salt".to_owned())?;
             // The comparison takes the same time wherever the two differ.
-            let right = hash.hash == Some(output(&params, salt, &password)?);
+            let is_of = |password| Ok::<_, HashFailed>(hash.hash == Some(output(&params, salt, password)?));
+            let prepared = prepared(&password);
+            // A release that did not prepare passwords has hashed it as it was typed.
+            let right = is_of(&prepared)? || (prepared != password && is_of(&password)?);
             Ok(right && known)
         })
         .await
@@ -152,6 +156,22 @@ mod tests {
         assert_eq!(derived("correct horse", salt.clone()).await, scram);
         assert_ne!(derived("correct house", salt).await, scram);
         assert_ne!(derived("correct horse", Vec::new()).await, scram);
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_however_its_letters_are_composed() {
+        let hasher = Hasher::new();
+        for (given, typed) in
+            [("Gr\u{fc}n", "Gru\u{308}n"), ("Gru\u{308}n", "Gr\u{fc}n"), ("a\u{a0}b", "a b")]
+        {
+            let hash = hasher.hash(&secret(given)).await.unwrap().hash;
+            assert!(hasher.verify(Some(hash.clone()), &secret(typed)).await.unwrap(), "{typed}");
+            assert!(!hasher.verify(Some(hash), &secret("Gr\u{fb}n")).await.unwrap());
+        }
+        // As an older release has hashed it.
+        let old = phc(&[7; SALT_OCTETS], &secret("Gru\u{308}n")).unwrap();
+        assert!(hasher.verify(Some(old.clone()), &secret("Gru\u{308}n")).await.unwrap());
+        assert!(!hasher.verify(Some(old), &secret("Gr\u{fc}n")).await.unwrap());
     }
 
     #[test]

@@ -25,7 +25,7 @@ use thiserror::Error;
 
 pub use self::bindings::ChannelBindings;
 pub use self::client::Client;
-pub use self::prepare::prepared;
+pub use self::prepare::{prepared, prepared_login};
 pub use self::scram::{ScramKeys, ScramMeans};
 pub use self::server::{Exchange, Server};
 pub use self::surroundings::{Surroundings, Tokens};

@@ -14,6 +14,13 @@ pub fn prepared(password: &Secret<String>) -> Secret<String> {
     Secret::new(text(password.expose()).into_owned())
 }
 
+/// A login name by `SASLprep` (RFC 4616 §2, RFC 6856 §2.2), so that it is the same however its letters are composed; or as
+/// it is where `SASLprep` forbids it.
+#[must_use]
+pub fn prepared_login(login: &str) -> Cow<'_, str> {
+    text(login)
+}
+
 /// `text` by `SASLprep`, or as it is where `SASLprep` forbids it or leaves nothing of it.
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     match stringprep::saslprep(text) {
