@@ -16,8 +16,8 @@ use thiserror::Error;
 use tracing::{Instrument, debug, field, info, info_span, warn};
 
 use crate::session::{
-    Answer, Authorization, AuthorizationStep, Listing, Login, Offer, Progress, Range, Retrieval, Stls, Terms,
-    Transaction, TransactionStep,
+    Answer, Authorization, AuthorizationStep, Listing, Login, Measurement, Offer, Progress, Range, Retrieval,
+    Stls, Terms, Transaction, TransactionStep,
 };
 use crate::{ClearLogin, Config, Shared};
 
@@ -151,6 +151,12 @@ const fn may_say_goodbye(end: &Result<(), Interrupted>) -> bool {
     }
 }
 
+/// Nothing can be said of a message that is shorter than the store says.
+fn ended_early(index: usize, offset: u64, octets_max: usize) -> Interrupted {
+    warn!(index, offset, octets_max, "a message ended before its size");
+    Interrupted::Short { offset }
+}
+
 /// One connection being served.
 pub(crate) struct Session {
     pub(crate) connection: Connection,
@@ -260,6 +266,9 @@ impl Session {
                         self.list(&mut transaction, listing).await?;
                         None
                     }
+                    TransactionStep::Measure(measurement) => {
+                        Some(self.measure(&mut transaction, measurement).await?)
+                    }
                     TransactionStep::Retrieve(retrieval) => {
                         self.retrieve(&mut transaction, retrieval).await?
                     }
@@ -290,6 +299,27 @@ impl Session {
         Ok(())
     }
 
+    /// Reads a message to know what it becomes for this client.
+    async fn measure(
+        &self,
+        transaction: &mut Transaction,
+        mut measurement: Box<Measurement>,
+    ) -> Result<TransactionStep, Interrupted> {
+        while let Some(Range { index, offset, octets_max }) = measurement.wanted() {
+            match transaction.lease().read(index, offset, octets_max).await {
+                Ok(content) if content.is_empty() => return Err(ended_early(index, offset, octets_max)),
+                Ok(content) => measurement.piece(&content),
+                Err(error) => {
+                    warn!(reason = chain(&error), "listing deferred");
+                    return Ok(transaction.unreadable(&error));
+                }
+            }
+        }
+        // What is in memory is read without a pause, and there may be many messages.
+        tokio::task::yield_now().await;
+        Ok(transaction.measured(*measurement))
+    }
+
     /// RETR or TOP, in pieces. Where the store fails before the first one, the session says how to go on.
     async fn retrieve(
         &mut self,
@@ -300,10 +330,7 @@ impl Session {
             // What is queued leaves before more is read, so a client that does not read costs one queue.
             self.relieve().await?;
             match transaction.lease().read(index, offset, octets_max).await {
-                Ok(content) if content.is_empty() => {
-                    warn!(index, offset, octets_max, "a message ended before its size");
-                    return Err(Interrupted::Short { offset });
-                }
+                Ok(content) if content.is_empty() => return Err(ended_early(index, offset, octets_max)),
                 Ok(content) => retrieval.piece(&content, self.connection.output()),
                 Err(error) if retrieval.has_begun() => {
                     warn!(reason = chain(&error), "retrieval broken off");

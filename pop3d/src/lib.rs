@@ -1,4 +1,4 @@
-//! Retrieval of mail over POP3 (RFC 1939, 2449, 2595, 3206, 5034, 6856).
+//! Retrieval of mail over POP3 (RFC 1939, 2449, 2595, 3206, 5034, 6856, 6857).
 //!
 //! [`Service`] binds what [`Config`] says and serves maildrops out of a store until it is drained. [`session`]
 //! holds the protocol itself: plain functions that are given lines and answers and say what to do.
@@ -8,6 +8,7 @@
 
 mod config;
 mod connection;
+pub mod downgrade;
 mod login;
 #[cfg(test)]
 #[path = "../tests/bare/memory.rs"]

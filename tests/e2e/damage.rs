@@ -12,11 +12,16 @@ const MARK: &[u8] = b"of all messages only this one";
 
 /// A server with three messages for bob.
 fn server() -> Server {
+    server_with("test")
+}
+
+/// The same, with that subject.
+fn server_with(subject: &str) -> Server {
     let server = Server::usual().unwrap();
     let mut smtp = server.submission("alice").unwrap();
     for text in ["first", std::str::from_utf8(MARK).unwrap(), "third"] {
         smtp.envelope("alice@example.test", &["bob@example.test"]).unwrap();
-        let content = format!("From: alice@example.test\r\nSubject: test\r\n\r\n{text}\r\n");
+        let content = format!("From: alice@example.test\r\nSubject: {subject}\r\n\r\n{text}\r\n");
         smtp.data(content.as_bytes()).unwrap().positive().unwrap();
     }
     smtp.quit().unwrap();
@@ -62,6 +67,24 @@ fn the_reader_of_a_damaged_message_gets_a_substitute_and_all_the_others() {
     assert_eq!(after[1].len(), before[1].len());
     assert!(after[1].starts_with(b"Subject: [mailstack] This message was damaged on disk\r\n"));
     session.quit().unwrap();
+}
+
+/// RFC 6856 §2.1.
+#[test]
+fn the_substitute_of_an_internationalized_message_has_the_size_that_list_says() {
+    let server = server_with("Gr\u{fc}\u{df}e");
+    damage(&server);
+    for log_in in [Server::maildrop, Server::utf8_maildrop] {
+        let mut session = log_in(&server, "bob").unwrap();
+        let sizes = session.listed("LIST").unwrap();
+        for (size, number) in sizes.iter().zip(1..) {
+            assert_eq!(*size, session.retrieve(number).unwrap().len().to_string(), "message {number}");
+        }
+        let substitute = session.retrieve(2).unwrap();
+        assert!(substitute.starts_with(b"Subject: [mailstack] This message was damaged on disk\r\n"));
+        assert!(substitute.starts_with(&session.top(2, 0).unwrap()));
+        session.quit().unwrap();
+    }
 }
 
 #[test]

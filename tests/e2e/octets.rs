@@ -17,6 +17,8 @@ const MESSAGES: u64 = 10_000;
 const ACCOUNTS: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
 /// Messages, and commands, that are sent in one write.
 const GROUP: usize = 40;
+/// Where a header field was in UTF-8, for who has not said UTF8.
+const ENCODED: &str = "=?utf-8?B?";
 /// What reception puts in front.
 const TRACE: [&str; 2] = ["Return-Path", "Received"];
 /// The body of a larger message is cut at some of its lines only.
@@ -106,6 +108,11 @@ fn deliver_together(smtp: &mut Smtp, recipient: &str, messages: &[Generated]) {
     }
 }
 
+/// True for the sessions in UTF-8 mode (RFC 6856 §2.1), which are every other one.
+const fn is_in_utf8(turn: usize) -> bool {
+    turn.is_multiple_of(2)
+}
+
 /// A session over one of the three ways, by turns.
 fn login(server: &Server, turn: usize, account: &str) -> Pop3 {
     let addresses = server.addresses().unwrap();
@@ -116,6 +123,9 @@ fn login(server: &Server, turn: usize, account: &str) -> Pop3 {
     let mut maildrop = Pop3::new(stream).unwrap();
     if turn % 3 == 1 {
         maildrop.start_tls().unwrap();
+    }
+    if is_in_utf8(turn) {
+        maildrop.ask("UTF8").unwrap();
     }
     maildrop.login(&format!("{account}@example.test"), &format!("pw-{account}")).unwrap();
     maildrop
@@ -138,7 +148,11 @@ fn check(server: &Server, position: usize) -> Vec<String> {
         for ((number, size), retrieved) in numbers.iter().zip(sizes).zip(retrieved) {
             message_number += 1;
             assert_eq!(retrieved.len(), *size, "{number}: LIST and RETR disagree");
-            check_content(*number, &retrieved);
+            let is_downgraded = retrieved.windows(ENCODED.len()).any(|octets| octets == ENCODED.as_bytes());
+            assert!(!is_downgraded || !is_in_utf8(position), "{number} is not as it was sent");
+            if !is_downgraded {
+                check_content(*number, &retrieved);
+            }
             check_tops(&mut maildrop, message_number, *number, &retrieved);
         }
     }

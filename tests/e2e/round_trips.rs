@@ -29,7 +29,7 @@ fn send_by_chunks(smtp: &mut Smtp, content: &[u8]) {
 
 /// Fetches everything that `account` has, and compares it with what was sent in this order.
 fn check(server: &Server, account: &str, sent: &[Message], allowed: &[&str]) {
-    let mut maildrop = server.maildrop(account).unwrap();
+    let mut maildrop = server.utf8_maildrop(account).unwrap();
     let sizes = maildrop.listed("LIST").unwrap();
     assert_eq!(sizes.len(), sent.len());
     for ((message, number), size) in sent.iter().zip(1..).zip(sizes) {

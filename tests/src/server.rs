@@ -315,6 +315,17 @@ impl Server {
         Ok(pop3)
     }
 
+    /// The same in UTF-8 mode (RFC 6856 §2.1), where every message comes as it is stored.
+    ///
+    /// # Errors
+    /// As [`Self::maildrop`].
+    pub fn utf8_maildrop(&self, account: &str) -> io::Result<Pop3> {
+        let mut pop3 = Pop3::new(Stream::tls(self.addresses()?.pop3s, self.trust())?)?;
+        pop3.ask("UTF8")?;
+        pop3.login(&format!("{account}@example.test"), &format!("pw-{account}"))?;
+        Ok(pop3)
+    }
+
     /// Where LMTP is spoken over a Unix socket.
     #[must_use]
     pub fn lmtp_socket(&self) -> PathBuf {

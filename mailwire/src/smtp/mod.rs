@@ -18,6 +18,7 @@ pub use enhanced::Enhanced;
 pub use extension::{Extension, Limits};
 pub use parse::{CommandError, parse};
 pub use reply::{REPLY_LINE_OCTETS_MAX, REPLY_OCTETS_MAX, Reply, ReplyError, ReplyReader};
+pub use xtext::utf8_addr_xtext;
 
 /// Most octets of any command line but AUTH's, without CRLF: those of MAIL, which may be the longest one.
 pub const COMMAND_LINE_OCTETS_MAX: usize = command::MAIL_LINE_OCTETS_MAX;

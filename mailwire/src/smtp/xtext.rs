@@ -69,6 +69,13 @@ fn embedded_unicode_char(input: &str) -> IResult<&str, char> {
     .parse(input)
 }
 
+/// An address of the type `utf-8`, in whichever of its forms, as `utf-8-addr-xtext` (RFC 6533 §3), which is in ASCII.
+#[must_use]
+pub fn utf8_addr_xtext(address: &str) -> String {
+    decode_utf8_address(address)
+        .map_or_else(|| encode_utf8_address(address), |address| encode_utf8_address(&address))
+}
+
 /// `text` as `utf-8-addr-xtext`, which needs no SMTPUTF8.
 pub(super) fn encode_utf8_address(text: &str) -> String {
     text.chars().fold(String::new(), |mut value, character| {
@@ -107,6 +114,18 @@ mod tests {
         assert_eq!(decode_utf8_address("д\\x{2B}a@example.org"), address);
         for wrong in ["", "a+b", "a\\b", "\\x{D800}", "\\x{110000}", "\\x{0A}", "\\x{}"] {
             assert_eq!(decode_utf8_address(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_any_form_has_one_in_ascii() {
+        for (address, expected) in [
+            ("д@example.org", "\\x{434}@example.org"),
+            ("д\\x{2B}a@example.org", "\\x{434}\\x{2B}a@example.org"),
+            ("д+a@example.org", "\\x{434}\\x{2B}a@example.org"),
+            ("a@example.org", "a@example.org"),
+        ] {
+            assert_eq!(utf8_addr_xtext(address), expected);
         }
     }
 

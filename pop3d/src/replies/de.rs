@@ -11,7 +11,7 @@ pub(super) const TEXTS: Texts = Texts {
     log_in_first: "Bitte zuerst anmelden",
     logged_in_already: "Sie sind bereits angemeldet",
     apop_not_supported: "APOP wird nicht unterstützt, bitte mit USER und PASS oder mit AUTH anmelden",
-    not_supported: "Dieser Befehl wird nicht unterstützt",
+    utf8_begun: "Nachrichten kommen ab jetzt in UTF-8",
     password_please: "Nun bitte das Passwort",
     user_first: "Bitte USER unmittelbar vor PASS senden",
     login_needs_tls: "Bitte schalten Sie in Ihrem Mailprogramm TLS (SSL) ein: Ohne TLS kann sich hier niemand anmelden",
@@ -32,6 +32,7 @@ pub(super) const TEXTS: Texts = Texts {
     begin_tls: "Bitte jetzt TLS beginnen",
     tls_already: "TLS ist bereits aktiv",
     no_tls: "TLS gibt es hier nicht",
+    tls_too_late: "Für TLS ist es zu spät, es kommt vor UTF8",
     unique_ids_follow: "Es folgen die eindeutigen Kennungen",
     top_follows: "Es folgt der Anfang der Nachricht",
     deleted_already: "Diese Nachricht ist als gelöscht markiert",
@@ -43,7 +44,7 @@ pub(super) const TEXTS: Texts = Texts {
     language_chosen: "Ab jetzt auf Deutsch",
     unknown_language: "Diese Sprache gibt es hier nicht, LANG allein zählt die vorhandenen auf",
     wrong_arguments: |command| format!("Falsche Argumente, der Befehl lautet {command}"),
-    logged_in: |messages, octets| format!("Willkommen, {}", maildrop(messages, octets)),
+    logged_in: |messages| format!("Willkommen, {}", self::messages(messages)),
     maildrop,
     octets,
     no_such_message: |messages| match messages {
@@ -52,7 +53,7 @@ pub(super) const TEXTS: Texts = Texts {
         _ => format!("Diese Nachricht gibt es nicht, in diesem Postfach liegen nur {messages}"),
     },
     deleted: |number| format!("Nachricht {number} wird bei QUIT gelöscht"),
-    unmarked: |messages, octets| format!("Keine Nachricht ist markiert, {}", maildrop(messages, octets)),
+    unmarked: |messages| format!("Keine Nachricht ist markiert, {}", self::messages(messages)),
     goodbye_after: |deleted| format!("Auf Wiedersehen, {} gelöscht", self::messages(deleted)),
 };
 

@@ -11,7 +11,7 @@ pub(super) const TEXTS: Texts = Texts {
     log_in_first: "Please log in first",
     logged_in_already: "You are logged in already",
     apop_not_supported: "APOP is not supported, please log in with USER and PASS or with AUTH",
-    not_supported: "The command is not supported",
+    utf8_begun: "Messages come in UTF-8 from now on",
     password_please: "Now the password, please",
     user_first: "Please send USER right before PASS",
     login_needs_tls: "Please switch on TLS (SSL) in your mail program: without it, nobody can log in here",
@@ -32,6 +32,7 @@ pub(super) const TEXTS: Texts = Texts {
     begin_tls: "Begin TLS now",
     tls_already: "TLS is active already",
     no_tls: "TLS is not available here",
+    tls_too_late: "It is too late for TLS, which comes before UTF8",
     unique_ids_follow: "The unique-ids follow",
     top_follows: "The top of the message follows",
     deleted_already: "That message is marked as deleted",
@@ -43,7 +44,7 @@ pub(super) const TEXTS: Texts = Texts {
     language_chosen: "English from now on",
     unknown_language: "There is no such language here, LANG alone lists them",
     wrong_arguments: |command| format!("Wrong arguments, the command is {command}"),
-    logged_in: |messages, octets| format!("Welcome, {}", maildrop(messages, octets)),
+    logged_in: |messages| format!("Welcome, {}", self::messages(messages)),
     maildrop,
     octets,
     no_such_message: |messages| match messages {
@@ -51,7 +52,7 @@ pub(super) const TEXTS: Texts = Texts {
         _ => format!("There is no such message, only {messages} in this mailbox"),
     },
     deleted: |number| format!("Message {number} will be deleted at QUIT"),
-    unmarked: |messages, octets| format!("No message is marked, {}", maildrop(messages, octets)),
+    unmarked: |messages| format!("No message is marked, {}", self::messages(messages)),
     goodbye_after: |deleted| format!("Goodbye, {} deleted", self::messages(deleted)),
 };
 

@@ -11,7 +11,7 @@ pub(super) const TEXTS: Texts = Texts {
     log_in_first: "Inicie sesión primero, por favor",
     logged_in_already: "Ya ha iniciado sesión",
     apop_not_supported: "No se admite APOP; inicie sesión con USER y PASS o con AUTH",
-    not_supported: "No se admite ese comando",
+    utf8_begun: "A partir de ahora, los mensajes llegan en UTF-8",
     password_please: "Ahora la contraseña, por favor",
     user_first: "Envíe USER justo antes de PASS, por favor",
     login_needs_tls: "Active TLS (SSL) en su programa de correo: sin ello, aquí nadie puede iniciar sesión",
@@ -32,6 +32,7 @@ pub(super) const TEXTS: Texts = Texts {
     begin_tls: "Inicie TLS ahora",
     tls_already: "TLS ya está activo",
     no_tls: "TLS no está disponible aquí",
+    tls_too_late: "Es demasiado tarde para TLS, que va antes de UTF8",
     unique_ids_follow: "Siguen los identificadores únicos",
     top_follows: "Sigue el principio del mensaje",
     deleted_already: "Ese mensaje está marcado como eliminado",
@@ -43,7 +44,7 @@ pub(super) const TEXTS: Texts = Texts {
     language_chosen: "A partir de ahora, en español",
     unknown_language: "Ese idioma no está disponible aquí; LANG sin argumentos enumera los disponibles",
     wrong_arguments: |command| format!("Argumentos incorrectos, el comando es {command}"),
-    logged_in: |messages, octets| format!("Hola, {}", maildrop(messages, octets)),
+    logged_in: |messages| format!("Hola, {}", self::messages(messages)),
     maildrop,
     octets,
     no_such_message: |messages| match messages {
@@ -51,7 +52,7 @@ pub(super) const TEXTS: Texts = Texts {
         _ => format!("No existe ese mensaje, en este buzón solo hay {messages}"),
     },
     deleted: |number| format!("El mensaje {number} se eliminará con QUIT"),
-    unmarked: |messages, octets| format!("Ningún mensaje está marcado, {}", maildrop(messages, octets)),
+    unmarked: |messages| format!("Ningún mensaje está marcado, {}", self::messages(messages)),
     goodbye_after: |deleted| match deleted {
         1 => "Adiós, 1 mensaje eliminado".to_owned(),
         _ => format!("Adiós, {deleted} mensajes eliminados"),
@@ -65,7 +66,13 @@ fn octets(count: u64) -> String {
     }
 }
 
+fn messages(count: usize) -> String {
+    match count {
+        1 => "1 mensaje".to_owned(),
+        _ => format!("{count} mensajes"),
+    }
+}
+
 fn maildrop(messages: usize, octets: u64) -> String {
-    let mensajes = if messages == 1 { "mensaje" } else { "mensajes" };
-    format!("{messages} {mensajes} ({})", self::octets(octets))
+    format!("{} ({})", self::messages(messages), self::octets(octets))
 }

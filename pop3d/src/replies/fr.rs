@@ -11,7 +11,7 @@ pub(super) const TEXTS: Texts = Texts {
     log_in_first: "Veuillez d’abord vous authentifier",
     logged_in_already: "L’authentification est déjà faite",
     apop_not_supported: "APOP n’est pas pris en charge, veuillez utiliser USER et PASS, ou AUTH",
-    not_supported: "Cette commande n’est pas prise en charge",
+    utf8_begun: "Désormais, les messages arrivent en UTF-8",
     password_please: "Le mot de passe, s’il vous plaît",
     user_first: "Veuillez envoyer USER juste avant PASS",
     login_needs_tls: "Veuillez activer TLS (SSL) dans votre logiciel de messagerie, sans quoi personne ne peut s’authentifier ici",
@@ -32,6 +32,7 @@ pub(super) const TEXTS: Texts = Texts {
     begin_tls: "Commencez TLS maintenant",
     tls_already: "TLS est déjà actif",
     no_tls: "TLS n’est pas disponible ici",
+    tls_too_late: "Il est trop tard pour TLS, qui vient avant UTF8",
     unique_ids_follow: "Voici les identifiants uniques",
     top_follows: "Voici le début du message",
     deleted_already: "Ce message est marqué comme supprimé",
@@ -43,7 +44,7 @@ pub(super) const TEXTS: Texts = Texts {
     language_chosen: "Désormais en français",
     unknown_language: "Cette langue n’existe pas ici, LANG sans argument énumère celles qui existent",
     wrong_arguments: |command| format!("Arguments incorrects, la commande est {command}"),
-    logged_in: |messages, octets| format!("Bonjour, {}", maildrop(messages, octets)),
+    logged_in: |messages| format!("Bonjour, {}", self::messages(messages)),
     maildrop,
     octets,
     no_such_message: |messages| match messages {
@@ -51,7 +52,7 @@ pub(super) const TEXTS: Texts = Texts {
         _ => format!("Ce message n’existe pas, cette boîte aux lettres n’en contient que {messages}"),
     },
     deleted: |number| format!("Le message {number} sera supprimé lors de QUIT"),
-    unmarked: |messages, octets| format!("Aucun message n’est marqué, {}", maildrop(messages, octets)),
+    unmarked: |messages| format!("Aucun message n’est marqué, {}", self::messages(messages)),
     goodbye_after: |deleted| match deleted {
         0 | 1 => format!("Au revoir, {deleted} message supprimé"),
         _ => format!("Au revoir, {deleted} messages supprimés"),
@@ -66,7 +67,13 @@ fn octets(count: u64) -> String {
     }
 }
 
+fn messages(count: usize) -> String {
+    match count {
+        0 | 1 => format!("{count} message"),
+        _ => format!("{count} messages"),
+    }
+}
+
 fn maildrop(messages: usize, octets: u64) -> String {
-    let noun = if messages <= 1 { "message" } else { "messages" };
-    format!("{messages} {noun} ({})", self::octets(octets))
+    format!("{} ({})", self::messages(messages), self::octets(octets))
 }

@@ -37,6 +37,8 @@ pub(crate) fn capabilities(
     lines.push(Cow::Borrowed("LANG"));
     match offer.login {
         Login::Allowed => {
+            // RFC 6856 §2.2: names and passwords may be in UTF-8. Where nobody logs in, UTF8 would only keep TLS out.
+            lines.push(Cow::Borrowed("UTF8 USER"));
             lines.push(Cow::Borrowed("USER"));
             let names: Vec<_> = surroundings.mechanisms().map(Mechanism::name).collect();
             lines.push(Cow::Owned(format!("SASL {}", names.join(" "))));

@@ -11,7 +11,7 @@ pub(super) const TEXTS: Texts = Texts {
     log_in_first: "Entre na sua conta primeiro, por favor",
     logged_in_already: "Você já entrou na sua conta",
     apop_not_supported: "APOP não é aceito; entre com USER e PASS ou com AUTH",
-    not_supported: "Esse comando não é aceito",
+    utf8_begun: "A partir de agora, as mensagens chegam em UTF-8",
     password_please: "Agora a senha, por favor",
     user_first: "Envie USER logo antes de PASS, por favor",
     login_needs_tls: "Ative TLS (SSL) no seu programa de e-mail: sem isso, ninguém consegue entrar aqui",
@@ -32,6 +32,7 @@ pub(super) const TEXTS: Texts = Texts {
     begin_tls: "Inicie TLS agora",
     tls_already: "TLS já está ativo",
     no_tls: "TLS não está disponível aqui",
+    tls_too_late: "É tarde demais para TLS, que vem antes de UTF8",
     unique_ids_follow: "Seguem os identificadores únicos",
     top_follows: "Segue o início da mensagem",
     deleted_already: "Essa mensagem está marcada como excluída",
@@ -43,7 +44,7 @@ pub(super) const TEXTS: Texts = Texts {
     language_chosen: "A partir de agora, em português",
     unknown_language: "Esse idioma não está disponível aqui; LANG sem argumentos mostra os disponíveis",
     wrong_arguments: |command| format!("Argumentos incorretos, o comando é {command}"),
-    logged_in: |messages, octets| format!("Olá, {}", maildrop(messages, octets)),
+    logged_in: |messages| format!("Olá, {}", self::messages(messages)),
     maildrop,
     octets,
     no_such_message: |messages| match messages {
@@ -51,7 +52,7 @@ pub(super) const TEXTS: Texts = Texts {
         _ => format!("Essa mensagem não existe, há apenas {messages} nesta caixa de correio"),
     },
     deleted: |number| format!("A mensagem {number} será excluída com QUIT"),
-    unmarked: |messages, octets| format!("Nenhuma mensagem está marcada, {}", maildrop(messages, octets)),
+    unmarked: |messages| format!("Nenhuma mensagem está marcada, {}", self::messages(messages)),
     goodbye_after: |deleted| match deleted {
         0 | 1 => format!("Até logo, {deleted} mensagem excluída"),
         _ => format!("Até logo, {deleted} mensagens excluídas"),
@@ -66,7 +67,13 @@ fn octets(count: u64) -> String {
     }
 }
 
+fn messages(count: usize) -> String {
+    match count {
+        0 | 1 => format!("{count} mensagem"),
+        _ => format!("{count} mensagens"),
+    }
+}
+
 fn maildrop(messages: usize, octets: u64) -> String {
-    let mensagens = if messages <= 1 { "mensagem" } else { "mensagens" };
-    format!("{messages} {mensagens} ({})", self::octets(octets))
+    format!("{} ({})", self::messages(messages), self::octets(octets))
 }

@@ -56,9 +56,9 @@ pub(crate) fn apop_not_supported(language: Language) -> Reply {
     Reply::err(language.texts().apop_not_supported)
 }
 
-/// RFC 6856 §2: UTF8 is not in the capability list yet.
-pub(crate) fn not_supported(language: Language) -> Reply {
-    Reply::err(language.texts().not_supported)
+/// RFC 6856 §2.1: the session is in UTF-8 mode.
+pub(crate) fn utf8_begun(language: Language) -> Reply {
+    Reply::ok(language.texts().utf8_begun)
 }
 
 /// RFC 1939 §7: the same for every name, so that nobody learns which ones exist.
@@ -147,8 +147,8 @@ pub(crate) fn not_expunged(language: Language) -> Reply {
 }
 
 /// RFC 1939 §4: the session enters the TRANSACTION state.
-pub(crate) fn logged_in(language: Language, count: usize, octets: u64) -> Reply {
-    Reply::ok((language.texts().logged_in)(count, octets))
+pub(crate) fn logged_in(language: Language, count: usize) -> Reply {
+    Reply::ok((language.texts().logged_in)(count))
 }
 
 /// RFC 2595 §4.
@@ -164,6 +164,11 @@ pub(crate) fn tls_already(language: Language) -> Reply {
 /// RFC 2595 §4: this server has no certificate.
 pub(crate) fn no_tls(language: Language) -> Reply {
     Reply::err(language.texts().no_tls)
+}
+
+/// RFC 6856 §2.1: STLS is refused behind UTF8.
+pub(crate) fn tls_too_late(language: Language) -> Reply {
+    Reply::err(language.texts().tls_too_late)
 }
 
 /// RFC 1939 §5: `+OK`, the count and the octets, and nothing else that a client might take for more.
@@ -238,8 +243,8 @@ pub(crate) fn nothing_done(language: Language) -> Reply {
 }
 
 /// RFC 1939 §5: RSET.
-pub(crate) fn unmarked(language: Language, count: usize, octets: u64) -> Reply {
-    Reply::ok((language.texts().unmarked)(count, octets))
+pub(crate) fn unmarked(language: Language, count: usize) -> Reply {
+    Reply::ok((language.texts().unmarked)(count))
 }
 
 /// RFC 1939 §4 and §6: QUIT.

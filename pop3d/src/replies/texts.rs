@@ -22,8 +22,8 @@ pub(super) struct Texts {
     pub(super) logged_in_already: &'static str,
     /// APOP.
     pub(super) apop_not_supported: &'static str,
-    /// UTF8.
-    pub(super) not_supported: &'static str,
+    /// UTF8 was taken.
+    pub(super) utf8_begun: &'static str,
     /// USER was taken.
     pub(super) password_please: &'static str,
     /// PASS without USER before it.
@@ -64,6 +64,8 @@ pub(super) struct Texts {
     pub(super) tls_already: &'static str,
     /// STLS without a certificate.
     pub(super) no_tls: &'static str,
+    /// STLS behind UTF8.
+    pub(super) tls_too_late: &'static str,
     /// Before the listing of UIDL.
     pub(super) unique_ids_follow: &'static str,
     /// Before what TOP shows.
@@ -86,8 +88,8 @@ pub(super) struct Texts {
     pub(super) unknown_language: &'static str,
     /// Wrong arguments; given how the command is written.
     pub(super) wrong_arguments: fn(&str) -> String,
-    /// After a login: messages and octets.
-    pub(super) logged_in: fn(usize, u64) -> String,
+    /// After a login: messages.
+    pub(super) logged_in: fn(usize) -> String,
     /// Messages and octets.
     pub(super) maildrop: fn(usize, u64) -> String,
     /// Octets.
@@ -96,8 +98,8 @@ pub(super) struct Texts {
     pub(super) no_such_message: fn(usize) -> String,
     /// DELE.
     pub(super) deleted: fn(MessageNumber) -> String,
-    /// RSET: messages and octets.
-    pub(super) unmarked: fn(usize, u64) -> String,
+    /// RSET: messages.
+    pub(super) unmarked: fn(usize) -> String,
     /// QUIT after so many deletions.
     pub(super) goodbye_after: fn(usize) -> String,
 }

@@ -11,7 +11,7 @@ pub(super) const TEXTS: Texts = Texts {
     log_in_first: "请先登录",
     logged_in_already: "您已登录",
     apop_not_supported: "不支持 APOP，请使用 USER 和 PASS 或 AUTH 登录",
-    not_supported: "不支持这个命令",
+    utf8_begun: "从现在起，邮件以 UTF-8 发送",
     password_please: "请发送密码",
     user_first: "请先发送 USER，紧接着发送 PASS",
     login_needs_tls: "请在您的邮件程序中启用 TLS（SSL）：不启用则无法在此登录",
@@ -32,6 +32,7 @@ pub(super) const TEXTS: Texts = Texts {
     begin_tls: "请现在开始 TLS",
     tls_already: "TLS 已启用",
     no_tls: "此处无法使用 TLS",
+    tls_too_late: "现在启用 TLS 为时已晚，须在 UTF8 之前进行",
     unique_ids_follow: "以下是邮件的唯一标识",
     top_follows: "以下是邮件的开头部分",
     deleted_already: "该邮件已标记为删除",
@@ -43,7 +44,7 @@ pub(super) const TEXTS: Texts = Texts {
     language_chosen: "从现在起使用中文",
     unknown_language: "没有这种语言，单独发送 LANG 可列出可用的语言",
     wrong_arguments: |command| format!("参数错误，命令格式为 {command}"),
-    logged_in: |messages, octets| format!("欢迎，共 {}", maildrop(messages, octets)),
+    logged_in: |messages| format!("欢迎，共 {}", self::messages(messages)),
     maildrop,
     octets,
     no_such_message: |messages| match messages {
@@ -51,14 +52,18 @@ pub(super) const TEXTS: Texts = Texts {
         _ => format!("没有这封邮件，此邮箱中只有 {messages} 封"),
     },
     deleted: |number| format!("邮件 {number} 将在 QUIT 时删除"),
-    unmarked: |messages, octets| format!("没有邮件被标记为删除，共 {}", maildrop(messages, octets)),
-    goodbye_after: |deleted| format!("再见，已删除 {deleted} 封邮件"),
+    unmarked: |messages| format!("没有邮件被标记为删除，共 {}", self::messages(messages)),
+    goodbye_after: |deleted| format!("再见，已删除 {}", messages(deleted)),
 };
 
 fn octets(count: u64) -> String {
     format!("{count} 字节")
 }
 
+fn messages(count: usize) -> String {
+    format!("{count} 封邮件")
+}
+
 fn maildrop(messages: usize, octets: u64) -> String {
-    format!("{messages} 封邮件（{}）", self::octets(octets))
+    format!("{}（{}）", self::messages(messages), self::octets(octets))
 }

@@ -19,6 +19,7 @@ use mailwire::secret::Secret;
 use tracing::debug;
 
 use super::errors::{Errors, Patience};
+use super::forms::Mode;
 use super::lang::Spoken;
 use super::{Login, Offer, Stls, Transaction};
 use crate::replies::{self, Answer, Language};
@@ -94,6 +95,7 @@ pub struct Authorization {
     pub(super) offer: Offer,
     pub(super) surroundings: Surroundings,
     pub(super) spoken: Spoken,
+    mode: Mode,
     pub(super) primary_domain: Arc<str>,
     errors: Errors,
     login_failures: Errors,
@@ -109,6 +111,7 @@ impl Authorization {
             offer,
             surroundings: Surroundings::default(),
             spoken: Spoken::new(terms.language),
+            mode: Mode::default(),
             primary_domain: Arc::clone(&terms.primary_domain),
             errors: Errors::new(terms.errors_max),
             login_failures: Errors::new(terms.login_failures_max),
@@ -183,7 +186,7 @@ impl Authorization {
         match answer {
             Ok(lease) => {
                 let surroundings = std::mem::take(&mut self.surroundings);
-                let transaction = Transaction::new(lease, self.errors, surroundings, self.spoken);
+                let transaction = Transaction::new(lease, self.errors, surroundings, self.spoken, self.mode);
                 AuthorizationStep::Begin(transaction.welcome(), transaction)
             }
             Err(MaildropError::Busy) => answer_with(replies::maildrop_in_use(self.spoken.language)),
@@ -201,6 +204,7 @@ impl Authorization {
         self.offer = Offer::TLS;
         self.surroundings = Surroundings::default();
         self.spoken.forget();
+        self.mode = Mode::default();
     }
 
     /// What the connection gives to a login, to be told at its beginning and again after [`Self::tls_begun`]. Without it
@@ -230,7 +234,8 @@ impl Authorization {
             Command::Quit => AuthorizationStep::Close(replies::goodbye(self.spoken.language)),
             Command::Apop(..) => self.error(replies::apop_not_supported(self.spoken.language)),
             Command::Lang(range) => AuthorizationStep::Answer(self.spoken.lang(range.as_deref())),
-            Command::Utf8 { .. } => self.error(replies::not_supported(self.spoken.language)),
+            // RFC 6856 §2.1 has no argument. The one of the capability is taken, as a client may have found it there.
+            Command::Utf8 { user: _ } => self.utf8(),
             Command::Stat
             | Command::List(_)
             | Command::Retr(_)
@@ -239,6 +244,20 @@ impl Authorization {
             | Command::Rset
             | Command::Top(..)
             | Command::Uidl(_) => self.error(replies::log_in_first(self.spoken.language)),
+        }
+    }
+
+    /// RFC 6856 §2.1: no TLS behind it. So it is for where one may log in, and whoever needs TLS for that still gets it.
+    fn utf8(&mut self) -> AuthorizationStep {
+        match self.offer.login {
+            Login::NeedsTls => self.error(replies::login_needs_tls(self.spoken.language)),
+            Login::Allowed => {
+                self.mode = Mode::Utf8;
+                if self.offer.stls == Stls::Offered {
+                    self.offer.stls = Stls::TooLate;
+                }
+                answer_with(replies::utf8_begun(self.spoken.language))
+            }
         }
     }
 
@@ -277,7 +296,8 @@ impl Authorization {
         match self.offer.stls {
             Stls::Offered => AuthorizationStep::StartTls(replies::begin_tls(self.spoken.language)),
             Stls::Active => self.error(replies::tls_already(self.spoken.language)),
-            Stls::Unavailable | Stls::TooLate => self.error(replies::no_tls(self.spoken.language)),
+            Stls::Unavailable => self.error(replies::no_tls(self.spoken.language)),
+            Stls::TooLate => self.error(replies::tls_too_late(self.spoken.language)),
         }
     }
 
@@ -544,7 +564,6 @@ mod tests {
             "TOP 1 0",
             "UIDL",
             "APOP a 0123456789abcdef0123456789abcdef",
-            "UTF8",
             "LANG uga",
             "XTND",
             "",

@@ -27,6 +27,13 @@ impl Deletions {
         }
     }
 
+    /// The message at `index` is known to have `after` octets instead of `before`.
+    pub(super) fn remeasure(&mut self, index: usize, before: u64, after: u64) {
+        if self.contains(index) {
+            self.octets = self.octets.saturating_sub(before).saturating_add(after);
+        }
+    }
+
     /// True where the message at `index` is marked.
     pub(super) fn contains(&self, index: usize) -> bool {
         self.words.get(index / WORD_BITS).is_some_and(|bits| bits & bit(index) != 0)
@@ -72,6 +79,15 @@ mod tests {
         assert!(!deletions.contains(0));
         assert!(!deletions.contains(usize::MAX));
         assert!(deletions.indices().is_empty());
+    }
+
+    #[test]
+    fn octets_that_are_known_later_count_where_they_are_marked() {
+        let mut deletions = Deletions::default();
+        deletions.mark(1, 100);
+        deletions.remeasure(1, 100, 130);
+        deletions.remeasure(2, 100, 150);
+        assert_eq!((deletions.count(), deletions.octets()), (1, 130));
     }
 
     proptest! {

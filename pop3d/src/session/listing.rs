@@ -4,6 +4,7 @@ use mailstore::Entry;
 use mailwire::pop3::Reply;
 
 use super::deletions::Deletions;
+use super::forms::Forms;
 use crate::replies;
 
 /// Messages looked at for one piece, which is then at most about 40 KiB.
@@ -47,6 +48,7 @@ impl Listing {
     pub(super) fn piece(
         &mut self,
         entries: &[Entry],
+        forms: &Forms,
         deletions: &Deletions,
         output: &mut Vec<u8>,
     ) -> Progress {
@@ -57,7 +59,9 @@ impl Listing {
         output.reserve(messages.len() * USUAL_LINE_OCTETS);
         for (index, entry) in messages.filter(|(index, _)| !deletions.contains(*index)) {
             match self.column {
-                Column::Octets => replies::scan_listing_line(index + 1, entry.octets, output),
+                Column::Octets => {
+                    replies::scan_listing_line(index + 1, forms.octets(index, entry), output);
+                }
                 Column::UniqueId => replies::unique_id_listing_line(index + 1, &entry.unique_id, output),
             }
         }
@@ -74,6 +78,7 @@ impl Listing {
 mod tests {
     use mailstore::{Repertoire, UniqueId};
 
+    use super::super::forms::Mode;
     use super::*;
 
     fn entries(count: u8) -> Vec<Entry> {
@@ -92,7 +97,7 @@ mod tests {
     fn whole(column: Column, entries: &[Entry], deletions: &Deletions) -> String {
         let mut listing = Listing::new(column, Reply::ok("x"));
         let mut output = Vec::new();
-        while listing.piece(entries, deletions, &mut output) == Progress::More {}
+        while listing.piece(entries, &Forms::new(Mode::Utf8), deletions, &mut output) == Progress::More {}
         String::from_utf8(output).unwrap()
     }
 
@@ -112,9 +117,10 @@ mod tests {
     fn a_large_maildrop_comes_in_bounded_pieces() {
         let entries: Vec<Entry> = entries(250).into_iter().cycle().take(2 * MESSAGES_PER_PIECE).collect();
         let mut listing = Listing::new(Column::UniqueId, Reply::ok("x"));
+        let forms = Forms::new(Mode::Utf8);
         let (mut first, mut second) = (Vec::new(), Vec::new());
-        assert_eq!(listing.piece(&entries, &Deletions::default(), &mut first), Progress::More);
-        assert_eq!(listing.piece(&entries, &Deletions::default(), &mut second), Progress::Done);
+        assert_eq!(listing.piece(&entries, &forms, &Deletions::default(), &mut first), Progress::More);
+        assert_eq!(listing.piece(&entries, &forms, &Deletions::default(), &mut second), Progress::Done);
         assert!(first.len() < 40 << 10 && second.len() < 40 << 10);
         assert_eq!(String::from_utf8(first).unwrap().lines().count(), 1 + MESSAGES_PER_PIECE);
         assert!(second.starts_with(b"1001 ") && second.ends_with(b"\r\n.\r\n"));

@@ -18,7 +18,7 @@ pub enum Stls {
     Active,
     /// There is no TLS to switch to.
     Unavailable,
-    /// It belongs to the AUTHORIZATION state, which is over.
+    /// It belongs to the AUTHORIZATION state, which is over, or comes before UTF8 (RFC 6856 §2.1).
     TooLate,
 }
 

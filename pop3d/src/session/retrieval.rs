@@ -4,6 +4,8 @@ use mailstore::Entry;
 use mailwire::dot::Stuffer;
 use mailwire::pop3::Reply;
 
+use super::forms::{Form, Scope};
+use crate::downgrade::Downgrader;
 use crate::replies::{self, Language};
 
 /// Octets of a message that are read at one time.
@@ -37,31 +39,54 @@ enum Cut {
 pub struct Retrieval {
     index: usize,
     status: Reply,
+    /// What is read of the message as it is stored.
     offset: u64,
     end: u64,
+    /// Octets of the message that were written.
+    written: u64,
     cut: Cut,
+    downgrade: Option<Box<Downgrade>>,
     stuffer: Stuffer,
     begun: bool,
 }
 
+/// What turns the message into the form that the client takes.
+#[derive(Debug)]
+struct Downgrade {
+    downgrader: Downgrader,
+    /// Up to here the stored message is downgraded; behind that it passes as it is.
+    end: u64,
+    /// What a piece has become.
+    output: Vec<u8>,
+}
+
 impl Retrieval {
     /// RETR.
-    pub(super) fn whole(language: Language, index: usize, entry: &Entry) -> Self {
+    pub(super) fn whole(language: Language, index: usize, entry: &Entry, form: Form) -> Self {
+        let downgraded =
+            |end| Some(Box::new(Downgrade { downgrader: Downgrader::new(), end, output: Vec::new() }));
         Self {
             index,
-            status: replies::message_follows(language, entry.octets),
+            status: replies::message_follows(language, form.octets),
             offset: 0,
             end: entry.octets,
+            written: 0,
             cut: Cut::AtEnd,
+            downgrade: match form.scope {
+                Scope::Nothing => None,
+                Scope::Header => downgraded(entry.header_octets),
+                Scope::Message => downgraded(entry.octets),
+            },
             stuffer: Stuffer::new(),
             begun: false,
         }
     }
 
     /// TOP: the header section with its blank line, and `lines` lines of the body (RFC 1939 §7).
-    pub(super) fn top(language: Language, index: usize, entry: &Entry, lines: u64) -> Self {
-        let body_octets = entry.octets.saturating_sub(entry.header_octets);
-        let whole = Self { status: replies::top_follows(language), ..Self::whole(language, index, entry) };
+    pub(super) fn top(language: Language, index: usize, entry: &Entry, form: Form, lines: u64) -> Self {
+        let body_octets = form.octets.saturating_sub(form.header_octets);
+        let whole =
+            Self { status: replies::top_follows(language), ..Self::whole(language, index, entry, form) };
         if lines == 0 {
             return Self { end: entry.header_octets.min(entry.octets), ..whole };
         }
@@ -70,7 +95,7 @@ impl Retrieval {
         if lines >= body_octets {
             return whole;
         }
-        let cut = Cut::BehindLines { left: lines, body_offset: entry.header_octets, previous: 0 };
+        let cut = Cut::BehindLines { left: lines, body_offset: form.header_octets, previous: 0 };
         Self { cut, ..whole }
     }
 
@@ -96,7 +121,7 @@ impl Retrieval {
     /// Octets of the message written so far, stuffed dots not counted.
     #[must_use]
     pub const fn octets(&self) -> u64 {
-        self.offset
+        self.written
     }
 
     /// Appends `content`, which was read as [`Self::wanted`] said, to `output`; the status line comes before it.
@@ -104,12 +129,24 @@ impl Retrieval {
         // One allocation for the usual message: few of its lines begin with a dot.
         output.reserve(content.len() + content.len() / 64 + 128);
         self.begin(output);
-        let octets = self.octets_before_cut(content);
-        let (content, _) = content.split_at(octets);
-        self.stuffer.stuff(content, output);
-        self.offset = self.offset.saturating_add(to_u64(octets));
-        if let Cut::BehindLines { left: 0, .. } = self.cut {
-            self.end = self.offset;
+        let left = usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let content = content.get(..left).unwrap_or(content);
+        let offset = self.offset;
+        self.offset = offset.saturating_add(to_u64(content.len()));
+        let Some(mut downgrade) = self.downgrade.take() else { return self.write(content, output) };
+        let downgraded = usize::try_from(downgrade.end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let (content, behind) = content.split_at_checked(downgraded).unwrap_or((content, &[]));
+        downgrade.downgrader.pass(content, &mut downgrade.output);
+        let is_over = self.offset >= self.end.min(downgrade.end);
+        if is_over {
+            downgrade.downgrader.finish(&mut downgrade.output);
+        }
+        self.write(&downgrade.output, output);
+        downgrade.output.clear();
+        if is_over {
+            self.write(behind, output);
+        } else {
+            self.downgrade = Some(downgrade);
         }
     }
 
@@ -127,14 +164,25 @@ impl Retrieval {
         }
     }
 
+    /// Writes what comes next of the message, up to where it is cut.
+    fn write(&mut self, content: &[u8], output: &mut Vec<u8>) {
+        let (content, _) = content.split_at(self.octets_before_cut(content));
+        self.stuffer.stuff(content, output);
+        self.written = self.written.saturating_add(to_u64(content.len()));
+        if let Cut::BehindLines { left: 0, .. } = self.cut {
+            self.end = self.offset;
+        }
+    }
+
     /// How much of `content` is to be sent; counts the lines of the body in it.
     fn octets_before_cut(&mut self, content: &[u8]) -> usize {
-        let left_to_end = usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX);
-        let content = content.get(..left_to_end).unwrap_or(content);
         let Cut::BehindLines { left, body_offset, previous } = &mut self.cut else {
             return content.len();
         };
-        let header_octets = usize::try_from(body_offset.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        if *left == 0 {
+            return 0;
+        }
+        let header_octets = usize::try_from(body_offset.saturating_sub(self.written)).unwrap_or(usize::MAX);
         for (position, octet) in content.iter().enumerate().skip(header_octets) {
             // Only CRLF ends a line: a bare LF in an old message is content.
             if *octet == b'\n' && *previous == b'\r' {
@@ -150,7 +198,7 @@ impl Retrieval {
 }
 
 /// A length as the store counts.
-fn to_u64(octets: usize) -> u64 {
+pub(super) fn to_u64(octets: usize) -> u64 {
     u64::try_from(octets).unwrap_or(u64::MAX)
 }
 
@@ -158,8 +206,10 @@ fn to_u64(octets: usize) -> u64 {
 mod tests {
     use mailstore::{Repertoire, UniqueId};
     use mailwire::dot::Unstuffer;
+    use mailwire::pop3::Command;
     use proptest::prelude::*;
 
+    use super::super::Measurement;
     use super::*;
 
     fn entry(header: &[u8], body: &[u8]) -> Entry {
@@ -171,6 +221,14 @@ mod tests {
             received_at: 0,
             release_at: None,
         }
+    }
+
+    fn whole(index: usize, entry: &Entry) -> Retrieval {
+        Retrieval::whole(Language::English, index, entry, Form::stored(entry))
+    }
+
+    fn top(index: usize, entry: &Entry, lines: u64) -> Retrieval {
+        Retrieval::top(Language::English, index, entry, Form::stored(entry), lines)
     }
 
     /// What goes over the wire for `content`, which the store hands out in pieces of at most `octets_max`.
@@ -224,7 +282,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_whole_message_is_understood_as_it_is_stored(content in lines(), octets_max in 1_usize..40) {
-            let retrieval = Retrieval::whole(Language::English, 3, &entry(&content, b""));
+            let retrieval = whole(3, &entry(&content, b""));
             let sent = sent(retrieval, &content, octets_max);
             let status = format!("+OK {} octets\r\n", content.len());
             prop_assert!(sent.starts_with(status.as_bytes()));
@@ -239,7 +297,7 @@ mod tests {
         ) {
             let header = b"Subject: top\r\n.x: y\r\n\r\n";
             let content = [header.as_slice(), &body].concat();
-            let retrieval = Retrieval::top(Language::English, 3, &entry(header, &body), to_u64(lines));
+            let retrieval = top(3, &entry(header, &body), to_u64(lines));
             let expected = [header.as_slice(), first_lines(&body, lines)].concat();
             prop_assert_eq!(understood(&sent(retrieval, &content, octets_max)), expected);
         }
@@ -249,12 +307,101 @@ mod tests {
             let header = b"Subject: top\r\n\r\n";
             let content = [header.as_slice(), &body].concat();
             let entry = entry(header, &body);
-            let top = Retrieval::top(Language::English, 3, &entry, to_u64(body.len()) + more + 1);
-            let whole = Retrieval::whole(Language::English, 3, &entry);
+            let some = top(3, &entry, to_u64(body.len()) + more + 1);
+            let all = whole(3, &entry);
             prop_assert_eq!(
-                understood(&sent(top, &content, usize::MAX)),
-                understood(&sent(whole, &content, usize::MAX))
+                understood(&sent(some, &content, usize::MAX)),
+                understood(&sent(all, &content, usize::MAX))
             );
+        }
+    }
+
+    /// What is found of a message whose header fields are not in ASCII.
+    fn measured(entry: &Entry, content: &[u8], octets_max: usize) -> Form {
+        let mut measurement = Measurement::new(3, entry, Command::Stat);
+        while let Some(range) = measurement.wanted() {
+            let offset = usize::try_from(range.offset).unwrap();
+            measurement.piece(&content[offset..content.len().min(offset + range.octets_max.min(octets_max))]);
+        }
+        measurement.form()
+    }
+
+    /// The whole of it, in the form that has header fields in ASCII.
+    fn downgraded(content: &[u8]) -> Vec<u8> {
+        let (mut downgrader, mut output) = (Downgrader::new(), Vec::new());
+        downgrader.pass(content, &mut output);
+        downgrader.finish(&mut output);
+        output
+    }
+
+    /// A header section, a body, and what is known of the fields in them.
+    fn message() -> impl Strategy<Value = (Vec<u8>, Vec<u8>, Repertoire)> {
+        let field = prop_oneof![
+            Just("Subject: x\r\n"),
+            Just("Subject: Gr\u{fc}\u{df}e\r\n"),
+            Just("Message-ID: <\u{fc}@b>\r\n"),
+            Just(".\u{fc}\r\n \u{fc}\r\n"),
+        ];
+        let part = prop_oneof![
+            Just("--b\r\nContent-Description: \u{fc}\u{fc}\u{fc}\r\n x\r\n\r\n"),
+            Just("--b\r\n.A: \u{fc}\r\n\r\n"),
+            Just("--b\r\n\r\n"),
+            Just("\u{fc}\r\n"),
+            Just(".\r\n"),
+            Just("\r\n"),
+            Just("--b--\r\n"),
+        ];
+        let sections =
+            (prop::collection::vec(field, 0..4), prop::collection::vec(part, 0..12), any::<bool>());
+        sections.prop_flat_map(|(fields, parts, has_parts)| {
+            let media_type = if has_parts { "Content-Type: multipart/mixed; boundary=b\r\n" } else { "" };
+            let header = (fields.concat() + media_type + "\r\n").into_bytes();
+            let known = if has_parts { Repertoire::Utf8Within } else { Repertoire::Utf8 };
+            let known = prop::sample::select(vec![Repertoire::Unknown, known]);
+            (Just(header), Just(parts.concat().into_bytes()), known)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn sizes_and_tops_are_of_the_form_that_is_sent(
+            (header, body, repertoire) in message(),
+            octets_max in 1_usize..40,
+        ) {
+            let content = [header.as_slice(), &body].concat();
+            let entry = Entry { repertoire, ..entry(&header, &body) };
+            let form = measured(&entry, &content, octets_max);
+            prop_assert_eq!(form, measured(&entry, &content, usize::MAX));
+            let expected = downgraded(&content);
+            let (expected_header, expected_body) = expected.split_at(downgraded(&header).len());
+            prop_assert_eq!(form.octets, to_u64(expected.len()));
+            prop_assert_eq!(form.header_octets, to_u64(expected_header.len()));
+            prop_assert_eq!(form.scope == Scope::Nothing, expected == content);
+            let retrieval = Retrieval::whole(Language::English, 3, &entry, form);
+            let whole = sent(retrieval, &content, octets_max);
+            let status = format!("+OK {} octets\r\n", expected.len());
+            prop_assert!(whole.starts_with(status.as_bytes()));
+            prop_assert_eq!(understood(&whole), expected.clone());
+            for lines in 0..body.len() {
+                let top = Retrieval::top(Language::English, 3, &entry, form, to_u64(lines));
+                let expected = [expected_header, first_lines(expected_body, lines)].concat();
+                prop_assert_eq!(understood(&sent(top, &content, octets_max)), expected, "{} lines", lines);
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_large_message_no_more_is_measured_than_its_header_section() {
+        let header = "Subject: \u{fc}\r\n\r\n".as_bytes();
+        for repertoire in [Repertoire::Utf8, Repertoire::Unknown] {
+            let entry = Entry { octets: 50 << 20, repertoire, ..entry(header, b"") };
+            let mut measurement = Measurement::new(3, &entry, Command::Stat);
+            assert_eq!(measurement.wanted(), Some(Range { index: 3, offset: 0, octets_max: header.len() }));
+            measurement.piece(header);
+            assert_eq!(measurement.wanted(), None);
+            let form = measurement.form();
+            assert_eq!(form.octets - form.header_octets, entry.octets - entry.header_octets);
+            assert_eq!(form.scope, Scope::Header);
         }
     }
 
@@ -262,23 +409,23 @@ mod tests {
     fn a_message_without_body_has_a_top_that_is_all_of_it() {
         for content in [&b"Subject: x\r\n\r\n"[..], b"Subject: x\r\n", b""] {
             for lines in [0, 1, u64::MAX] {
-                let top = Retrieval::top(Language::English, 0, &entry(content, b""), lines);
-                assert_eq!(understood(&sent(top, content, 5)), content);
+                let some = top(0, &entry(content, b""), lines);
+                assert_eq!(understood(&sent(some, content, 5)), content);
             }
         }
     }
 
     #[test]
     fn content_without_a_last_line_end_gets_one() {
-        let whole = Retrieval::whole(Language::English, 0, &entry(b"a\r\n\r\n", b"b"));
-        assert_eq!(sent(whole, b"a\r\n\r\nb", 9), b"+OK 6 octets\r\na\r\n\r\nb\r\n.\r\n");
+        let all = whole(0, &entry(b"a\r\n\r\n", b"b"));
+        assert_eq!(sent(all, b"a\r\n\r\nb", 9), b"+OK 6 octets\r\na\r\n\r\nb\r\n.\r\n");
     }
 
     #[test]
     fn a_line_of_a_mebioctet_passes() {
         let content = [&b"a: b\r\n\r\n."[..], &vec![b'x'; 1 << 20], b"\r\n"].concat();
-        let whole = Retrieval::whole(Language::English, 0, &entry(&content[..8], &content[8..]));
-        assert_eq!(understood(&sent(whole, &content, usize::MAX)), content);
+        let all = whole(0, &entry(&content[..8], &content[8..]));
+        assert_eq!(understood(&sent(all, &content, usize::MAX)), content);
     }
 
     #[test]
@@ -293,7 +440,7 @@ mod tests {
             (piece + 4096, vec![piece, 4096]),
         ] {
             let content = vec![b'x'; octets];
-            let mut retrieval = Retrieval::whole(Language::English, 7, &entry(&content, b""));
+            let mut retrieval = whole(7, &entry(&content, b""));
             let mut wanted = Vec::new();
             while let Some(range) = retrieval.wanted() {
                 assert_eq!(range.index, 7);
@@ -308,7 +455,7 @@ mod tests {
     #[test]
     fn the_top_of_a_large_message_reads_no_more_than_it_needs() {
         let entry = Entry { octets: 50 << 20, ..entry(&[b'x'; 900], b"") };
-        let top = Retrieval::top(Language::English, 0, &entry, 0);
-        assert_eq!(top.wanted(), Some(Range { index: 0, offset: 0, octets_max: 900 }));
+        let some = top(0, &entry, 0);
+        assert_eq!(some.wanted(), Some(Range { index: 0, offset: 0, octets_max: 900 }));
     }
 }

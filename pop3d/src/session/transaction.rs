@@ -10,9 +10,10 @@ use tracing::debug;
 
 use super::deletions::Deletions;
 use super::errors::{Errors, Patience};
+use super::forms::{Form, Forms, Mode};
 use super::lang::Spoken;
 use super::listing::Column;
-use super::{Listing, Offer, Progress, Retrieval};
+use super::{Listing, Measurement, Offer, Progress, Retrieval};
 use crate::replies::{self, Answer};
 
 /// What to do about a line or an answer.
@@ -22,6 +23,9 @@ pub enum TransactionStep {
     Answer(Answer),
     /// Send this with [`Transaction::list`].
     List(Listing),
+    /// Read for this from [`Transaction::lease`], and say so to [`Transaction::measured`]; if that fails, to
+    /// [`Transaction::unreadable`].
+    Measure(Box<Measurement>),
     /// Send this, reading it from [`Transaction::lease`]; if that fails at the start, say so to
     /// [`Transaction::unreadable`], and if later, close the connection.
     Retrieve(Retrieval),
@@ -38,7 +42,9 @@ pub enum TransactionStep {
 /// has to wait, which no function of this file can.
 pub struct Transaction {
     lease: Box<dyn Lease>,
+    /// Of all messages, in the forms in which they are sent as far as those are known.
     octets: u64,
+    forms: Forms,
     deletions: Deletions,
     errors: Errors,
     /// What the login had to choose from: CAPA says the same after it (RFC 2449 §6.3).
@@ -63,9 +69,18 @@ impl Transaction {
         errors: Errors,
         surroundings: Surroundings,
         spoken: Spoken,
+        mode: Mode,
     ) -> Self {
         let octets = lease.entries().iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.octets));
-        Self { lease, octets, deletions: Deletions::default(), errors, surroundings, spoken }
+        Self {
+            lease,
+            octets,
+            forms: Forms::new(mode),
+            deletions: Deletions::default(),
+            errors,
+            surroundings,
+            spoken,
+        }
     }
 
     /// The longest line that may come next, without CRLF.
@@ -92,7 +107,10 @@ impl Transaction {
             Line::TooLong => return self.error(replies::line_too_long(self.spoken.language)),
         };
         match pop3::parse(octets) {
-            Ok(command) => self.command(&command),
+            Ok(command) => {
+                debug!(?command, "command");
+                self.command(command)
+            }
             Err(error) => self.error(replies::not_a_command(self.spoken.language, &error)),
         }
     }
@@ -116,7 +134,20 @@ impl Transaction {
 
     /// Appends the next piece of `listing` to `output`.
     pub fn list(&self, listing: &mut Listing, output: &mut Vec<u8>) -> Progress {
-        listing.piece(self.lease.entries(), &self.deletions, output)
+        listing.piece(self.lease.entries(), &self.forms, &self.deletions, output)
+    }
+
+    /// Takes what came of [`TransactionStep::Measure`], and goes on with the command.
+    pub fn measured(&mut self, measurement: Measurement) -> TransactionStep {
+        let index = measurement.index();
+        if let Some(entry) = self.lease.entries().get(index) {
+            let before = self.forms.octets(index, entry);
+            self.forms.found(&measurement);
+            let after = self.forms.octets(index, entry);
+            self.octets = self.octets.saturating_sub(before).saturating_add(after);
+            self.deletions.remeasure(index, before, after);
+        }
+        self.command(measurement.into_command())
     }
 
     /// Takes the news that the store could not read a message of which nothing has been sent.
@@ -150,20 +181,22 @@ impl Transaction {
 
     /// What the login is answered with.
     pub(super) fn welcome(&self) -> Reply {
-        replies::logged_in(self.spoken.language, self.count(), self.octets())
+        replies::logged_in(self.spoken.language, self.count())
     }
 
-    fn command(&mut self, command: &Command) -> TransactionStep {
-        debug!(?command, "command");
-        match *command {
+    fn command(&mut self, command: Command) -> TransactionStep {
+        if let Some((index, entry)) = self.unmeasured(&command) {
+            return TransactionStep::Measure(Box::new(Measurement::new(index, &entry, command)));
+        }
+        match command {
             Command::Stat => answer_with(replies::stat(self.count(), self.octets())),
             Command::List(None) => self.list_all(),
             Command::List(Some(number)) => self.list_one(number),
-            Command::Retr(number) => {
-                self.with_message(number, |index, entry| Retrieval::whole(self.spoken.language, index, entry))
-            }
-            Command::Top(number, lines) => self.with_message(number, |index, entry| {
-                Retrieval::top(self.spoken.language, index, entry, lines)
+            Command::Retr(number) => self.with_message(number, |index, entry, form| {
+                Retrieval::whole(self.spoken.language, index, entry, form)
+            }),
+            Command::Top(number, lines) => self.with_message(number, |index, entry, form| {
+                Retrieval::top(self.spoken.language, index, entry, form, lines)
             }),
             Command::Dele(number) => self.dele(number),
             Command::Noop => answer_with(replies::nothing_done(self.spoken.language)),
@@ -186,9 +219,38 @@ impl Transaction {
             | Command::Apop(..)
             | Command::AuthList
             | Command::Auth { .. }
-            | Command::Stls => self.error(replies::logged_in_already(self.spoken.language)),
-            Command::Lang(ref range) => TransactionStep::Answer(self.spoken.lang(range.as_deref())),
-            Command::Utf8 { .. } => self.error(replies::not_supported(self.spoken.language)),
+            | Command::Stls
+            | Command::Utf8 { .. } => self.error(replies::logged_in_already(self.spoken.language)),
+            Command::Lang(range) => TransactionStep::Answer(self.spoken.lang(range.as_deref())),
+        }
+    }
+
+    /// The next message whose form must be known before `command` can be answered: the sizes that a client hears are of
+    /// what it will be sent (RFC 6856 §2.1).
+    fn unmeasured(&mut self, command: &Command) -> Option<(usize, Entry)> {
+        match command {
+            Command::Stat | Command::List(None) => {
+                let index = self.forms.first_unknown(self.lease.entries())?;
+                Some((index, self.lease.entries().get(index)?.clone()))
+            }
+            Command::List(Some(number)) | Command::Retr(number) | Command::Top(number, _) => {
+                let (index, entry) = self.message(*number).ok()?;
+                self.forms.form(index, &entry).is_none().then_some((index, entry))
+            }
+            Command::User(_)
+            | Command::Pass(_)
+            | Command::Apop(..)
+            | Command::AuthList
+            | Command::Auth { .. }
+            | Command::Dele(_)
+            | Command::Noop
+            | Command::Rset
+            | Command::Uidl(_)
+            | Command::Quit
+            | Command::Capa
+            | Command::Stls
+            | Command::Utf8 { .. }
+            | Command::Lang(_) => None,
         }
     }
 
@@ -201,7 +263,7 @@ impl Transaction {
 
     fn list_one(&self, number: MessageNumber) -> TransactionStep {
         answer_with(match self.message(number) {
-            Ok((_, entry)) => replies::scan_listing(number, entry.octets),
+            Ok((index, entry)) => replies::scan_listing(number, self.forms.octets(index, &entry)),
             Err(reply) => reply,
         })
     }
@@ -216,10 +278,13 @@ impl Transaction {
     fn with_message(
         &self,
         number: MessageNumber,
-        retrieval: impl FnOnce(usize, &Entry) -> Retrieval,
+        retrieval: impl FnOnce(usize, &Entry, Form) -> Retrieval,
     ) -> TransactionStep {
         match self.message(number) {
-            Ok((index, entry)) => TransactionStep::Retrieve(retrieval(index, &entry)),
+            Ok((index, entry)) => {
+                let form = self.forms.form(index, &entry).unwrap_or_else(|| Form::stored(&entry));
+                TransactionStep::Retrieve(retrieval(index, &entry, form))
+            }
             Err(reply) => answer_with(reply),
         }
     }
@@ -227,7 +292,7 @@ impl Transaction {
     fn dele(&mut self, number: MessageNumber) -> TransactionStep {
         answer_with(match self.message(number) {
             Ok((index, entry)) => {
-                self.deletions.mark(index, entry.octets);
+                self.deletions.mark(index, self.forms.octets(index, &entry));
                 replies::deleted(self.spoken.language, number)
             }
             Err(reply) => reply,
@@ -236,7 +301,7 @@ impl Transaction {
 
     fn rset(&mut self) -> TransactionStep {
         self.deletions.clear();
-        answer_with(replies::unmarked(self.spoken.language, self.count(), self.octets()))
+        answer_with(replies::unmarked(self.spoken.language, self.count()))
     }
 
     fn quit(&self) -> TransactionStep {
@@ -327,13 +392,13 @@ mod tests {
             unique_id: UniqueId::minted([n; 16]),
             octets: 100 * u64::from(n),
             header_octets: 10,
-            repertoire: Repertoire::Unknown,
+            repertoire: Repertoire::Ascii,
             received_at: 0,
             release_at: None,
         };
         let lease = Box::new(Entries(vec![entry(1), entry(2), entry(3)], rules()));
         let spoken = Spoken::new(Language::Chinese);
-        Transaction::new(lease, Errors::new(errors_max), Surroundings::default(), spoken)
+        Transaction::new(lease, Errors::new(errors_max), Surroundings::default(), spoken, Mode::Ascii)
     }
 
     /// Three messages of 100, 200 and 300 octets.
@@ -362,6 +427,7 @@ mod tests {
                 reply.encode(&mut output);
                 "closed"
             }
+            TransactionStep::Measure(measurement) => return format!("measure {:?}", measurement.wanted()),
             TransactionStep::Retrieve(retrieval) => return format!("retrieve {:?}", retrieval.wanted()),
             TransactionStep::Expunge(indices) => return format!("expunge {indices:?}"),
         };

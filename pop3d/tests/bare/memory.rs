@@ -264,7 +264,7 @@ fn entry(unique_id: UniqueId, content: &[u8]) -> Entry {
         unique_id,
         octets: content.len() as u64,
         header_octets: header_octets as u64,
-        repertoire: Repertoire::Unknown,
+        repertoire: if content.is_ascii() { Repertoire::Ascii } else { Repertoire::Unknown },
         received_at: 0,
         release_at: None,
     }

@@ -10,7 +10,8 @@ use mailwire::pop3::Reply;
 use mailwire::sasl::{BearerToken, ChannelBindings, Nonce, Surroundings, TokenVerdict, Tokens};
 use pop3d::Config;
 use pop3d::session::{
-    Authorization, AuthorizationStep, Offer, Progress, Range, Retrieval, Terms, Transaction, TransactionStep,
+    Authorization, AuthorizationStep, Measurement, Offer, Progress, Range, Retrieval, Terms, Transaction,
+    TransactionStep,
 };
 
 use crate::memory::Memory;
@@ -223,6 +224,7 @@ impl Peer {
                 while transaction.list(&mut listing, &mut self.said) == Progress::More {}
                 State::Transaction(transaction)
             }
+            TransactionStep::Measure(measurement) => self.measure(transaction, *measurement),
             TransactionStep::Retrieve(retrieval) => self.retrieve(transaction, retrieval),
             TransactionStep::Expunge(indices) => {
                 let answer = at_once(transaction.lease().expunge(&indices));
@@ -234,6 +236,20 @@ impl Peer {
                 State::Closed
             }
         }
+    }
+
+    fn measure(&mut self, mut transaction: Transaction, mut measurement: Measurement) -> State {
+        while let Some(Range { index, offset, octets_max }) = measurement.wanted() {
+            match at_once(transaction.lease().read(index, offset, octets_max)) {
+                Ok(content) => measurement.piece(&content),
+                Err(error) => {
+                    let step = transaction.unreadable(&error);
+                    return self.transaction_step(transaction, step);
+                }
+            }
+        }
+        let step = transaction.measured(measurement);
+        self.transaction_step(transaction, step)
     }
 
     fn retrieve(&mut self, mut transaction: Transaction, mut retrieval: Retrieval) -> State {
