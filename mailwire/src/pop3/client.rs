@@ -1,7 +1,7 @@
 //! The client's session: what to say next, given what the server said. Pure, as the server's session is.
 //!
 //! ```text
-//! Greeting ─► Capa ─► Stls ─► (TLS) ─► Capa ─► Authenticating or User ─► Pass ─► Requests ◄─► Ready ─► Quit ─► Closed
+//! Greeting ─► Capa ─► Stls ─► (TLS) ─► Capa ─► Utf8 ─► Authenticating or User ─► Pass ─► Requests ◄─► Ready ─► Quit ─► Closed
 //! ```
 
 mod listing;
@@ -119,6 +119,7 @@ enum State {
     Capa,
     CapaLines,
     Stls,
+    Utf8,
     Authenticating(Box<Authentication>),
     Cancelling,
     User,
@@ -183,6 +184,7 @@ impl Session {
             state @ (State::Greeting
             | State::Capa
             | State::Stls
+            | State::Utf8
             | State::Authenticating(_)
             | State::Cancelling
             | State::User
@@ -234,6 +236,8 @@ impl Session {
             (State::Stls, Status::Ok) => Step::StartTls,
             (State::Stls, Status::Err) if self.settings.tls.requires_tls() => self.refused("STLS", reply),
             (State::Stls, Status::Err) => self.login(),
+            // A server that does not do it sends messages in another form.
+            (State::Utf8, Status::Ok | Status::Err) => self.authenticate(),
             (State::User, Status::Ok) => {
                 self.state = State::Pass;
                 send(&Command::Pass(self.settings.credentials.password.clone()))
@@ -305,6 +309,15 @@ impl Session {
         if !self.settings.tls.allows_password(self.channel) {
             return self.failed(Failure::PasswordInClear);
         }
+        // RFC 6856 §2.1: behind TLS and before the login, so that messages come as they were sent.
+        if self.capability_arguments("UTF8").is_some() {
+            self.state = State::Utf8;
+            return send(&Command::Utf8 { user: false });
+        }
+        self.authenticate()
+    }
+
+    fn authenticate(&mut self) -> Step {
         let offered = self.capability_arguments("SASL").unwrap_or_default();
         self.auth(Mechanism::offered(&offered, self.scram.as_ref()))
     }
@@ -583,6 +596,27 @@ mod tests {
         );
         let sizes: Vec<_> = session.messages().map(|message| message.octets).collect();
         assert_eq!(sizes, [10, 20]);
+    }
+
+    #[test]
+    fn messages_are_asked_for_as_they_are_where_the_server_has_another_form() {
+        for answer in ["+OK as you like", "-ERR not now"] {
+            let script = format!(
+                "S: +OK
+                 C: CAPA
+                 S: +OK
+                 S: UTF8 USER
+                 S: .
+                 C: UTF8
+                 S: {answer}
+                 C: USER a
+                 S: +OK
+                 C: PASS pw
+                 S: -ERR no
+                 [failed: the server did not accept the login: no]"
+            );
+            play(&mut session(TlsPolicy::Implicit, "pw"), &script);
+        }
     }
 
     #[test]
