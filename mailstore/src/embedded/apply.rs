@@ -198,7 +198,7 @@ impl Index {
         let mut holdings = self.holdings();
         if self.entries.insert(keys::entry(maildrop, message), value)?.is_none() {
             self.note_change();
-            holdings.added(maildrop, entry);
+            holdings.added(maildrop, message, entry);
         } else {
             holdings.changed(maildrop);
         }

@@ -1,4 +1,4 @@
-//! What maildrops hold, known without a look into the trees: how much that is, and their listings while nothing changes.
+//! What maildrops hold, known without a look into the trees: how much that is, and their listings while they only grow.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use crate::Entry;
 use crate::terms::is_released;
 use mailwire::clock;
 
-/// Messages of all listings that are kept, at some 150 octets each. Most programs look for mail again and again, and mostly
-/// there is none.
-const LISTED_MAX: usize = 32 << 10;
+/// Messages of all listings that are kept, at 160 to 320 octets each. Most programs look for mail again and again, and mostly
+/// there is none, or little more than the last time.
+const LISTED_MAX: usize = 128 << 10;
 
 /// Of all maildrops.
 #[derive(Default)]
@@ -56,9 +56,22 @@ impl Holdings {
         self.maildrops.get(&maildrop).map(|holding| holding.usage).unwrap_or_default()
     }
 
-    /// A message has come.
-    pub(super) fn added(&mut self, maildrop: u64, entry: &EntryValue) {
-        self.change(maildrop).usage.add(entry);
+    /// A message has come. A listing that nobody reads just now goes on with it.
+    pub(super) fn added(&mut self, maildrop: u64, message: u64, entry: &EntryValue) {
+        let is_room = self.listed < LISTED_MAX;
+        let holding = self.maildrops.entry(maildrop).or_default();
+        holding.usage.add(entry);
+        match holding.listing.as_mut().and_then(Arc::get_mut) {
+            Some(listing) if is_room && listing.ends_before(message) => {
+                holding.changes += 1;
+                let before = listing.places.len();
+                listing.take(message, entry.clone(), clock::unix_seconds());
+                self.listed += listing.places.len() - before;
+            }
+            _ => {
+                self.change(maildrop);
+            }
+        }
     }
 
     /// A message has gone.
@@ -144,6 +157,10 @@ impl Listing {
         Self { entries: Vec::with_capacity(messages), places: Vec::with_capacity(messages), until: None }
     }
 
+    fn ends_before(&self, message: u64) -> bool {
+        self.places.last().is_none_or(|(last, _)| *last < message)
+    }
+
     fn take(&mut self, message: u64, value: EntryValue, now: u64) {
         if is_released(value.release_at, now) {
             self.places.push((message, value.subject));
@@ -197,7 +214,7 @@ mod tests {
     fn holdings() -> Holdings {
         let mut holdings = Holdings::default();
         for maildrop in [ALICE, BOB] {
-            holdings.added(maildrop, &value(None));
+            holdings.added(maildrop, 7, &value(None));
         }
         holdings
     }
@@ -205,7 +222,7 @@ mod tests {
     #[test]
     fn a_listing_is_known_until_its_maildrop_changes() {
         let changes: [fn(&mut Holdings); 4] = [
-            |holdings| holdings.added(ALICE, &value(None)),
+            |holdings| holdings.added(ALICE, 6, &value(None)),
             |holdings| holdings.removed(ALICE, &value(None)),
             |holdings| holdings.changed(ALICE),
             |holdings| holdings.ended(ALICE),
@@ -220,6 +237,32 @@ mod tests {
             assert!(holdings.listing(BOB, 0).is_some());
             assert_eq!(holdings.listed, 1);
         }
+    }
+
+    #[test]
+    fn a_listing_goes_on_with_a_message_that_comes() {
+        let mut holdings = holdings();
+        holdings.keep(ALICE, 1, &listing(1));
+        holdings.added(ALICE, 8, &value(None));
+        holdings.added(ALICE, 9, &value(Some(u64::MAX)));
+        let found = holdings.listing(ALICE, 0).unwrap();
+        assert_eq!(found.places.iter().map(|(message, _)| *message).collect::<Vec<_>>(), [7, 8]);
+        assert_eq!((found.entries.len(), found.until, holdings.listed), (2, Some(u64::MAX), 2));
+        // Now somebody reads it.
+        holdings.added(ALICE, 10, &value(None));
+        assert!(holdings.listing(ALICE, 0).is_none());
+        assert_eq!((found.places.len(), holdings.listed), (2, 0));
+    }
+
+    #[test]
+    fn a_listing_goes_on_while_there_is_room() {
+        let mut holdings = holdings();
+        holdings.keep(ALICE, 1, &listing(LISTED_MAX - 1));
+        holdings.added(ALICE, 8, &value(None));
+        assert_eq!(holdings.listing(ALICE, 0).unwrap().places.len(), LISTED_MAX);
+        holdings.added(ALICE, 9, &value(None));
+        assert!(holdings.listing(ALICE, 0).is_none());
+        assert_eq!(holdings.listed, 0);
     }
 
     #[test]
