@@ -53,6 +53,10 @@ pub(crate) enum Command {
     /// Dovecot can serve the Maildir at once, with the same unique-ids, and `mailstack import` takes back what was
     /// written octet for octet. Done again, it adds what is missing.
     Export(ExportOptions),
+    /// Ask DNS where mail for domains goes to: hosts in the order in which they are tried, and their addresses
+    ///
+    /// It is asked now, as the configuration says. The exit status is 1 where mail for one of them could not go anywhere.
+    Route(RouteOptions),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -118,6 +122,16 @@ pub(crate) struct Ports {
     /// Port of POP3 over TLS [default: 2995]
     #[arg(long = "pop3s-port", value_name = "PORT", conflicts_with = "config")]
     pub(crate) pop3s: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RouteOptions {
+    /// A domain (example.org) or an address in it (bob@example.org)
+    #[arg(value_name = "DOMAIN|ADDRESS", required = true)]
+    pub(crate) domains: Vec<String>,
+    /// The configuration file; without it, this system's name servers are asked
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ use mailstore::GuardOptions;
 use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::daemon::oauth::{Checker, OAuth};
 use mailwire::net::Certificates;
+use smtpd::relay::names::{Dns, Itself, Names};
 use smtpd::session::Policy;
 use thiserror::Error;
 
@@ -69,6 +70,9 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
     let smtp = note(file.table::<smtpd::Config>("smtp"), &mut problems);
     if let (Some(server), Some(smtp)) = (server, smtp) {
         note(Policy::new(&smtp, &server), &mut problems);
+    }
+    if let Some(dns) = note(file.table::<Dns>("dns"), &mut problems) {
+        note(Names::new(&dns, Itself::default()), &mut problems);
     }
     note(file.table::<pop3d::Config>("pop3"), &mut problems);
     if let Some(tls) = note(file.table::<Tls>("tls"), &mut problems)
@@ -170,6 +174,7 @@ mod tests {
         assert_eq!(file.table::<GuardOptions>("guard").unwrap(), GuardOptions::default());
         assert_eq!(file.table::<OAuth>("oauth").unwrap(), OAuth::default());
         assert_eq!(file.table::<smtpd::Config>("smtp").unwrap(), smtpd::Config::default());
+        assert_eq!(file.table::<Dns>("dns").unwrap(), Dns::default());
         assert_eq!(file.table::<pop3d::Config>("pop3").unwrap(), pop3d::Config::default());
     }
 
@@ -189,6 +194,7 @@ mod tests {
             ("guard", keys::<GuardOptions>()),
             ("oauth", keys::<OAuth>()),
             ("smtp", keys::<smtpd::Config>()),
+            ("dns", keys::<Dns>()),
             ("pop3", keys::<pop3d::Config>()),
         ];
         assert_eq!(tables.each_ref().map(|(table, _)| *table), TABLES);

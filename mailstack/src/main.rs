@@ -19,6 +19,7 @@ mod output;
 mod passwords;
 mod place;
 mod quota;
+mod route;
 mod rules;
 mod screen;
 mod serve;
@@ -60,6 +61,7 @@ async fn run(command: Command, output: &Output) -> Result<(), Box<dyn Error>> {
         Command::Alias(command) => alias::run(&command, output).await?,
         Command::Import(options) => exchange::import::run(&options, output).await?,
         Command::Export(options) => exchange::export::run(&options, output).await?,
+        Command::Route(options) => route::run(&options, output).await?,
         Command::Config(command) => config::run(&command, output)?,
         Command::Store(command) => store::run(&command, output).await?,
         Command::Guard(command) => guard::run(&command, output).await?,

@@ -11,6 +11,7 @@ mod connection;
 mod content;
 mod login;
 mod receiving;
+pub mod relay;
 mod replies;
 mod service;
 pub mod session;

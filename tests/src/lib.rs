@@ -18,6 +18,7 @@ pub mod generated;
 pub mod issuer;
 pub mod messages;
 pub mod metered;
+pub mod name_server;
 pub mod numbered;
 mod pattern;
 pub mod player;

@@ -48,8 +48,9 @@ impl Domain {
         (other != *name).then_some(Self::Name(other))
     }
 
-    /// One form for all spellings.
-    pub(super) fn in_a_labels(&self) -> Cow<'_, Self> {
+    /// One form for all spellings, which DNS knows as well; as it was where it has no such form.
+    #[must_use]
+    pub fn in_a_labels(&self) -> Cow<'_, Self> {
         match self {
             Self::Name(name) if !name.is_ascii() => Cow::Owned(Self::Name(in_a_labels(name).into_owned())),
             Self::Name(_) | Self::Address(_) => Cow::Borrowed(self),

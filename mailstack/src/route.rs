@@ -1,0 +1,133 @@
+//! `mailstack route`: where mail for a domain goes to, asked of DNS now, as the relay asks.
+
+use std::error::Error;
+use std::net::IpAddr;
+
+use mailwire::address::{AddressError, Domain, Mailbox};
+use mailwire::daemon::config::{ConfigFile, Server, TABLES};
+use smtpd::relay::names::{Dns, Exchanger, Itself, Names, NoRoute};
+use thiserror::Error;
+
+use crate::arguments::RouteOptions;
+use crate::output::Output;
+
+/// Why the exit status is not 0.
+#[derive(Debug, Error)]
+#[error("mail for {0} has nowhere to go")]
+struct Nowhere(String);
+
+/// Does what the options say.
+pub(crate) async fn run(options: &RouteOptions, output: &Output) -> Result<(), Box<dyn Error>> {
+    let names = names(options)?;
+    let mut nowhere = Vec::new();
+    for text in &options.domains {
+        let domain = domain(text)?;
+        output.line(&domain.to_string());
+        match names.exchangers(&domain).await {
+            Ok(exchangers) => {
+                let mut reached = false;
+                for exchanger in &exchangers {
+                    let addresses = names.addresses(&exchanger.host).await.map(|found| found.addresses);
+                    reached |= addresses.is_ok();
+                    output.line(&line(exchanger, addresses));
+                }
+                if !reached {
+                    nowhere.push(domain.to_string());
+                }
+            }
+            Err(no_route) => {
+                output.line(&format!("  {}", why(&no_route)));
+                nowhere.push(domain.to_string());
+            }
+        }
+    }
+    if nowhere.is_empty() { Ok(()) } else { Err(Nowhere(nowhere.join(", ")).into()) }
+}
+
+/// Asks as the configuration says.
+fn names(options: &RouteOptions) -> Result<Names, Box<dyn Error>> {
+    let Some(path) = &options.config else {
+        return Ok(Names::new(&Dns::default(), Itself::default())?);
+    };
+    let file = ConfigFile::read(path, &TABLES)?;
+    let server: Server = file.table("server")?;
+    let itself = Itself { names: [server.hostname].into(), ..Itself::default() };
+    Ok(Names::new(&file.table("dns")?, itself)?)
+}
+
+fn domain(text: &str) -> Result<Domain, AddressError> {
+    if text.contains('@') {
+        Mailbox::parse(text).map(|mailbox| mailbox.domain().clone())
+    } else {
+        Domain::parse(text)
+    }
+}
+
+fn line(exchanger: &Exchanger, addresses: Result<Vec<IpAddr>, NoRoute>) -> String {
+    let Exchanger { host, preference, secure, .. } = exchanger;
+    let whether = if *secure { " (DNSSEC)" } else { "" };
+    match addresses {
+        Ok(addresses) => {
+            let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+            format!("  {preference} {host}{whether}: {}", addresses.join(", "))
+        }
+        Err(no_route) => format!("  {preference} {host}{whether}: {}", why(&no_route)),
+    }
+}
+
+fn why(no_route: &NoRoute) -> String {
+    let when = if no_route.is_permanent() { "" } else { "; mail for it waits" };
+    format!("{} {no_route}{when}", no_route.enhanced())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use mailstack_tests::name_server::{NameServer, Zone};
+
+    use super::*;
+    use crate::output::tests::Printed;
+
+    const ZONE: &str = "
+@     MX 20 second
+@     MX 10 first
+first A 192.0.2.1
+null  MX 0 .
+self  MX 10 mail.here.test.
+";
+
+    #[tokio::test]
+    async fn it_shows_where_mail_goes_to_and_where_not() {
+        let server = NameServer::start(&[Zone::signed("there.test", ZONE)]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("mailstack.toml");
+        let table = server.table(folder.path()).unwrap();
+        let text = format!(
+            "version = 1\n[server]\nhostname = \"mail.here.test\"\ndomains = [\"here.test\"]\n{table}"
+        );
+        fs::write(&config, text).unwrap();
+        let show = async |domains: &[&str]| {
+            let printed = Printed::default();
+            let domains = domains.iter().map(|domain| (*domain).to_owned()).collect();
+            let options = RouteOptions { domains, config: Some(config.clone()) };
+            let outcome = run(&options, &printed.output()).await.map_err(|error| error.to_string());
+            (outcome, printed.text())
+        };
+
+        let (outcome, text) = show(&["bob@there.test"]).await;
+        outcome.unwrap();
+        assert_eq!(
+            text,
+            "there.test\n  10 first.there.test (DNSSEC): 192.0.2.1\n  20 second.there.test (DNSSEC): 5.1.2 \
+             there is no domain or host second.there.test: check how it is spelt\n"
+        );
+        let (outcome, text) = show(&["null.there.test", "self.there.test", "[192.0.2.7]"]).await;
+        assert_eq!(outcome.unwrap_err(), "mail for null.there.test, self.there.test has nowhere to go");
+        for part in
+            ["  5.1.10 null.there.test does not accept mail", "  5.4.6 ", "  0 [192.0.2.7]: 192.0.2.7\n"]
+        {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}
