@@ -2,12 +2,13 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 
 use mailstore::GuardOptions;
 use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::daemon::oauth::{Checker, OAuth};
 use mailwire::net::Certificates;
-use smtpd::relay::names::{Dns, Itself, Names};
+use smtpd::relay::names::{Dns, Itself, MtaStsConfig, Names, NotKept};
 use smtpd::session::Policy;
 use thiserror::Error;
 
@@ -71,8 +72,10 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
     if let (Some(server), Some(smtp)) = (server, smtp) {
         note(Policy::new(&smtp, &server), &mut problems);
     }
+    let policies = note(file.table::<MtaStsConfig>("mta_sts"), &mut problems).unwrap_or_default();
     if let Some(dns) = note(file.table::<Dns>("dns"), &mut problems) {
-        note(Names::new(&dns, Itself::default()), &mut problems);
+        let names = Names::new(&dns, Itself::default());
+        note(names.and_then(|names| names.with_policies(&policies, Arc::new(NotKept))), &mut problems);
     }
     note(file.table::<pop3d::Config>("pop3"), &mut problems);
     if let Some(tls) = note(file.table::<Tls>("tls"), &mut problems)
@@ -175,6 +178,7 @@ mod tests {
         assert_eq!(file.table::<OAuth>("oauth").unwrap(), OAuth::default());
         assert_eq!(file.table::<smtpd::Config>("smtp").unwrap(), smtpd::Config::default());
         assert_eq!(file.table::<Dns>("dns").unwrap(), Dns::default());
+        assert_eq!(file.table::<MtaStsConfig>("mta_sts").unwrap(), MtaStsConfig::default());
         assert_eq!(file.table::<pop3d::Config>("pop3").unwrap(), pop3d::Config::default());
     }
 
@@ -195,6 +199,7 @@ mod tests {
             ("oauth", keys::<OAuth>()),
             ("smtp", keys::<smtpd::Config>()),
             ("dns", keys::<Dns>()),
+            ("mta_sts", keys::<MtaStsConfig>()),
             ("pop3", keys::<pop3d::Config>()),
         ];
         assert_eq!(tables.each_ref().map(|(table, _)| *table), TABLES);

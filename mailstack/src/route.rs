@@ -2,14 +2,18 @@
 
 use std::error::Error;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use mailwire::address::{AddressError, Domain, Mailbox};
 use mailwire::daemon::config::{ConfigFile, Server, TABLES};
-use smtpd::relay::names::{Dns, Exchanger, Itself, Names, NoRoute};
+use smtpd::relay::names::{Dns, Exchanger, Itself, MtaStsConfig, Names, NoRoute, NotKept, Promise};
 use thiserror::Error;
 
 use crate::arguments::RouteOptions;
 use crate::output::Output;
+
+/// Where servers take mail from each other.
+const SMTP_PORT: u16 = 25;
 
 /// Why the exit status is not 0.
 #[derive(Debug, Error)]
@@ -27,9 +31,9 @@ pub(crate) async fn run(options: &RouteOptions, output: &Output) -> Result<(), B
             Ok(exchangers) => {
                 let mut reached = false;
                 for exchanger in &exchangers {
-                    let addresses = names.addresses(&exchanger.host).await.map(|found| found.addresses);
-                    reached |= addresses.is_ok();
-                    output.line(&line(exchanger, addresses));
+                    let found = reach(&names, &domain, exchanger).await;
+                    reached |= found.is_ok();
+                    output.line(&line(exchanger, found));
                 }
                 if !reached {
                     nowhere.push(domain.to_string());
@@ -47,12 +51,15 @@ pub(crate) async fn run(options: &RouteOptions, output: &Output) -> Result<(), B
 /// Asks as the configuration says.
 fn names(options: &RouteOptions) -> Result<Names, Box<dyn Error>> {
     let Some(path) = &options.config else {
-        return Ok(Names::new(&Dns::default(), Itself::default())?);
+        let names = Names::new(&Dns::default(), Itself::default())?;
+        return Ok(names.with_policies(&MtaStsConfig::default(), Arc::new(NotKept))?);
     };
     let file = ConfigFile::read(path, &TABLES)?;
     let server: Server = file.table("server")?;
     let itself = Itself { names: [server.hostname].into(), ..Itself::default() };
-    Ok(Names::new(&file.table("dns")?, itself)?)
+    let names = Names::new(&file.table("dns")?, itself)?;
+    // They are fetched anew: what is to be seen is what holds now.
+    Ok(names.with_policies(&file.table("mta_sts")?, Arc::new(NotKept))?)
 }
 
 fn domain(text: &str) -> Result<Domain, AddressError> {
@@ -63,13 +70,30 @@ fn domain(text: &str) -> Result<Domain, AddressError> {
     }
 }
 
-fn line(exchanger: &Exchanger, addresses: Result<Vec<IpAddr>, NoRoute>) -> String {
+/// A host's addresses, and what its domain promises about TLS with it.
+async fn reach(
+    names: &Names,
+    domain: &Domain,
+    exchanger: &Exchanger,
+) -> Result<(Vec<IpAddr>, Promise), NoRoute> {
+    let addresses = names.addresses(&exchanger.host).await?;
+    let promise = names.promise(domain, exchanger, &addresses, SMTP_PORT).await?;
+    Ok((addresses.addresses, promise))
+}
+
+fn line(exchanger: &Exchanger, found: Result<(Vec<IpAddr>, Promise), NoRoute>) -> String {
     let Exchanger { host, preference, secure, .. } = exchanger;
     let whether = if *secure { " (DNSSEC)" } else { "" };
-    match addresses {
-        Ok(addresses) => {
+    match found {
+        Ok((addresses, promise)) => {
             let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
-            format!("  {preference} {host}{whether}: {}", addresses.join(", "))
+            let tls = match promise {
+                Promise::Nothing => "TLS where it is offered".to_owned(),
+                Promise::Encryption | Promise::Dane(_) | Promise::MtaSts => {
+                    format!("TLS is a must: {}", promise.word())
+                }
+            };
+            format!("  {preference} {host}{whether}: {}; {tls}", addresses.join(", "))
         }
         Err(no_route) => format!("  {preference} {host}{whether}: {}", why(&no_route)),
     }
@@ -93,6 +117,7 @@ mod tests {
 @     MX 20 second
 @     MX 10 first
 first A 192.0.2.1
+_25._tcp.first TLSA 3 1 1 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881
 null  MX 0 .
 self  MX 10 mail.here.test.
 ";
@@ -119,14 +144,16 @@ self  MX 10 mail.here.test.
         outcome.unwrap();
         assert_eq!(
             text,
-            "there.test\n  10 first.there.test (DNSSEC): 192.0.2.1\n  20 second.there.test (DNSSEC): 5.1.2 \
+            "there.test\n  10 first.there.test (DNSSEC): 192.0.2.1; TLS is a must: DANE\n  20 second.there.test (DNSSEC): 5.1.2 \
              there is no domain or host second.there.test: check how it is spelt\n"
         );
         let (outcome, text) = show(&["null.there.test", "self.there.test", "[192.0.2.7]"]).await;
         assert_eq!(outcome.unwrap_err(), "mail for null.there.test, self.there.test has nowhere to go");
-        for part in
-            ["  5.1.10 null.there.test does not accept mail", "  5.4.6 ", "  0 [192.0.2.7]: 192.0.2.7\n"]
-        {
+        for part in [
+            "  5.1.10 null.there.test does not accept mail",
+            "  5.4.6 ",
+            "  0 [192.0.2.7]: 192.0.2.7; TLS where it is offered\n",
+        ] {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -22,6 +22,7 @@ pub mod name_server;
 pub mod numbered;
 mod pattern;
 pub mod player;
+pub mod policy_host;
 pub mod pop3;
 pub mod postfix;
 pub mod programs;

@@ -104,7 +104,7 @@ impl Connection {
         Err(failure)
     }
 
-    fn client(socket: Socket, limits: ConnectionLimits) -> Self {
+    pub(super) fn client(socket: Socket, limits: ConnectionLimits) -> Self {
         socket.send_at_once();
         let state = State {
             peer: socket.peer(),

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio_rustls::rustls::{self, PeerIncompatible};
+use tokio_rustls::rustls::{self, CertificateError, OtherError, PeerIncompatible};
 
 /// Why nothing more was read.
 #[derive(Debug, Error)]
@@ -41,6 +41,20 @@ pub enum TlsError {
     /// The handshake failed otherwise.
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
+}
+
+impl TlsError {
+    /// What is wrong with the peer's certificate, where TLS failed for that.
+    #[must_use]
+    pub fn certificate(&self) -> Option<String> {
+        let Self::Handshake(error) = self else { return None };
+        let cause = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+        let rustls::Error::InvalidCertificate(problem) = cause else { return None };
+        if let CertificateError::Other(OtherError(ours)) = problem {
+            return Some(ours.to_string());
+        }
+        Some(problem.to_string())
+    }
 }
 
 /// A peer that went away is no failure of ours.

@@ -1,5 +1,6 @@
 //! Single questions over HTTPS: each within one deadline and one size, with no redirect, no proxy and no second try.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +8,11 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
+use ureq::config::Config;
 use ureq::http::{Uri, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use super::certificates::{CertificateError, certificates_in};
 use crate::secret::Secret;
@@ -19,6 +23,12 @@ const URL_OCTETS_MAX: usize = 2048;
 const HEADER_OCTETS_MAX: usize = 16 * 1024;
 /// Octets that a connection reads and writes at a time.
 const BUFFER_OCTETS: usize = 16 * 1024;
+/// Where HTTPS answers, unless an address says otherwise (RFC 9110 §4.2.2).
+const HTTPS_PORT: u16 = 443;
+/// Most addresses of a host that are tried.
+const ADDRESSES_MAX: usize = 8;
+/// The media type of text.
+const TEXT: &str = "text/plain";
 /// What RFC 9110 §15.3.1 calls OK; nothing else is an answer.
 const OK: u16 = 200;
 
@@ -115,6 +125,9 @@ pub enum HttpsError {
     /// Another status than 200.
     #[error("the answer has status {0}")]
     Status(u16),
+    /// It is said to be something else than text.
+    #[error("the answer is not said to be text/plain")]
+    NotText,
     /// More than it may have.
     #[error("the answer is larger than {octets_max} octets")]
     TooLarge {
@@ -132,12 +145,51 @@ pub enum HttpsError {
     Failed(#[source] Box<ureq::Error>),
 }
 
+/// [`Roots`] that were read, for any number of clients.
+#[derive(Clone, Debug)]
+pub struct KnownRoots(Arc<Vec<Certificate<'static>>>);
+
+impl KnownRoots {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// See [`HttpsSetupError`].
+    pub fn read(roots: &Roots) -> Result<Self, HttpsSetupError> {
+        Ok(Self(Arc::new(certificates(roots)?)))
+    }
+}
+
 /// Asks one server. Its methods block: they are for threads that may wait.
 #[derive(Clone, Debug)]
 pub struct HttpsClient {
     agent: ureq::Agent,
     url: HttpsUrl,
     limits: QuestionLimits,
+    media_type: MediaType,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MediaType {
+    /// JSON, whatever the answer says that it is.
+    Json,
+    /// Text, and nothing else.
+    Text,
+}
+
+/// The addresses of a host that were looked up by somebody else.
+#[derive(Debug)]
+struct Addresses(Vec<IpAddr>);
+
+impl Resolver for Addresses {
+    fn resolve(&self, url: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut found = self.empty();
+        let port = url.port_u16().unwrap_or(HTTPS_PORT);
+        for address in self.0.iter().take(ADDRESSES_MAX) {
+            found.push(SocketAddr::new(*address, port));
+        }
+        if found.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(found) }
+    }
 }
 
 impl HttpsClient {
@@ -146,26 +198,22 @@ impl HttpsClient {
     /// # Errors
     /// See [`HttpsSetupError`].
     pub fn new(url: HttpsUrl, roots: &Roots, limits: QuestionLimits) -> Result<Self, HttpsSetupError> {
-        let roots = if url.is_clear() { Vec::new() } else { certificates(roots)? };
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-            .root_certs(RootCerts::Specific(Arc::new(roots)))
-            .build();
-        let agent = ureq::Agent::config_builder()
-            .tls_config(tls)
-            .timeout_global(Some(limits.deadline))
-            // Whoever is asked is the one that the configuration names, and nobody on its or the environment's behalf.
-            .max_redirects(0)
-            .proxy(None)
-            .http_status_as_error(false)
-            .max_response_header_size(HEADER_OCTETS_MAX)
-            .input_buffer_size(BUFFER_OCTETS)
-            .output_buffer_size(BUFFER_OCTETS)
-            .user_agent("mailstack")
-            .accept("application/json")
-            .build()
-            .into();
-        Ok(Self { agent, url, limits })
+        let roots = if url.is_clear() { Arc::default() } else { Arc::new(certificates(roots)?) };
+        let agent = config(roots, limits, "application/json").into();
+        Ok(Self { agent, url, limits, media_type: MediaType::Json })
+    }
+
+    /// For the text at `url`, whose host has these addresses.
+    #[must_use]
+    pub fn for_text(
+        url: HttpsUrl,
+        roots: &KnownRoots,
+        limits: QuestionLimits,
+        addresses: Vec<IpAddr>,
+    ) -> Self {
+        let config = config(Arc::clone(&roots.0), limits, TEXT);
+        let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), Addresses(addresses));
+        Self { agent, url, limits, media_type: MediaType::Text }
     }
 
     /// What lies there.
@@ -204,6 +252,10 @@ impl HttpsClient {
         if status != OK {
             return Err(HttpsError::Status(status));
         }
+        let is_text = || answer.body().mime_type().is_some_and(|found| found.eq_ignore_ascii_case(TEXT));
+        if self.media_type == MediaType::Text && !is_text() {
+            return Err(HttpsError::NotText);
+        }
         // One more than may come: the reader fails where its limit is reached, be that the end or not.
         let limit = self.limits.answer_octets_max.saturating_add(1);
         let content = answer.body_mut().with_config().limit(limit).read_to_vec();
@@ -219,6 +271,27 @@ impl HttpsClient {
         }
         HttpsError::Failed(Box::new(error))
     }
+}
+
+/// What all clients do alike.
+fn config(roots: Arc<Vec<Certificate<'static>>>, limits: QuestionLimits, accept: &'static str) -> Config {
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+        .root_certs(RootCerts::Specific(roots))
+        .build();
+    ureq::Agent::config_builder()
+        .tls_config(tls)
+        .timeout_global(Some(limits.deadline))
+        // Whoever is asked is the one that was named, and nobody on its or the environment's behalf.
+        .max_redirects(0)
+        .proxy(None)
+        .http_status_as_error(false)
+        .max_response_header_size(HEADER_OCTETS_MAX)
+        .input_buffer_size(BUFFER_OCTETS)
+        .output_buffer_size(BUFFER_OCTETS)
+        .user_agent("mailstack")
+        .accept(accept)
+        .build()
 }
 
 fn certificates(roots: &Roots) -> Result<Vec<Certificate<'static>>, HttpsSetupError> {

@@ -4,6 +4,7 @@ mod certificates;
 mod channel;
 mod connection;
 mod counts;
+mod dane;
 mod deadline;
 mod door;
 mod end_point;
@@ -26,12 +27,15 @@ mod unix_socket;
 
 pub use certificates::{CertificateError, Certificates, ClientAuthorities};
 pub use connection::Connection;
+pub use dane::{Dane, DaneError, Tlsa, trusting_dane};
 pub use door::{Admittance, Door, Doorkeeper};
 pub use failure::{ReadError, TlsError};
 #[cfg(all(test, feature = "https"))]
 pub(crate) use https::testing as answering;
 #[cfg(feature = "https")]
-pub use https::{HttpsClient, HttpsError, HttpsSetupError, HttpsUrl, HttpsUrlError, QuestionLimits, Roots};
+pub use https::{
+    HttpsClient, HttpsError, HttpsSetupError, HttpsUrl, HttpsUrlError, KnownRoots, QuestionLimits, Roots,
+};
 pub use limits::{ConnectionLimits, ListenerLimits};
 pub use listen_address::{ListenAddress, ListenAddressError};
 pub use listener::{Listener, Security, Terms};

@@ -121,7 +121,7 @@ pub fn client_name(host: &str) -> Option<ServerName<'static>> {
 }
 
 /// Makes ring the process's provider, where none has been chosen: rustls asks for one by default.
-fn use_ring() {
+pub(super) fn use_ring() {
     let _ = ring::default_provider().install_default();
 }
 

@@ -75,6 +75,7 @@ fn reason(error: &HttpsError) -> String {
             )
         }
         HttpsError::Status(_)
+        | HttpsError::NotText
         | HttpsError::TooLarge { .. }
         | HttpsError::TimedOut { .. }
         | HttpsError::Failed(_) => chain(error),

@@ -167,3 +167,58 @@ fn a_certificate_must_be_signed_by_whom_the_configuration_names() {
     let failure = HttpsClient::new(url, &named, LIMITS).unwrap_err();
     assert!(failure.to_string().ends_with("ca.pem holds no certificate in PEM form"), "{failure}");
 }
+
+/// A server for `host` that shows a certificate of its own, and who trusts that.
+fn tls_for(host: &str, answer: Answer) -> (Answering, KnownRoots) {
+    let made = rcgen::generate_simple_self_signed(vec![host.to_owned()]).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    fs::write(&file, made.cert.pem()).unwrap();
+    let roots = KnownRoots::read(&Roots::File(file)).unwrap();
+    (Answering::by_tls(Arc::new(tls), move |_| answer.clone()), roots)
+}
+
+fn text(media_type: &str) -> Answer {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: 3\r\nConnection: close\r\n\r\n"
+    );
+    Answer::Octets((head + "yes").into())
+}
+
+fn get_text(answer: Answer) -> Result<Vec<u8>, HttpsError> {
+    let (server, roots) = tls_for("text.example.test", answer);
+    let url = HttpsUrl::parse(&server.https("text.example.test")).unwrap();
+    HttpsClient::for_text(url, &roots, LIMITS, vec![Ipv4Addr::LOCALHOST.into()]).get()
+}
+
+#[test]
+fn text_is_fetched_from_the_addresses_that_are_known() {
+    let (server, roots) = tls_for("text.example.test", text("text/plain"));
+    let url = |host| HttpsUrl::parse(&server.https(host)).unwrap();
+    let ask = |host, addresses| HttpsClient::for_text(url(host), &roots, LIMITS, addresses).get();
+    assert_eq!(ask("text.example.test", vec![Ipv4Addr::LOCALHOST.into()]).unwrap(), b"yes");
+    assert!(server.asked()[0].to_lowercase().contains("accept: text/plain\r\n"));
+    let nowhere = ask("text.example.test", Vec::new());
+    assert!(matches!(nowhere, Err(HttpsError::Failed(error)) if matches!(*error, ureq::Error::HostNotFound)));
+    let other_name = ask("other.example.test", vec![Ipv4Addr::LOCALHOST.into()]);
+    assert!(matches!(other_name, Err(HttpsError::Failed(_))));
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[test]
+fn text_is_what_is_said_to_be_text() {
+    for right in ["text/plain", "Text/Plain; charset=utf-8"] {
+        assert_eq!(get_text(text(right)).unwrap(), b"yes", "{right}");
+    }
+    for wrong in ["text/html", "application/json", "text/plainer", ""] {
+        assert!(matches!(get_text(text(wrong)), Err(HttpsError::NotText)), "{wrong}");
+    }
+    assert!(matches!(get_text(Answer::ok("yes")), Err(HttpsError::NotText)));
+}

@@ -5,11 +5,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mailwire::address::Domain;
+use mailwire::net::HttpsSetupError;
+use thiserror::Error;
 
 use super::addresses::Addresses;
 use super::config::Dns;
-use super::exchangers::{Exchanger, Mx, before_itself, in_order, is_host};
+use super::exchangers::{Exchanger, Mx, before_itself, in_order};
+use super::mta_sts::{MtaSts, MtaStsConfig, PolicyKeeper};
 use super::no_route::NoRoute;
+use super::promise::{self, Promise};
 use super::resolver::{Answer, Nothing, RecordType, Resolver, ResolverError};
 
 /// What this server is called, and where it takes mail: what leads back to it is a loop.
@@ -25,16 +29,44 @@ pub struct Itself {
 #[derive(Clone)]
 pub struct Names {
     resolver: Resolver,
+    mta_sts: Option<MtaSts>,
     itself: Arc<Itself>,
 }
 
+/// Why names cannot be looked up.
+#[derive(Debug, Error)]
+pub enum NamesError {
+    /// DNS cannot be asked.
+    #[error(transparent)]
+    Resolver(#[from] ResolverError),
+    /// Policies cannot be fetched.
+    #[error("the table [mta_sts] cannot be followed")]
+    MtaSts(#[from] HttpsSetupError),
+}
+
 impl Names {
-    /// As the table `[dns]` says.
+    /// As the table `[dns]` says; nobody is asked for policies.
     ///
     /// # Errors
-    /// See [`ResolverError`].
-    pub fn new(dns: &Dns, itself: Itself) -> Result<Self, ResolverError> {
-        Ok(Self { resolver: Resolver::new(dns)?, itself: Arc::new(itself) })
+    /// See [`NamesError`].
+    pub fn new(dns: &Dns, itself: Itself) -> Result<Self, NamesError> {
+        Ok(Self { resolver: Resolver::new(dns)?, mta_sts: None, itself: Arc::new(itself) })
+    }
+
+    /// The same, with policies, as the table `[mta_sts]` says.
+    ///
+    /// # Errors
+    /// See [`NamesError`].
+    pub fn with_policies(
+        self,
+        config: &MtaStsConfig,
+        keeper: Arc<dyn PolicyKeeper>,
+    ) -> Result<Self, NamesError> {
+        if !config.enabled {
+            return Ok(self);
+        }
+        let mta_sts = MtaSts::new(config, self.resolver.clone(), keeper)?;
+        Ok(Self { mta_sts: Some(mta_sts), ..self })
     }
 
     /// The hosts that take the domain's mail, in the order in which they are to be tried (RFC 5321 §5.1). Never empty.
@@ -93,15 +125,29 @@ impl Names {
     /// # Errors
     /// See [`NoRoute`].
     pub async fn addresses(&self, host: &str) -> Result<Addresses, NoRoute> {
-        let name = match Domain::parse(host).as_ref().map(Domain::in_a_labels).as_deref() {
-            Ok(Domain::Address(address)) => return self.elsewhere(host, Addresses::literal(*address)),
-            Ok(Domain::Name(name)) => name.clone(),
-            Err(_) if is_host(host) => host.to_lowercase(),
-            Err(_) => return Err(NoRoute::NotAName { name: host.to_owned() }),
-        };
-        let six = self.resolver.ask(&name, RecordType::AAAA);
-        let (six, four) = tokio::join!(six, self.resolver.ask(&name, RecordType::A));
-        self.elsewhere(host, Addresses::new(&name, six, four)?)
+        let found = self.resolver.addresses(host).await?;
+        self.elsewhere(host, found)
+    }
+
+    /// What the domain promises about TLS with one of its exchangers, whose addresses these are, at this port.
+    ///
+    /// # Errors
+    /// Where DNS does not say, or where the domain's policy does not know the host: there is no mail for it now.
+    pub async fn promise(
+        &self,
+        domain: &Domain,
+        exchanger: &Exchanger,
+        addresses: &Addresses,
+        port: u16,
+    ) -> Result<Promise, NoRoute> {
+        // RFC 8461 §2: where there is DANE, it counts alone.
+        if let Some(promise) = promise::dane(&self.resolver, exchanger, addresses, port).await? {
+            return Ok(promise);
+        }
+        match (&*domain.in_a_labels(), &self.mta_sts) {
+            (Domain::Name(name), Some(mta_sts)) => promise::mta_sts(mta_sts, name, exchanger).await,
+            (Domain::Name(_), None) | (Domain::Address(_), _) => Ok(Promise::Nothing),
+        }
     }
 
     /// Forgets every answer.

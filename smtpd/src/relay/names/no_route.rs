@@ -38,6 +38,16 @@ pub enum NoRoute {
         /// The recipient's.
         domain: String,
     },
+    /// A host that the domain's policy does not name (RFC 8461 §5).
+    #[error(
+        "DNS says that {host} takes mail for {domain}, and the domain's own policy (MTA-STS) does not name that host"
+    )]
+    NotInPolicy {
+        /// Which host.
+        host: String,
+        /// The recipient's.
+        domain: String,
+    },
     /// Nobody could say.
     #[error("DNS did not answer about {name}: {why}")]
     NotAnswered {
@@ -69,6 +79,7 @@ impl NoRoute {
             Self::NoSuchName { .. } | Self::NotAName { .. } => Enhanced(5, 1, 2),
             Self::NoAddress { .. } => Enhanced(5, 4, 4),
             Self::LoopToSelf { .. } => Enhanced(5, 4, 6),
+            Self::NotInPolicy { .. } => Enhanced(4, 7, 5),
             Self::NotAnswered { .. } | Self::Bogus { .. } => Enhanced(4, 4, 3),
         }
     }
@@ -87,6 +98,7 @@ mod tests {
             (NoRoute::NotAName { name: name() }, "5.1.2"),
             (NoRoute::NoAddress { name: name() }, "5.4.4"),
             (NoRoute::LoopToSelf { domain: name() }, "5.4.6"),
+            (NoRoute::NotInPolicy { host: "mx.test".to_owned(), domain: name() }, "4.7.5"),
             (NoRoute::NotAnswered { name: name(), why: "nothing".to_owned() }, "4.4.3"),
             (NoRoute::Bogus { name: name() }, "4.4.3"),
         ] {

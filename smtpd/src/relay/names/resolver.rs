@@ -14,6 +14,7 @@ use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::{DnsRequestOptions, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, Record};
 use hickory_resolver::{Hosts, NameServerPool, PoolContext, TlsConfig, system_conf};
+use mailwire::address::Domain;
 use mailwire::clock;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -21,7 +22,9 @@ use tokio::time::timeout;
 
 pub(super) use hickory_resolver::proto::rr::{RData, RecordType};
 
+use super::addresses::Addresses;
 use super::config::{Dns, NameServer, Validation};
+use super::exchangers::is_host;
 use super::no_route::NoRoute;
 use super::remembered::Remembered;
 
@@ -193,6 +196,18 @@ impl Resolver {
         let answer = answer.map_err(|failure| failure.about(name));
         self.remembered.remember(name, record_type, &answer, holds);
         answer
+    }
+
+    /// The addresses of a host, or those that a literal names.
+    pub(super) async fn addresses(&self, host: &str) -> Result<Addresses, NoRoute> {
+        let name = match Domain::parse(host).as_ref().map(Domain::in_a_labels).as_deref() {
+            Ok(Domain::Address(address)) => return Ok(Addresses::literal(*address)),
+            Ok(Domain::Name(name)) => name.clone(),
+            Err(_) if is_host(host) => host.to_lowercase(),
+            Err(_) => return Err(NoRoute::NotAName { name: host.to_owned() }),
+        };
+        let (six, four) = tokio::join!(self.ask(&name, RecordType::AAAA), self.ask(&name, RecordType::A));
+        Addresses::new(&name, six, four)
     }
 
     /// Forgets every answer.

@@ -1,0 +1,220 @@
+//! Policies that are known, and who keeps them while no server runs. It reads no clock and asks nobody.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::policy::Policy;
+
+/// How long a policy is not fetched again while its identifier stays the same (RFC 8461 §10.2 has a day).
+const FRESH_SECONDS: u64 = 24 * 60 * 60;
+
+/// A policy, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptPolicy {
+    /// Whose.
+    pub domain: String,
+    /// Its identifier.
+    pub id: String,
+    /// When it was fetched, in seconds since 1970.
+    pub fetched_at: u64,
+    /// Until when it holds, likewise.
+    pub until: u64,
+    /// The policy itself.
+    pub text: String,
+}
+
+/// Keeps policies while no server runs: a domain that is attacked must not lose its policy to a restart.
+#[async_trait]
+pub trait PolicyKeeper: Send + Sync {
+    /// All that are kept.
+    async fn kept(&self) -> Vec<KeptPolicy>;
+    /// Keeps this one, in the place of the one that the domain had.
+    async fn keep(&self, policy: KeptPolicy);
+}
+
+/// Keeps none: each process finds them anew.
+#[derive(Clone, Copy, Debug)]
+pub struct NotKept;
+
+#[async_trait]
+impl PolicyKeeper for NotKept {
+    async fn kept(&self) -> Vec<KeptPolicy> {
+        Vec::new()
+    }
+
+    async fn keep(&self, _: KeptPolicy) {}
+}
+
+/// One policy.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) id: String,
+    pub(super) policy: Arc<Policy>,
+    pub(super) fetched_at: u64,
+}
+
+impl Known {
+    /// Whether it holds at `now` (RFC 8461 §3.2).
+    fn holds(&self, now: u64) -> bool {
+        now < self.until()
+    }
+
+    fn until(&self) -> u64 {
+        self.fetched_at.saturating_add(self.policy.max_age_seconds)
+    }
+
+    /// Whether nobody need be asked about it, where DNS has this identifier.
+    pub(super) fn is_fresh(&self, id: &str, now: u64) -> bool {
+        self.id == id && now < self.fetched_at.saturating_add(FRESH_SECONDS)
+    }
+}
+
+/// What is known, all of it within a bound.
+#[derive(Debug)]
+pub(super) struct Cache {
+    policies: HashMap<String, Known>,
+    /// Which could not be fetched, and when.
+    failures: HashMap<String, u64>,
+    policies_max: usize,
+    pause_seconds: u64,
+}
+
+impl Cache {
+    pub(super) fn new(policies_max: usize, pause_seconds: u64) -> Self {
+        Self { policies: HashMap::new(), failures: HashMap::new(), policies_max, pause_seconds }
+    }
+
+    /// The domain's policy, where it holds at `now`.
+    pub(super) fn get(&self, domain: &str, now: u64) -> Option<Known> {
+        self.policies.get(domain).filter(|known| known.holds(now)).cloned()
+    }
+
+    /// Where there are as many as may be, the one that was fetched first makes room: those of today are in use.
+    pub(super) fn put(&mut self, domain: &str, known: Known, now: u64) {
+        self.failures.remove(domain);
+        if !known.holds(now) {
+            self.policies.remove(domain);
+            return;
+        }
+        if self.policies.len() >= self.policies_max && !self.policies.contains_key(domain) {
+            self.policies.retain(|_, known| known.holds(now));
+            let oldest = self.policies.iter().min_by_key(|(_, known)| known.fetched_at);
+            if let Some(oldest) = oldest.map(|(domain, _)| domain.clone())
+                && self.policies.len() >= self.policies_max
+            {
+                self.policies.remove(&oldest);
+            }
+        }
+        self.policies.insert(domain.to_owned(), known);
+    }
+
+    /// True where it could not be fetched a moment ago.
+    pub(super) fn pauses(&self, domain: &str, now: u64) -> bool {
+        let until = |at: &u64| at.saturating_add(self.pause_seconds);
+        self.failures.get(domain).is_some_and(|at| now < until(at))
+    }
+
+    pub(super) fn failed(&mut self, domain: &str, now: u64) {
+        if self.failures.len() >= self.policies_max {
+            let pause = self.pause_seconds;
+            self.failures.retain(|_, at| now < at.saturating_add(pause));
+        }
+        // Where that many fail, one more may be asked too often.
+        if self.failures.len() < self.policies_max {
+            self.failures.insert(domain.to_owned(), now);
+        }
+    }
+
+    /// Takes one up that was kept; what is no policy any more is none.
+    pub(super) fn take_up(&mut self, kept: &KeptPolicy, now: u64) {
+        if let Ok(policy) = Policy::read(kept.text.as_bytes()) {
+            let known = Known { id: kept.id.clone(), policy: Arc::new(policy), fetched_at: kept.fetched_at };
+            self.put(&kept.domain, known, now);
+        }
+    }
+}
+
+impl Known {
+    /// As it is kept.
+    pub(super) fn of(&self, domain: &str) -> KeptPolicy {
+        KeptPolicy {
+            domain: domain.to_owned(),
+            id: self.id.clone(),
+            fetched_at: self.fetched_at,
+            until: self.until(),
+            text: self.policy.text(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(id: &str, fetched_at: u64, max_age: u64) -> Known {
+        let text = format!("version: STSv1\nmode: enforce\nmx: mx.test\nmax_age: {max_age}\n");
+        Known { id: id.to_owned(), policy: Arc::new(Policy::read(text.as_bytes()).unwrap()), fetched_at }
+    }
+
+    #[test]
+    fn a_policy_holds_for_its_time_and_is_fresh_for_a_day() {
+        let mut cache = Cache::new(10, 300);
+        cache.put("a.test", known("1", 1000, 100_000), 1000);
+        assert!(cache.get("a.test", 100_999).is_some());
+        assert!(cache.get("a.test", 101_000).is_none());
+        let found = cache.get("a.test", 1000).unwrap();
+        assert!(found.is_fresh("1", 1000 + FRESH_SECONDS - 1));
+        assert!(!found.is_fresh("1", 1000 + FRESH_SECONDS));
+        assert!(!found.is_fresh("2", 1000));
+        // One that holds for no time takes the old one's place all the same.
+        cache.put("a.test", known("2", 2000, 0), 2000);
+        assert!(cache.get("a.test", 2000).is_none());
+    }
+
+    #[test]
+    fn there_are_so_many_policies_and_no_more() {
+        let mut cache = Cache::new(2, 300);
+        cache.put("over.test", known("1", 0, 10), 0);
+        cache.put("old.test", known("1", 5, 1000), 5);
+        cache.put("new.test", known("1", 20, 1000), 20);
+        assert!(cache.get("old.test", 20).is_some() && cache.get("new.test", 20).is_some());
+        cache.put("newest.test", known("1", 30, 1000), 30);
+        assert!(cache.get("old.test", 30).is_none());
+        assert!(cache.get("new.test", 30).is_some() && cache.get("newest.test", 30).is_some());
+        cache.put("new.test", known("2", 40, 1000), 40);
+        assert!(cache.get("newest.test", 40).is_some());
+        assert_eq!(cache.policies.len(), 2);
+    }
+
+    #[test]
+    fn who_could_not_be_fetched_is_left_alone_for_a_while() {
+        let mut cache = Cache::new(2, 300);
+        cache.failed("a.test", 1000);
+        assert!(
+            cache.pauses("a.test", 1299) && !cache.pauses("a.test", 1300) && !cache.pauses("b.test", 1000)
+        );
+        cache.failed("b.test", 1000);
+        cache.failed("c.test", 1000);
+        assert!(!cache.pauses("c.test", 1000), "there is room for two");
+        cache.failed("c.test", 1300);
+        assert!(cache.pauses("c.test", 1300));
+        cache.put("c.test", known("1", 1300, 100), 1300);
+        assert!(!cache.pauses("c.test", 1300));
+    }
+
+    #[test]
+    fn what_is_kept_is_taken_up_as_it_was() {
+        let (mut before, mut after) = (Cache::new(2, 300), Cache::new(2, 300));
+        before.put("a.test", known("1", 1000, 100), 1000);
+        let kept = before.get("a.test", 1000).unwrap().of("a.test");
+        assert_eq!(kept.until, 1100);
+        after.take_up(&kept, 1099);
+        assert_eq!(after.get("a.test", 1099).unwrap().policy, before.get("a.test", 1000).unwrap().policy);
+        let mut later = Cache::new(2, 300);
+        later.take_up(&kept, 1100);
+        later.take_up(&KeptPolicy { text: "nonsense".to_owned(), ..kept }, 1000);
+        assert!(later.policies.is_empty());
+    }
+}

@@ -1,0 +1,146 @@
+//! A domain's policy: whether there is one, which, and what becomes of it where it cannot be fetched (RFC 8461 §3, §5.1).
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mailwire::cause::chain;
+use mailwire::clock;
+use mailwire::net::{
+    HttpsClient, HttpsError, HttpsSetupError, HttpsUrl, HttpsUrlError, KnownRoots, QuestionLimits,
+};
+use thiserror::Error;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::task::{JoinError, spawn_blocking};
+use tracing::{debug, info};
+
+use super::super::no_route::NoRoute;
+use super::super::resolver::{RData, RecordType, Resolver};
+use super::cache::{Cache, Known, PolicyKeeper};
+use super::config::MtaStsConfig;
+use super::policy::{Policy, PolicyError};
+use super::record;
+
+/// Where HTTPS answers; other ports stand in the address.
+const HTTPS_PORT: u16 = 443;
+
+/// Why a policy could not be fetched.
+#[derive(Debug, Error)]
+enum FetchError {
+    #[error(transparent)]
+    Name(#[from] NoRoute),
+    #[error(transparent)]
+    Url(#[from] HttpsUrlError),
+    #[error("asking for it failed")]
+    Https(#[from] HttpsError),
+    #[error("what lies there is no policy")]
+    Policy(#[from] PolicyError),
+    #[error("asking for it was cut off")]
+    CutOff(#[from] JoinError),
+}
+
+/// Finds policies. Clones share what is known.
+#[derive(Clone)]
+pub(in super::super) struct MtaSts {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    resolver: Resolver,
+    roots: KnownRoots,
+    limits: QuestionLimits,
+    port: u16,
+    fetches: Semaphore,
+    cache: Mutex<Cache>,
+    keeper: Arc<dyn PolicyKeeper>,
+    /// What was kept is taken up at the first question.
+    taken_up: OnceCell<()>,
+}
+
+impl MtaSts {
+    pub(in super::super) fn new(
+        config: &MtaStsConfig,
+        resolver: Resolver,
+        keeper: Arc<dyn PolicyKeeper>,
+    ) -> Result<Self, HttpsSetupError> {
+        let shared = Shared {
+            resolver,
+            roots: KnownRoots::read(&config.roots())?,
+            limits: config.limits(),
+            port: config.port,
+            fetches: Semaphore::new(config.fetches_max),
+            cache: Mutex::new(Cache::new(config.policies_max, config.pause_seconds)),
+            keeper,
+            taken_up: OnceCell::new(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The policy that holds for a domain now.
+    pub(in super::super) async fn policy(&self, domain: &str) -> Option<Arc<Policy>> {
+        self.shared.take_up().await;
+        let now = clock::unix_seconds();
+        let known = self.shared.cache().get(domain, now);
+        // RFC 8461 §5.1: one that is known holds until its time is over, whatever DNS says meanwhile, or does not say.
+        let Some(id) = self.shared.id(domain).await else { return known.map(|known| known.policy) };
+        if let Some(known) = known.as_ref().filter(|known| known.is_fresh(&id, now)) {
+            return Some(Arc::clone(&known.policy));
+        }
+        if self.shared.cache().pauses(domain, now) {
+            return known.map(|known| known.policy);
+        }
+        match self.shared.fetch(domain).await {
+            Ok(policy) => {
+                info!(domain, id, mode = ?policy.mode, "the domain has an MTA-STS policy");
+                let known = Known { id, policy: Arc::new(policy), fetched_at: now };
+                self.shared.cache().put(domain, known.clone(), now);
+                self.shared.keeper.keep(known.of(domain)).await;
+                Some(known.policy)
+            }
+            Err(error) => {
+                info!(domain, reason = chain(&error), "the domain's MTA-STS policy could not be fetched");
+                self.shared.cache().failed(domain, now);
+                known.map(|known| known.policy)
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn take_up(&self) {
+        let all = async {
+            let kept = self.keeper.kept().await;
+            let (mut cache, now) = (self.cache(), clock::unix_seconds());
+            for policy in &kept {
+                cache.take_up(policy, now);
+            }
+            debug!(policies = kept.len(), "kept MTA-STS policies are taken up");
+        };
+        self.taken_up.get_or_init(|| all).await;
+    }
+
+    /// The identifier that DNS has.
+    async fn id(&self, domain: &str) -> Option<String> {
+        let answer = self.resolver.ask(&format!("_mta-sts.{domain}"), RecordType::TXT).await.ok()?;
+        let texts = answer.records.iter().filter_map(|record| {
+            let RData::TXT(text) = record else { return None };
+            Some(text.txt_data.concat())
+        });
+        record::id(&texts.collect::<Vec<_>>())
+    }
+
+    async fn fetch(&self, domain: &str) -> Result<Policy, FetchError> {
+        let host = format!("mta-sts.{domain}");
+        let addresses: Vec<IpAddr> = self.resolver.addresses(&host).await?.addresses;
+        let authority = if self.port == HTTPS_PORT { host } else { format!("{host}:{}", self.port) };
+        let url = HttpsUrl::parse(&format!("https://{authority}/.well-known/mta-sts.txt"))?;
+        // It is never closed.
+        let _turn = self.fetches.acquire().await;
+        let client = HttpsClient::for_text(url, &self.roots, self.limits, addresses);
+        let text = spawn_blocking(move || client.get()).await??;
+        Ok(Policy::read(&text)?)
+    }
+}

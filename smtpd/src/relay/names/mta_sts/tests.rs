@@ -1,0 +1,203 @@
+//! Promises about TLS, with a name server and a host of policies of the test's own.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use mailstack_tests::name_server::{Fault, NameServer, Zone, tlsa};
+use mailstack_tests::policy_host::PolicyHost;
+use mailwire::address::Domain;
+use tempfile::TempDir;
+
+use super::super::{Itself, Names, NoRoute, Promise};
+use super::*;
+
+/// Keeps policies in memory.
+#[derive(Default)]
+struct InMemory(Mutex<Vec<KeptPolicy>>);
+
+#[async_trait]
+impl PolicyKeeper for InMemory {
+    async fn kept(&self) -> Vec<KeptPolicy> {
+        self.0.lock().unwrap().clone()
+    }
+
+    async fn keep(&self, policy: KeptPolicy) {
+        self.0.lock().unwrap().push(policy);
+    }
+}
+
+struct World {
+    dns: NameServer,
+    host: PolicyHost,
+    folder: TempDir,
+    keeper: Arc<InMemory>,
+    names: Names,
+}
+
+const D: &str = "there.test";
+const ENFORCE: &str = "version: STSv1\nmode: enforce\nmx: good.there.test\nmax_age: 604800\n";
+
+/// A domain with two hosts, a policy's identifier, and these records more.
+fn zone(id: &str, more: &str) -> String {
+    format!(
+        "@ MX 10 good\n@ MX 20 other\ngood A 127.0.0.2\nother A 127.0.0.3\n_mta-sts TXT \"v=STSv1; id={id};\"\n\
+         mta-sts A 127.0.0.1\n{more}\n"
+    )
+}
+
+fn world(zone: Zone) -> World {
+    let dns = NameServer::start(&[zone]).unwrap();
+    let host = PolicyHost::start(&[D]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Arc::default();
+    let names = names(&dns, &host, &folder, &keeper);
+    World { dns, host, folder, keeper, names }
+}
+
+fn names(dns: &NameServer, host: &PolicyHost, folder: &TempDir, keeper: &Arc<InMemory>) -> Names {
+    let dns =
+        dns.table(folder.path()).unwrap().replace("[dns]", "look_up_seconds = 60\ncache_nothing_seconds = 0");
+    let policies = host.table(folder.path(), "pause_seconds = 0").unwrap().replace("[mta_sts]", "");
+    let names = Names::new(&toml::from_str(&dns).unwrap(), Itself::default()).unwrap();
+    let keeper = Arc::<InMemory>::clone(keeper);
+    names.with_policies(&toml::from_str(&policies).unwrap(), keeper).unwrap()
+}
+
+impl World {
+    /// What is promised about the first host, and about the second.
+    async fn promises(&self) -> [Result<Promise, NoRoute>; 2] {
+        let domain = Domain::parse(D).unwrap();
+        let found = self.names.exchangers(&domain).await.unwrap();
+        let [one, other] = &found[..] else { panic!("{found:?}") };
+        let mut promises = Vec::new();
+        for exchanger in [one, other] {
+            let addresses = self.names.addresses(&exchanger.host).await.unwrap();
+            promises.push(self.names.promise(&domain, exchanger, &addresses, 25).await);
+        }
+        promises.try_into().unwrap()
+    }
+
+    /// In words.
+    async fn words(&self) -> [String; 2] {
+        self.promises().await.map(|promise| match promise {
+            Ok(promise) => promise.word().to_owned(),
+            Err(no_route) => no_route.enhanced().to_string(),
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_is_enforced_asks_for_its_hosts_and_tls() {
+    let world = world(Zone::unsigned(D, &zone("1", "")));
+    world.host.set(D, ENFORCE);
+    assert_eq!(world.words().await, ["MTA-STS", "4.7.5"]);
+    let [_, other] = world.promises().await;
+    let host = "other.there.test".to_owned();
+    assert_eq!(other.unwrap_err(), NoRoute::NotInPolicy { host, domain: D.to_owned() });
+    assert_eq!(world.host.times_asked(D), 1, "it is fetched once");
+}
+
+#[tokio::test]
+async fn a_policy_that_is_tested_or_none_asks_for_nothing() {
+    for mode in ["testing", "none"] {
+        let world = world(Zone::unsigned(D, &zone("1", "")));
+        world.host.set(D, &ENFORCE.replace("enforce", mode));
+        assert_eq!(world.words().await, ["nothing", "nothing"], "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_record_nobody_is_asked_for_a_policy() {
+    let world = world(Zone::unsigned(D, &zone("1", "").replace("STSv1", "spf1")));
+    world.host.set(D, ENFORCE);
+    assert_eq!(world.words().await, ["nothing", "nothing"]);
+    assert_eq!(world.host.times_asked(D), 0);
+}
+
+#[tokio::test]
+async fn a_policy_that_cannot_be_had_is_none() {
+    let world = world(Zone::unsigned(D, &zone("1", "")));
+    for (status, media_type, content) in [
+        (404, "text/plain", ENFORCE),
+        (301, "text/plain", ENFORCE),
+        (200, "text/html", ENFORCE),
+        (200, "text/plain", "version: STSv1"),
+        (200, "text/plain", &(ENFORCE.to_owned() + &"x: y\n".repeat(20_000))),
+    ] {
+        world.host.answer(D, status, media_type, content);
+        assert_eq!(world.words().await, ["nothing", "nothing"], "{status} {media_type}");
+    }
+    world.host.set(D, ENFORCE);
+    assert_eq!(world.words().await, ["MTA-STS", "4.7.5"], "it is asked for again");
+}
+
+#[tokio::test]
+async fn a_policy_that_is_known_holds_whatever_happens_to_dns_and_its_host() {
+    let world = world(Zone::unsigned(D, &zone("1", "")));
+    world.host.set(D, ENFORCE);
+    assert_eq!(world.words().await, ["MTA-STS", "4.7.5"]);
+    // Another identifier, and the new policy cannot be had.
+    world.dns.set(Zone::unsigned(D, &zone("2", ""))).unwrap();
+    world.host.answer(D, 503, "text/plain", "");
+    world.names.forget();
+    assert_eq!(world.words().await, ["MTA-STS", "4.7.5"]);
+    // No identifier any more, or nobody says.
+    world.dns.set(Zone::unsigned(D, &zone("2", "").replace("STSv1", "spf1"))).unwrap();
+    world.names.forget();
+    assert_eq!(world.words().await, ["MTA-STS", "4.7.5"]);
+    world.dns.fail("_mta-sts.there.test", "TXT", Fault::ServerFailure);
+    world.names.forget();
+    assert_eq!(world.words().await, ["MTA-STS", "4.7.5"]);
+    world.dns.mend("_mta-sts.there.test", "TXT");
+    // The new policy.
+    world.dns.set(Zone::unsigned(D, &zone("3", ""))).unwrap();
+    world.host.set(D, &ENFORCE.replace("good", "*"));
+    world.names.forget();
+    assert_eq!(world.words().await, ["MTA-STS", "MTA-STS"]);
+}
+
+#[tokio::test]
+async fn a_policy_survives_a_restart() {
+    let world = world(Zone::unsigned(D, &zone("1", "")));
+    world.host.set(D, ENFORCE);
+    assert_eq!(world.words().await, ["MTA-STS", "4.7.5"]);
+    world.host.answer(D, 503, "text/plain", "");
+    let names = names(&world.dns, &world.host, &world.folder, &world.keeper);
+    let after = World { names, ..world };
+    assert_eq!(after.words().await, ["MTA-STS", "4.7.5"]);
+    assert_eq!(after.host.times_asked(D), 1);
+}
+
+#[tokio::test]
+async fn dane_counts_alone_where_there_is_any() {
+    let good = format!("_25._tcp.good TLSA {}\n", tlsa(3, 1, 1, b"key"));
+    let unusable = format!("_25._tcp.other TLSA {}\n", tlsa(1, 1, 1, b"key"));
+    let records = format!("{good}{unusable}");
+    let signed = world(Zone::signed(D, &zone("1", &records)));
+    signed.host.set(D, &ENFORCE.replace("good", "nobody"));
+    assert_eq!(signed.words().await, ["DANE", "DANE without a usable record"]);
+    let unsigned = world(Zone::unsigned(D, &zone("1", &records)));
+    unsigned.host.set(D, ENFORCE);
+    assert_eq!(unsigned.words().await, ["MTA-STS", "4.7.5"], "nobody vouches for these records");
+    let other_port = world(Zone::signed(D, &zone("1", &good.replace("_25", "_26"))));
+    other_port.host.set(D, ENFORCE);
+    assert_eq!(other_port.words().await, ["MTA-STS", "4.7.5"]);
+}
+
+#[tokio::test]
+async fn where_dns_does_not_say_whether_there_is_dane_mail_waits() {
+    let records = format!("_25._tcp.good TLSA {}\n", tlsa(3, 1, 1, b"key"));
+    let world = world(Zone::signed(D, &zone("1", &records)));
+    for fault in [Fault::ServerFailure, Fault::WrongSignature, Fault::NoSignature] {
+        for host in ["good", "other"] {
+            world.dns.fail(&format!("_25._tcp.{host}.there.test"), "TLSA", fault);
+        }
+        world.names.forget();
+        assert_eq!(world.words().await, ["4.4.3", "4.4.3"], "{fault:?}");
+    }
+    for host in ["good", "other"] {
+        world.dns.mend(&format!("_25._tcp.{host}.there.test"), "TLSA");
+    }
+    world.names.forget();
+    assert_eq!(world.words().await, ["DANE", "nothing"]);
+}
