@@ -299,6 +299,7 @@ mod tests {
                 steps: Vec::new(),
                 trace: mailstore::TraceRow::default(),
                 carried: Some(mailstore::Carried { unique_id, received_at }),
+                concludes: Vec::new(),
             };
             draft.commit(delivery).await.unwrap();
         }

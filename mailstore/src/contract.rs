@@ -4,12 +4,14 @@ mod access;
 mod guard;
 mod logins;
 mod maildrop_administration;
+mod queue;
 mod quotas;
 mod repertoire;
 mod rules;
 mod spellings;
 mod subaddresses;
 mod terms;
+mod traces;
 
 use std::future::Future;
 use std::path::Path;
@@ -19,10 +21,11 @@ use mailwire::address::{Mailbox, ReversePath};
 use mailwire::clock;
 use mailwire::secret::Secret;
 
+pub(crate) use queue::deferred;
+
 use crate::{
     Account, AdministrationError, Alias, Carried, Delivery, Fate, HostedBy, Intake, IntakeError, Lease,
-    MaildropError, MaildropId, Options, QueueError, QueueState, Receipt, Recipient, RecipientTerms,
-    RelayRecipient, Store, Terms, TraceRow, UniqueId,
+    MaildropError, MaildropId, Options, Receipt, Recipient, Store, Terms, TraceRow, UniqueId,
 };
 
 /// More than fits into the journal itself.
@@ -85,6 +88,7 @@ fn delivery(maildrops: &[MaildropId]) -> Delivery {
         steps: Vec::new(),
         trace: TraceRow::default(),
         carried: None,
+        concludes: Vec::new(),
     }
 }
 
@@ -350,52 +354,6 @@ async fn a_removed_account_takes_its_maildrop_with_it_and_mail_on_its_way_is_ref
         let again = account(&store, "alice").await;
         assert_ne!(again.maildrop, alice.maildrop);
         assert_eq!(read_all(&store, again.maildrop).await, Vec::<Vec<u8>>::new());
-    })
-    .await;
-}
-
-fn relayed(to: &str, due: u64) -> Delivery {
-    let relay = vec![RelayRecipient {
-        mailbox: mailbox(to),
-        due,
-        expires: due + 1000,
-        terms: RecipientTerms::default(),
-    }];
-    Delivery { relay, ..delivery(&[]) }
-}
-
-#[tokio::test]
-async fn the_queue_gives_what_is_due_earliest_first() {
-    with_store(async |store| {
-        deliver(&store, b"A: b\r\n\r\nx\r\n", 100, relayed("b@elsewhere.test", 200)).await;
-        deliver(&store, b"A: b\r\n\r\ny\r\n", 100, relayed("a@elsewhere.test", 100)).await;
-        let queue = &store.queue;
-        let due = async |now| {
-            let due = queue.due(now, 10).await.unwrap();
-            due.into_iter().map(|entry| entry.recipient.to_string()).collect::<Vec<_>>()
-        };
-        assert_eq!(due(99).await, Vec::<String>::new());
-        assert_eq!(due(100).await, ["a@elsewhere.test"]);
-        assert_eq!(due(1000).await, ["a@elsewhere.test", "b@elsewhere.test"]);
-        assert_eq!(queue.next_due().await, Ok(Some(100)));
-
-        let first = queue.due(100, 1).await.unwrap().remove(0);
-        let octets = queue.read(first.id, 0, 1000).await.unwrap();
-        assert_eq!(octets, b"Received: here\r\nA: b\r\n\r\ny\r\n");
-        assert_eq!(first.octets, octets.len() as u64);
-        queue.lease(first.id, u64::MAX).await.unwrap();
-        assert_eq!(queue.lease(first.id, u64::MAX).await, Err(QueueError::Leased));
-        assert_eq!(due(1000).await, ["b@elsewhere.test"]);
-        queue.defer(first.id, 300, "451 later").await.unwrap();
-        assert_eq!(due(1000).await, ["b@elsewhere.test", "a@elsewhere.test"]);
-        let deferred = queue.due(1000, 10).await.unwrap().remove(1);
-        assert_eq!((deferred.attempts, deferred.last_result.as_str()), (1, "451 later"));
-        queue.hold(first.id, QueueState::Held).await.unwrap();
-        assert_eq!(due(1000).await, ["b@elsewhere.test"]);
-        queue.hold(first.id, QueueState::Waiting).await.unwrap();
-        queue.finish(first.id).await.unwrap();
-        assert_eq!(queue.finish(first.id).await, Err(QueueError::Missing));
-        assert_eq!(due(1000).await, ["b@elsewhere.test"]);
     })
     .await;
 }

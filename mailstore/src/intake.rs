@@ -7,7 +7,9 @@ use mailwire::address::{Mailbox, ReversePath};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{LocalRecipient, MaildropId, MessageId, OverQuota, RecipientTerms, Terms, UniqueId};
+use crate::{
+    LocalRecipient, MaildropId, MessageId, OverQuota, QueueOutcome, RecipientTerms, Terms, UniqueId,
+};
 
 /// Why content was not taken. Nothing of it is kept.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ pub enum IntakeError {
         /// The same for each group of [`Fate::Apart`], of which none could be served.
         groups: Vec<OverQuota>,
     },
+    /// The message reports on entries of the queue of which one is not there any more: somebody else has concluded it.
+    #[error("an entry of the queue that the message reports on is gone")]
+    Concluded,
     /// The store cannot take mail now.
     #[error("the store cannot take mail: {0}")]
     Unavailable(String),
@@ -127,6 +132,8 @@ pub struct Delivery {
     pub trace: TraceRow,
     /// For a message that is not new.
     pub carried: Option<Carried>,
+    /// What becomes of entries of the queue on which the message reports. It is all of it or nothing.
+    pub concludes: Vec<QueueOutcome>,
 }
 
 /// What was committed.

@@ -3,7 +3,7 @@
 //! [`open`] gives a [`Store`]. Its parts are small traits, by who needs them: [`Directory`] (who is this),
 //! [`Administration`] (accounts and aliases change), [`AccessAdministration`] (what accounts may log in with and send as),
 //! [`Intake`] (draft, commit), [`Maildrops`] (lease, list, read, expunge), [`MaildropAdministration`] (what was expunged
-//! comes back), [`Queue`] (due, lease, finish, hold) and [`Guard`] (who guesses too often, or sends too much),
+//! comes back), [`Queue`] (due, lease, settle, hold), [`Traces`] (what became of mail that left) and [`Guard`] (who guesses too often, or sends too much),
 //! which [`Logins`] asks for a session.
 //! Whatever answers `Ok` here is on disk.
 //!
@@ -29,6 +29,7 @@ mod shared;
 mod store;
 mod subaddress;
 mod terms;
+mod trace;
 
 pub use access::{
     APP_PASSWORD_NAME_OCTETS_MAX, APP_PASSWORDS_MAX, AccessAdministration, AppPassword, AppPasswordName,
@@ -60,7 +61,10 @@ pub use maildrops::{
     Entry, Kept, Lease, MaildropAdministration, MaildropError, Maildrops, Repertoire, ReturnAs,
 };
 pub use maintenance::{HeldState, Hold, Maintenance};
-pub use queue::{Queue, QueueEntry, QueueError, QueueState};
+pub use queue::{
+    Attempt, DomainCounts, DuePlace, QUEUE_CHANGES_MAX, Queue, QueueCounts, QueueEntry, QueueError,
+    QueueFilter, QueueOutcome, QueueState, Then,
+};
 pub use repair::{Gain, Repair, Seen, Speed};
 pub use rules::{CommonRules, Expiry, LOGIN_DELAY_SECONDS_MAX, OwnRules, Rules, Strictest, Takeover};
 pub use store::{HostedBy, OpenError, Options, Store, host, open};
@@ -70,3 +74,4 @@ pub use subaddress::{
 pub use terms::{
     Body, ByMode, DeliverBy, LocalRecipient, Notify, OriginalRecipient, RecipientTerms, Returns, Terms,
 };
+pub use trace::{Ending, Trace, TracedAs, TracedRecipient, Traces};

@@ -13,7 +13,7 @@ use crate::rules::LOGIN_DELAY_SECONDS_MAX;
 use crate::shared::Member;
 use crate::{
     AccessAdministration, Administration, Directory, Expiry, Guard, GuardOptions, Intake,
-    MaildropAdministration, Maildrops, Maintenance, Queue, Quota, Repair, Rules, Takeover,
+    MaildropAdministration, Maildrops, Maintenance, Queue, Quota, Repair, Rules, Takeover, Traces,
 };
 
 /// How the store behaves: the table `[store]` of the configuration.
@@ -42,6 +42,10 @@ pub struct Options {
     pub expire_days: u16,
     /// Whether a login to an account without a rule of its own ends the session that has its maildrop (no).
     pub takeover: bool,
+    /// Days for which the trace of a message is kept after it has left (14).
+    pub trace_days: u64,
+    /// Most octets of traces; above, the oldest ones go sooner (256 MiB).
+    pub trace_octets_max: u64,
     /// Octets a second that work in the background reads and writes (64 MiB).
     pub upkeep_octets_per_second: u64,
     /// Where processes that share the store reach the one that hosts it: a path from the folder on, or an absolute one,
@@ -96,6 +100,8 @@ impl Default for Options {
             login_delay_seconds: 0,
             expire_days: 0,
             takeover: false,
+            trace_days: 14,
+            trace_octets_max: 256 << 20,
             upkeep_octets_per_second: 64 << 20,
             socket: PathBuf::from("socket"),
             hosted_by: HostedBy::Anyone,
@@ -195,6 +201,8 @@ pub struct Store {
     pub repair: Arc<dyn Repair>,
     /// Messages leave.
     pub queue: Arc<dyn Queue>,
+    /// Their lives are told.
+    pub traces: Arc<dyn Traces>,
     /// The store as a whole.
     pub maintenance: Arc<dyn Maintenance>,
     /// Who guesses too often, or sends too much.
@@ -215,6 +223,7 @@ impl Store {
             maildrop_administration: member.clone(),
             repair: member.clone(),
             queue: member.clone(),
+            traces: member.clone(),
             maintenance: member.clone(),
             guard: member.clone(),
             member,

@@ -61,6 +61,7 @@ async fn filled(store: &Store) -> Vec<MaildropId> {
             steps: Vec::new(),
             trace: TraceRow::default(),
             carried: None,
+            concludes: Vec::new(),
         };
         draft.commit(delivery).await.unwrap();
     }

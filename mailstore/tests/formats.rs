@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mailstore::{
-    Addresses, Alias, AppPasswordName, Carried, Delivery, Detail, Expiry, Fate, MaildropId, MessageId,
-    Notify, Options, OwnRules, QueueState, Quota, RecipientTerms, RelayRecipient, Repertoire, ReturnAs,
-    Store, Terms, TraceRow, TraceStep, UniqueId, WithMail, open,
+    Addresses, Alias, AppPasswordName, Attempt, Carried, Delivery, Detail, Expiry, Fate, MaildropId,
+    MessageId, Notify, Options, OwnRules, QueueEntry, QueueFilter, QueueId, QueueOutcome, QueueState, Quota,
+    RecipientTerms, RelayRecipient, Repertoire, ReturnAs, Store, Terms, Then, TraceRow, TraceStep, TracedAs,
+    UniqueId, WithMail, open,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::sasl::ScramKeys;
@@ -55,6 +56,7 @@ fn delivery(maildrops: &[MaildropId], relay: &[&str]) -> Delivery {
         steps: Vec::new(),
         trace: TraceRow { at: 1, session: "s".to_owned(), event: "received".into(), detail: String::new() },
         carried: None,
+        concludes: Vec::new(),
     }
 }
 
@@ -102,11 +104,11 @@ async fn fill(store: &Store) {
     store.administration.remove_account(&mailbox("gone")).await.unwrap();
     let [alice, bob, carol] = drops.try_into().unwrap();
     expunge(store, alice, &[1, 4]).await;
-    for entry in store.queue.due(2_000_000, 10).await.unwrap() {
+    for entry in store.queue.due(2_000_000, None, 10).await.unwrap() {
         match entry.recipient.local_part().as_str() {
-            "deferred" => store.queue.defer(entry.id, 3_000_000, "451 not now").await.unwrap(),
-            "held" => store.queue.hold(entry.id, QueueState::Held).await.unwrap(),
-            "finished" => store.queue.finish(entry.id).await.unwrap(),
+            "deferred" => settle(store, vec![deferred(entry.id)]).await,
+            "held" => drop(store.queue.hold(&[entry.id], QueueState::Held).await.unwrap()),
+            "finished" => settle(store, vec![relayed(entry.id)]).await,
             _ => {}
         }
     }
@@ -114,6 +116,61 @@ async fn fill(store: &Store) {
     fill_since_format_2(store, [alice, bob, carol]).await;
     // Behind the compaction, so that what became of those that are gone stands in the journal.
     fill_subaddresses(store).await;
+    fill_queue(store, alice).await;
+}
+
+fn deferred(id: QueueId) -> QueueOutcome {
+    let attempt = Attempt {
+        at: 2_000_000,
+        place: "mx.elsewhere.test [192.0.2.1]".to_owned(),
+        said: "451 not now".to_owned(),
+        dialogue: "MAIL FROM:<sender@example.test>".to_owned(),
+    };
+    QueueOutcome { id, attempt: Some(attempt), then: Then::Defer { due: 3_000_000, warned: false } }
+}
+
+fn warned(id: QueueId) -> QueueOutcome {
+    QueueOutcome { then: Then::Defer { due: 3_000_000, warned: true }, ..deferred(id) }
+}
+
+const fn relayed(id: QueueId) -> QueueOutcome {
+    QueueOutcome { id, attempt: None, then: Then::Relayed }
+}
+
+async fn settle(store: &Store, outcomes: Vec<QueueOutcome>) {
+    let ids: Vec<_> = outcomes.iter().map(|outcome| outcome.id).collect();
+    assert_eq!(store.queue.settle(outcomes).await.unwrap(), ids);
+}
+
+/// What format 3 has brought: reports that conclude, delays that are told of, several outcomes at once.
+async fn fill_queue(store: &Store, alice: MaildropId) {
+    let tried = |relay: &[&str]| Delivery {
+        prefix: b"Message-ID: <tried@example.test>\r\n".to_vec(),
+        ..delivery(&[], relay)
+    };
+    deliver_as(store, "tried", 3, tried(&["warned", "concluded", "tried"])).await;
+    let of = |name: &str, listed: &[QueueEntry]| {
+        listed.iter().find(|entry| entry.recipient.local_part().as_str() == name).unwrap().id
+    };
+    let listed = store.queue.list(&QueueFilter::default(), None, 100).await.unwrap();
+    settle(store, vec![warned(of("warned", &listed)), deferred(of("tried", &listed))]).await;
+    let failed = QueueOutcome { then: Then::Failed, ..deferred(of("concluded", &listed)) };
+    deliver_as(store, "report", 2, Delivery { concludes: vec![failed], ..delivery(&[alice], &[]) }).await;
+    // Both lie in a segment that is compacted, so that what is known of the first one stands in the journal once more.
+    for _ in 0..60 {
+        deliver(store, "in vain", 250, &[alice], &[]).await;
+    }
+    let kept = store.maildrop_administration.messages(alice, None, 1000).await.unwrap();
+    let live = kept.iter().filter(|kept| kept.expunged_at.is_none()).count();
+    expunge(store, alice, &(live - 60..live).collect::<Vec<_>>()).await;
+    let expunged = self::expunged(store, alice).await;
+    store.maildrop_administration.purge(alice, expunged.get(2..).unwrap()).await.unwrap();
+    assert!(store.repair.compact().await.unwrap().segments > 0);
+    deliver_as(store, "tried later", 3, tried(&["late", "lost"])).await;
+    let listed = store.queue.list(&QueueFilter::default(), None, 100).await.unwrap();
+    settle(store, vec![warned(of("late", &listed))]).await;
+    let failed = QueueOutcome { then: Then::Failed, ..deferred(of("lost", &listed)) };
+    deliver_as(store, "report", 2, Delivery { concludes: vec![failed], ..delivery(&[alice], &[]) }).await;
 }
 
 /// What format 3 has brought: application passwords and grants; and a catch-all.
@@ -234,18 +291,35 @@ async fn describe(store: &Store) -> String {
         let targets: Vec<_> = alias.targets.iter().map(ToString::to_string).collect();
         lines.push(format!("alias {} {}", alias.address, targets.join(" ")));
     }
-    for entry in store.queue.due(u64::MAX, 100).await.unwrap() {
+    for entry in store.queue.due(u64::MAX, None, 100).await.unwrap() {
         let content = store.queue.read(entry.id, 0, 100_000).await.unwrap();
         let checksum = crc32c::crc32c(&content);
         lines.push(format!(
             "queue {:?} {} due {} attempts {} {:?} {} {checksum:08x}",
             entry.id, entry.recipient, entry.due, entry.attempts, entry.last_result, entry.octets
         ));
+        if entry.is_warned {
+            lines.push(format!("warned {:?}", entry.id));
+        }
         if entry.terms != Terms::default() {
             lines.push(format!("asked {:?} {:?} {:?}", entry.id, entry.terms, entry.recipient_terms));
         }
     }
+    describe_traces(store, &mut lines).await;
     lines.join("\n") + "\n"
+}
+
+/// The lives of messages that have left, or are leaving. Those from before format 3 are not asked for.
+async fn describe_traces(store: &Store, lines: &mut Vec<String>) {
+    let known_as = TracedAs::MessageId("tried@example.test".to_owned());
+    for message in store.traces.traced(&known_as, None, 100).await.unwrap() {
+        let life = store.traces.trace(message).await.unwrap().unwrap();
+        lines.push(format!("trace {message:?} {:?} {:?}", life.message_id, life.rows));
+        for recipient in life.recipients {
+            let ended = recipient.ended.map(|(_, how)| how);
+            lines.push(format!("to {} {:?} {ended:?}", recipient.mailbox, recipient.attempts));
+        }
+    }
 }
 
 async fn describe_maildrop(store: &Store, name: &str, maildrop: MaildropId, lines: &mut Vec<String>) {
@@ -374,7 +448,9 @@ async fn what_this_release_writes_it_reads_again() {
     fill(&store).await;
     let holds = describe(&store).await;
     let count = |what| holds.lines().filter(|line| line.starts_with(what)).count();
-    assert_eq!((count("message "), count("expunged ")), (19, 4), "{holds}");
+    assert_eq!((count("message "), count("expunged ")), (21, 4), "{holds}");
+    assert_eq!((count("queue "), count("warned ")), (8, 2), "{holds}");
+    assert_eq!((count("trace "), count("to ")), (2, 5), "{holds}");
     assert_eq!(count("maildrop "), 1, "{holds}");
     assert_eq!((count("life "), count("asked ")), (1, 2), "{holds}");
     assert_eq!(count("rules "), 1, "{holds}");

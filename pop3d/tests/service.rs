@@ -72,6 +72,7 @@ impl World {
                 steps: Vec::new(),
                 trace: TraceRow::default(),
                 carried: None,
+                concludes: Vec::new(),
             };
             draft.commit(delivery).await.unwrap();
         }

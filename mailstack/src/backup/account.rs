@@ -214,6 +214,7 @@ impl Restore<'_> {
                 detail: self.past.snapshot().to_owned(),
             },
             carried: Some(Carried { unique_id, received_at: message.entry.received_at }),
+            concludes: Vec::new(),
         };
         draft.commit(delivery).await?;
         self.count.restored = self.count.restored.saturating_add(1);

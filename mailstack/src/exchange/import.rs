@@ -210,6 +210,7 @@ impl<'a> Import<'a> {
             steps: Vec::new(),
             trace: TraceRow { at: now, session: String::new(), event: "imported".into(), detail: item.name },
             carried: Some(Carried { unique_id, received_at: item.received_at.unwrap_or(now) }),
+            concludes: Vec::new(),
         }
     }
 

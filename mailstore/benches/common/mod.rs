@@ -215,6 +215,7 @@ async fn deliver_one(store: &Store, maildrop: MaildropId, content: &[u8]) {
             detail: "192.0.2.1".to_owned(),
         },
         carried: None,
+        concludes: Vec::new(),
     };
     draft.commit(delivery).await.unwrap();
 }

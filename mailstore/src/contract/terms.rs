@@ -1,6 +1,6 @@
 //! The promises about what senders ask: it is kept, given to whoever honours it, and mail that is held stays unseen.
 
-use super::{account, deliver, delivery, lease, mailbox, options, with_store};
+use super::{account, deferred, deliver, delivery, lease, mailbox, options, with_store};
 use crate::{
     Body, ByMode, DeliverBy, Delivery, LocalRecipient, MaildropError, MaildropId, MessageId, Notify,
     OriginalRecipient, RecipientTerms, RelayRecipient, Returns, Store, Terms, TraceRow, TraceStep,
@@ -94,9 +94,9 @@ async fn what_is_asked_for_a_recipient_elsewhere_stands_in_the_queue() {
             relay("b@elsewhere.test", recipient_terms("B@elsewhere.test")),
         ];
         deliver(&store, b"A: b\r\n\r\n", 100, Delivery { relay, terms: all_terms(), ..delivery(&[]) }).await;
-        let mut due = store.queue.due(100, 10).await.unwrap();
-        store.queue.defer(due[1].id, 50, "451 later").await.unwrap();
-        due = store.queue.due(100, 10).await.unwrap();
+        let mut due = store.queue.due(100, None, 10).await.unwrap();
+        store.queue.settle(vec![deferred(due[1].id, 50, "451 later")]).await.unwrap();
+        due = store.queue.due(100, None, 10).await.unwrap();
         let [second, first] = due.try_into().unwrap();
         assert_eq!((first.terms, first.recipient_terms), (all_terms(), RecipientTerms::default()));
         assert_eq!((second.terms, second.attempts), (all_terms(), 1));

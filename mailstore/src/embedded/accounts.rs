@@ -118,6 +118,10 @@ impl Accounts {
             | Event::Restated { .. }
             | Event::QueueChanged { .. }
             | Event::QueueFinished { .. }
+            | Event::Settled { .. }
+            | Event::Traced { .. }
+            | Event::Taken(_)
+            | Event::MovedOn(_)
             | Event::Torn { .. }
             | Event::Segments { .. }
             | Event::Closed => {}

@@ -9,6 +9,7 @@ use super::grants::Grant;
 use super::index::{Index, IndexError, encoded, get, put, take};
 use super::journal::Location;
 use super::keys::{self, ContentFile, EntryValue, ExpungedValue, QueueValue, SEGMENTS, Subject};
+use super::queue_index::queue_value;
 use super::record::{AccountRecord, EntryState, Event, Frame, Message, Moved, MovedRecipient, Restated};
 use crate::{OwnRules, Quota, UniqueId};
 
@@ -53,12 +54,18 @@ impl Index {
     /// Brings the trees to what they are after this record. Applying a record twice, or after later ones have been
     /// applied once already, ends in the same state as long as all later ones follow again.
     pub(crate) fn apply(&self, committed: Committed<'_>) -> Result<(), IndexError> {
+        self.apply_traces(committed)?;
         match committed.event {
             Event::Message(message) | Event::Imported { message, .. } => {
                 self.apply_message(committed, message)
             }
             Event::Accepted(accepted) => self.apply_message(committed, &accepted.message),
-            Event::Moved(moved) | Event::MovedWith { moved, .. } => self.apply_moved(committed, moved),
+            Event::Taken(taken) => {
+                self.apply_message(committed, &taken.accepted.message)?;
+                self.apply_settled(&taken.concludes)
+            }
+            Event::Moved(moved) | Event::MovedWith { moved, .. } => self.apply_moved(committed, moved, &[]),
+            Event::MovedOn(on) => self.apply_moved(committed, &on.moved, &on.warned),
             Event::Expunge { maildrop, messages, at } => {
                 messages.iter().try_for_each(|message| self.expunge(*maildrop, *message, *at))
             }
@@ -105,20 +112,14 @@ impl Index {
                 self.aliases.remove(address.as_bytes())?;
                 Ok(())
             }
-            Event::QueueChanged { message, recipient, due, attempts, last_result, held } => {
-                let (due, attempts, held, last_result) = (*due, *attempts, *held, last_result.clone());
-                let change = |old| QueueValue { due, attempts, last_result, held, ..old };
-                self.change_queue(*message, *recipient, change)
-            }
-            Event::QueueFinished { message, recipient, at: _ } => {
-                self.note_freed();
-                self.remove_queue(*message, *recipient)
+            Event::QueueChanged { .. } | Event::QueueFinished { .. } | Event::Settled { .. } => {
+                self.apply_to_queue(committed.event)
             }
             Event::Torn { segment, offset, octets, message: _ } => {
                 put(&self.torn, &keys::torn(*segment, *offset), octets)
             }
             Event::Segments { present } => put(&self.meta, SEGMENTS, present),
-            Event::Closed => Ok(()),
+            Event::Traced { .. } | Event::Closed => Ok(()),
         }
     }
 
@@ -154,7 +155,7 @@ impl Index {
         Ok(())
     }
 
-    fn apply_moved(&self, committed: Committed<'_>, moved: &Moved) -> Result<(), IndexError> {
+    fn apply_moved(&self, committed: Committed<'_>, moved: &Moved, warned: &[u32]) -> Result<(), IndexError> {
         let Moved { sequence, message, entries, queue } = moved;
         let circumstances = committed.event.circumstances();
         let subject = committed.subject(message);
@@ -180,7 +181,8 @@ impl Index {
             }
         }
         for waiting in queue {
-            let value = queue_value(message, circumstances, subject, waiting);
+            let warned = warned.contains(&waiting.recipient);
+            let value = QueueValue { warned, ..queue_value(message, circumstances, subject, waiting) };
             self.put_queue(*sequence, waiting.recipient, &value)?;
         }
         self.moved.insert(keys::moved(*sequence, committed.location.segment), &[])?;
@@ -385,66 +387,8 @@ impl Index {
         }
         Ok(())
     }
-
-    fn put_queue(&self, message: u64, recipient: u32, value: &QueueValue) -> Result<(), IndexError> {
-        self.note_change();
-        self.remove_due(message, recipient)?;
-        put(&self.queue, &keys::queue(message, recipient), value)?;
-        if !value.held {
-            self.due.insert(keys::due(value.due, message, recipient), &[])?;
-        }
-        Ok(())
-    }
-
-    /// What is not there stays so.
-    fn change_queue(
-        &self,
-        message: u64,
-        recipient: u32,
-        change: impl FnOnce(QueueValue) -> QueueValue,
-    ) -> Result<(), IndexError> {
-        let old = self.queue_value(message, recipient)?;
-        old.map_or(Ok(()), |old| self.put_queue(message, recipient, &change(old)))
-    }
-
-    fn remove_queue(&self, message: u64, recipient: u32) -> Result<(), IndexError> {
-        self.note_change();
-        self.remove_due(message, recipient)?;
-        self.queue.remove(keys::queue(message, recipient))?;
-        Ok(())
-    }
-
-    fn remove_due(&self, message: u64, recipient: u32) -> Result<(), IndexError> {
-        if let Some(old) = self.queue_value(message, recipient)? {
-            self.due.remove(keys::due(old.due, message, recipient))?;
-        }
-        Ok(())
-    }
 }
 
 fn release_at(circumstances: Option<&Circumstances>) -> Option<u64> {
     circumstances.and_then(|circumstances| circumstances.terms.release_at)
-}
-
-fn queue_value(
-    message: &Message,
-    circumstances: Option<&Circumstances>,
-    subject: Subject,
-    waiting: &MovedRecipient,
-) -> QueueValue {
-    let recipient_terms = circumstances.map(|circumstances| circumstances.recipient(waiting.recipient));
-    QueueValue {
-        terms: circumstances.map(|circumstances| circumstances.terms.clone()).unwrap_or_default(),
-        recipient_terms: recipient_terms.unwrap_or_default(),
-        reverse_path: message.reverse_path.clone(),
-        mailbox: waiting.mailbox.clone(),
-        accepted_at: message.accepted_at,
-        due: waiting.due,
-        expires: waiting.expires,
-        attempts: waiting.attempts,
-        last_result: waiting.last_result.clone(),
-        held: waiting.held,
-        delivery_prefix_octets: message.delivery_prefix_octets,
-        subject,
-    }
 }

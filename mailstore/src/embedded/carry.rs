@@ -7,9 +7,12 @@ use super::change::{Refused, State};
 use super::circumstances::Circumstances;
 use super::grants::Grant;
 use super::journal::Location;
-use super::keys::EntryValue;
-use super::record::{EntryState, Event, Message, Moved, MovedEntry, MovedRecipient, Restated};
+use super::keys::{EntryValue, TraceKey};
+use super::record::{EntryState, Event, Message, Moved, MovedEntry, MovedOn, MovedRecipient, Restated};
+use super::settled::restated;
+use super::traced::TracedRow;
 use crate::OwnRules;
+use mailwire::clock;
 
 /// One wish of the compaction.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub(crate) enum Carry {
     Message(Box<CarriedMessage>),
     /// What became of messages that lie in other segments.
     Entries(Vec<CarriedEntry>),
+    /// Rows of lives.
+    Traces(Vec<TraceKey>),
     /// One recipient of a message in another segment.
     Queue { message: u64, recipient: u32, grave: Grave },
     /// The account of this address.
@@ -74,6 +79,7 @@ impl State<'_> {
         match carry {
             Carry::Message(message) => self.carry_message(*message),
             Carry::Entries(entries) => self.carry_entries(&entries),
+            Carry::Traces(keys) => self.carry_traces(&keys),
             Carry::Queue { message, recipient, grave } => self.carry_queue(message, recipient, grave),
             Carry::Account { address } => {
                 let account = self.accounts.account(&address).ok_or(Refused::Missing)?;
@@ -145,10 +151,11 @@ impl State<'_> {
                 entries.push(MovedEntry { maildrop, unique_id: entry.unique_id, expunged_at });
             }
         }
-        let mut queue = Vec::new();
+        let (mut queue, mut warned) = (Vec::new(), Vec::new());
         for recipient in recipients {
             let waiting = self.index.ask(|index| index.queue_value(sequence, recipient))?;
             if let Some(waiting) = waiting.filter(|waiting| waiting.subject.location == from) {
+                warned.extend(waiting.warned.then_some(recipient));
                 queue.push(MovedRecipient {
                     recipient,
                     mailbox: waiting.mailbox,
@@ -163,7 +170,11 @@ impl State<'_> {
         if entries.is_empty() && queue.is_empty() {
             return Err(Refused::Missing);
         }
-        let moved = Box::new(Moved { sequence, message, entries, queue });
+        let moved = Moved { sequence, message, entries, queue };
+        if !warned.is_empty() {
+            return Ok(Event::MovedOn(Box::new(MovedOn { moved, circumstances, warned })));
+        }
+        let moved = Box::new(moved);
         Ok(match circumstances {
             None => Event::Moved(moved),
             Some(circumstances) => Event::MovedWith { moved, circumstances },
@@ -196,16 +207,22 @@ impl State<'_> {
         if entries.is_empty() { Err(Refused::Missing) } else { Ok(Event::Restated { entries }) }
     }
 
+    /// Those that are still kept.
+    fn carry_traces(&self, keys: &[TraceKey]) -> Result<Event, Refused> {
+        let mut rows = Vec::new();
+        for key in keys {
+            let record = self.index.ask(|index| index.trace_row(*key))?;
+            rows.extend(record.map(|record| TracedRow { key: *key, record }));
+        }
+        if rows.is_empty() { Err(Refused::Missing) } else { Ok(Event::Traced { rows }) }
+    }
+
     fn carry_queue(&self, message: u64, recipient: u32, grave: Grave) -> Result<Event, Refused> {
         match self.index.ask(|index| index.queue_value(message, recipient))? {
-            Some(waiting) => Ok(Event::QueueChanged {
-                message,
-                recipient,
-                due: waiting.due,
-                attempts: waiting.attempts,
-                last_result: waiting.last_result,
-                held: waiting.held,
-            }),
+            Some(waiting) => {
+                let entries = vec![restated(message, recipient, waiting)];
+                Ok(Event::Settled { at: clock::unix_seconds(), entries })
+            }
             None if grave == Grave::Kept => Ok(Event::QueueFinished { message, recipient, at: 0 }),
             None => Err(Refused::Missing),
         }

@@ -11,12 +11,10 @@ use super::credentials::{NewPassword, ScramRecord};
 use super::index::IndexError;
 use super::index_slot::IndexSlot;
 use super::quotas::Added;
-use super::record::{Accepted, AccountRecord, Event, Message};
+use super::record::{Accepted, AccountRecord, Event, Message, Taken};
+use super::settled::{Absent, QueueWish};
 use super::subaddresses::MaildropChange;
 use crate::{AdministrationError, OverQuota, OwnRules, Quota, UniqueId};
-
-/// Most octets that are kept of what the other side of an attempt said.
-const RESULT_OCTETS_MAX: usize = 512;
 
 /// A wish.
 #[derive(Debug)]
@@ -26,6 +24,7 @@ pub(crate) enum Change {
         circumstances: Option<Box<Circumstances>>,
         /// What is left out together where a maildrop may not hold the message; empty: nothing is, nobody gets it.
         groups: Vec<Vec<u64>>,
+        further: Box<Further>,
     },
     /// A message from another store.
     Import(Box<Message>, UniqueId, Option<Box<Circumstances>>),
@@ -44,11 +43,7 @@ pub(crate) enum Change {
         messages: Vec<u64>,
     },
     Directory(DirectoryChange),
-    Queue {
-        message: u64,
-        recipient: u32,
-        step: QueueStep,
-    },
+    Queue(Vec<QueueWish>),
     /// Out of a segment that goes.
     Carry(Carry),
     /// A segment is about to go: these ranges are left.
@@ -120,13 +115,13 @@ impl DirectoryChange {
     }
 }
 
-/// A wish about one entry of the queue.
-#[derive(Debug)]
-pub(crate) enum QueueStep {
-    Defer { due: u64, result: String },
-    Hold,
-    Release,
-    Finish,
+/// What becomes true with a message beside it.
+#[derive(Debug, Default)]
+pub(crate) struct Further {
+    /// What its header section calls it.
+    pub(crate) message_id: Option<String>,
+    /// What becomes of entries of the queue, on which it reports.
+    pub(crate) concludes: Vec<QueueWish>,
 }
 
 /// Why it did not become true.
@@ -142,6 +137,8 @@ pub(crate) enum Refused {
     OverQuota { maildrop: u64, why: OverQuota, groups: Vec<OverQuota> },
     /// There is no such maildrop or queue entry any more.
     Missing,
+    /// A queue entry that the message reports on is not there any more.
+    Concluded,
 }
 
 impl From<IndexError> for Refused {
@@ -188,10 +185,18 @@ impl State<'_> {
     /// The event, and how many maildrop and queue entries there are after it.
     pub(crate) fn event(&self, change: Change) -> Result<(Event, u64), Refused> {
         match change {
-            Change::Message { message, circumstances, groups: _ } => {
+            Change::Message { message, circumstances, groups: _, further } => {
                 let live = self.live_with(&message)?;
                 self.check_quotas(&message)?;
-                Ok((accepted(*message, None, circumstances), live))
+                let Further { message_id, concludes } = *further;
+                if message_id.is_none() && concludes.is_empty() {
+                    return Ok((accepted(*message, None, circumstances), live));
+                }
+                let (concludes, live) = self.settled(concludes, Absent::Refused, live)?;
+                let circumstances = circumstances.unwrap_or_default();
+                let accepted = Accepted { message: *message, unique_id: None, circumstances };
+                let at = clock::unix_seconds();
+                Ok((Event::Taken(Box::new(Taken { accepted, message_id, at, concludes })), live))
             }
             // It was let in once before.
             Change::Import(message, unique_id, circumstances) => {
@@ -211,7 +216,7 @@ impl State<'_> {
                 Ok((Event::Purged { maildrop, messages }, live))
             }
             Change::Directory(change) => self.directory(change),
-            Change::Queue { message, recipient, step } => self.queue(message, recipient, step),
+            Change::Queue(wishes) => self.queue(wishes),
             Change::Carry(carry) => Ok((self.carry(carry)?, self.live)),
             Change::Segments { present } => Ok((Event::Segments { present }, self.live)),
             Change::Close => Ok((Event::Closed, self.live)),
@@ -300,31 +305,6 @@ impl State<'_> {
                 self.accounts.check_alias(&address)?;
                 self.accounts.check_unused(&address)?;
                 Event::AliasRemoved { address }
-            }
-        };
-        Ok((event, self.live))
-    }
-
-    fn queue(&self, message: u64, recipient: u32, step: QueueStep) -> Result<(Event, u64), Refused> {
-        let old = self.index.ask(|index| index.queue_value(message, recipient))?.ok_or(Refused::Missing)?;
-        let changed = |due, attempts, last_result, held| Event::QueueChanged {
-            message,
-            recipient,
-            due,
-            attempts,
-            last_result,
-            held,
-        };
-        let event = match step {
-            QueueStep::Defer { due, mut result } => {
-                result.truncate(result.floor_char_boundary(RESULT_OCTETS_MAX));
-                changed(due, old.attempts.saturating_add(1), result, old.held)
-            }
-            QueueStep::Hold => changed(old.due, old.attempts, old.last_result, true),
-            QueueStep::Release => changed(old.due, old.attempts, old.last_result, false),
-            QueueStep::Finish => {
-                let event = Event::QueueFinished { message, recipient, at: clock::unix_seconds() };
-                return Ok((event, self.live.saturating_sub(1)));
             }
         };
         Ok((event, self.live))

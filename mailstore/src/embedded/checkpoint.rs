@@ -11,6 +11,7 @@ use super::index::{Index, IndexError};
 use super::index_slot::IndexSlot;
 use super::journal::Location;
 use super::keys::{Checkpoint, SCHEMA};
+use super::queue_leases::QueueChanges;
 use mailwire::cause::chain;
 
 /// Pause between two checkpoints.
@@ -21,6 +22,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Progress {
     state: Mutex<State>,
     wake: Condvar,
+    /// For those who wait for something to be due.
+    pub(crate) queue_changes: QueueChanges,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +40,7 @@ impl Progress {
     /// `applied` is what recovery ended with.
     pub(crate) fn new(applied: Checkpoint) -> Self {
         let state = State { applied, ending: None, stopping: false, journal_failed: false };
-        Self { state: Mutex::new(state), wake: Condvar::new() }
+        Self { state: Mutex::new(state), wake: Condvar::new(), queue_changes: QueueChanges::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

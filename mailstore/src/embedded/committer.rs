@@ -25,6 +25,8 @@ use super::quotas::{Added, Verdicts};
 use super::record::{self, Encoded, Event, Place};
 use super::recovery;
 use super::room::{Reserve, Room};
+use super::settled::{QueueWish, SettledEntry};
+use crate::QueueId;
 
 /// Most records of a group.
 const GROUP_RECORDS_MAX: usize = 1024;
@@ -65,6 +67,8 @@ pub(crate) struct Answer {
     pub(crate) sequence: u64,
     /// For each group of a message's maildrops, whether it has got it.
     pub(crate) verdicts: Verdicts,
+    /// The entries of the queue that were changed.
+    pub(crate) settled: Vec<QueueId>,
 }
 
 /// The committer's own state.
@@ -131,24 +135,26 @@ impl Pending {
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Touched {
     Maildrop(u64),
-    Queue(u64, u32),
+    Queue(QueueId),
 }
 
 /// How a change goes together with others.
 enum Company {
-    Any,
-    Others(Touched),
+    Others(Vec<Touched>),
     None,
 }
 
-const fn company(change: &Change) -> Company {
+fn company(change: &Change) -> Company {
+    let queue =
+        |wishes: &[QueueWish]| Company::Others(wishes.iter().map(|wish| Touched::Queue(wish.id)).collect());
     match change {
+        Change::Message { further, .. } => queue(&further.concludes),
         // What is carried has no company but its like, of which none concerns the same thing.
-        Change::Message { .. } | Change::Import(..) | Change::Carry(_) => Company::Any,
+        Change::Import(..) | Change::Carry(_) => Company::Others(Vec::new()),
         Change::Expunge { maildrop, .. }
         | Change::Return { maildrop, .. }
-        | Change::Purge { maildrop, .. } => Company::Others(Touched::Maildrop(*maildrop)),
-        Change::Queue { message, recipient, .. } => Company::Others(Touched::Queue(*message, *recipient)),
+        | Change::Purge { maildrop, .. } => Company::Others(vec![Touched::Maildrop(*maildrop)]),
+        Change::Queue(wishes) => queue(wishes),
         Change::Directory(_) | Change::Segments { .. } | Change::Close => Company::None,
     }
 }
@@ -157,8 +163,7 @@ impl Group {
     fn has_room_for(&self, change: &Change) -> bool {
         let room = self.records.len() < GROUP_RECORDS_MAX && self.octets < GROUP_OCTETS_MAX && !self.alone;
         room && match company(change) {
-            Company::Any => true,
-            Company::Others(touched) => !self.touched.contains(&touched),
+            Company::Others(touched) => touched.iter().all(|touched| !self.touched.contains(touched)),
             Company::None => self.records.is_empty(),
         }
     }
@@ -166,7 +171,8 @@ impl Group {
     fn answer(self, result: &Result<(), Refused>) {
         for record in self.records {
             let (sequence, verdicts) = (record.place.sequence, record.verdicts);
-            let answer = result.clone().map(|()| Answer { sequence, verdicts });
+            let settled = record.event.settled().iter().map(SettledEntry::id);
+            let answer = result.clone().map(|()| Answer { sequence, verdicts, settled: settled.collect() });
             // Before whoever asked goes on: they may want it again.
             drop(record.held);
             // Whoever asked may have gone; the record stands all the same.
@@ -286,10 +292,7 @@ impl Committer {
             }
         };
         match company {
-            Company::Any => {}
-            Company::Others(touched) => {
-                group.touched.insert(touched);
-            }
+            Company::Others(touched) => group.touched.extend(touched),
             Company::None => group.alone = true,
         }
         let Recorded { event, place, encoded, added, verdicts } = recorded;
@@ -393,6 +396,9 @@ impl Committer {
             };
             // The slot has noticed a failure, and the index that takes its place will have the record.
             let _ = self.index.ask(|index| index.apply(committed));
+            if record.event.concerns_queue() {
+                self.progress.queue_changes.note();
+            }
             let octets = record.encoded.octets().saturating_add(record.content_octets);
             location.offset = location.offset.saturating_add(octets);
         }
@@ -446,6 +452,8 @@ impl Committer {
         self.next_sequence = end.next_sequence;
         self.live = end.live;
         self.progress.advance(self.writer.end(), self.next_sequence, self.live);
+        // The other index may know of more.
+        self.progress.queue_changes.note();
         Ok(())
     }
 }

@@ -17,8 +17,10 @@ use super::committer::{Request, Work};
 use super::host::Core;
 use super::index::{Holder, Index, IndexError};
 use super::journal::Location;
+use super::keys::TraceKey;
 use super::record::{Event, Frame, Message};
 use super::segment::{Extent, Found, HEADER_OCTETS};
+use super::settled::SettledEntry;
 
 /// Records that are carried together.
 const BATCH_RECORDS_MAX: usize = 256;
@@ -26,6 +28,8 @@ const BATCH_RECORDS_MAX: usize = 256;
 const BATCH_OCTETS_MAX: u64 = 2 << 20;
 /// Mentions of messages elsewhere that are carried in one record.
 const ENTRIES_MAX: usize = 4096;
+/// Rows of lives that are.
+const TRACE_ROWS_MAX: usize = 256;
 
 /// Why a segment is still there.
 #[derive(Debug, Error)]
@@ -84,6 +88,7 @@ pub(crate) struct Compaction<'a> {
 struct Mentions {
     entries: BTreeSet<(u64, u64)>,
     queue: BTreeSet<(u64, u32)>,
+    traces: BTreeSet<TraceKey>,
     accounts: BTreeSet<String>,
     removed: BTreeSet<(String, u64, Vec<u64>)>,
     maildrops: BTreeSet<(u64, String)>,
@@ -96,7 +101,9 @@ struct Mentions {
 }
 
 impl Mentions {
-    fn add(&mut self, event: &Event) {
+    fn add(&mut self, frame: &Frame, event: &Event) {
+        self.queue.extend(event.settled().iter().map(|entry| (entry.message, entry.recipient)));
+        self.add_traces(frame.sequence, event);
         match event {
             Event::Expunge { maildrop, messages, .. } | Event::Purged { maildrop, messages } => {
                 self.entries.extend(messages.iter().map(|message| (*maildrop, *message)));
@@ -145,16 +152,33 @@ impl Mentions {
             Event::Message(_)
             | Event::Imported { .. }
             | Event::Accepted(_)
+            | Event::Taken(_)
+            | Event::Settled { .. }
+            | Event::Traced { .. }
             | Event::Moved(_)
             | Event::MovedWith { .. }
+            | Event::MovedOn(_)
             | Event::Torn { .. }
             | Event::Segments { .. }
             | Event::Closed => {}
         }
     }
 
+    /// Rows of lives that stand in a record, or follow from it.
+    fn add_traces(&mut self, sequence: u64, event: &Event) {
+        self.traces.extend(event.settled().iter().flat_map(SettledEntry::trace_keys));
+        if let Event::Traced { rows } = event {
+            self.traces.extend(rows.iter().map(|row| row.key));
+        }
+        if let Some(message) = event.message().filter(|message| !message.relay.is_empty()) {
+            self.traces.insert(TraceKey::accepted(sequence));
+            let recipients = (0_u32..).zip(&message.relay);
+            self.traces.extend(recipients.map(|(recipient, _)| TraceKey::of(sequence, recipient, 0)));
+        }
+    }
+
     fn len(&self) -> usize {
-        self.entries.len().saturating_add(self.queue.len())
+        self.entries.len().saturating_add(self.queue.len()).saturating_add(self.traces.len())
     }
 }
 
@@ -258,7 +282,7 @@ impl Compaction<'_> {
         frame: &Frame,
         event: &Event,
     ) -> Result<(), CompactionError> {
-        self.mentions.add(event);
+        self.mentions.add(frame, event);
         if let Some(moved) = event.moved() {
             self.moved.push(moved.sequence);
         }
@@ -304,6 +328,9 @@ impl Compaction<'_> {
         }
         for entries in entries.chunks(ENTRIES_MAX) {
             self.add(Carry::Entries(entries.to_vec()), Vec::new());
+        }
+        for keys in mentions.traces.into_iter().collect::<Vec<_>>().chunks(TRACE_ROWS_MAX) {
+            self.add(Carry::Traces(keys.to_vec()), Vec::new());
         }
         for (message, recipient) in mentions.queue {
             let grave = self.grave(message)?;

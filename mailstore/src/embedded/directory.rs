@@ -47,7 +47,7 @@ impl Core {
             Err(Refused::Full) => Err(unavailable("the disk is full")),
             Err(Refused::Unavailable(why)) => Err(unavailable(&why)),
             Err(Refused::OverQuota { why, .. }) => Err(unavailable(&why.to_string())),
-            Err(Refused::Missing) => Err(unavailable("the maildrop is gone")),
+            Err(Refused::Missing | Refused::Concluded) => Err(unavailable("the maildrop is gone")),
         }
     }
 

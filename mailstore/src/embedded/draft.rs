@@ -8,16 +8,18 @@ use std::{io, mem};
 use async_trait::async_trait;
 use mailwire::clock;
 
-use super::change::{Change, Refused};
+use super::change::{Change, Further, Refused};
 use super::circumstances::Circumstances;
 use super::committer::Answer;
 use super::content;
 use super::files::{File, Mode, is_full};
 use super::header_end::HeaderEnd;
 use super::host::Core;
+use super::queue::Resting;
 use super::record::{BlockChecksums, FileContent, Message, RelayRecord};
 use super::repertoire::HeaderFields;
 use super::room::free_for_mail;
+use super::settled::QueueWish;
 use crate::{Delivery, Draft, Fate, Intake, IntakeError, MaildropId, MessageId, Receipt};
 
 /// Content up to this size lies in the journal itself.
@@ -50,6 +52,7 @@ impl Core {
                 IntakeError::OverQuota { maildrop: MaildropId(maildrop), why, groups }
             }
             Refused::Administration(error) => IntakeError::Unavailable(error.to_string()),
+            Refused::Concluded => IntakeError::Concluded,
             Refused::Missing => {
                 IntakeError::Unavailable("a recipient's maildrop has just been removed".to_owned())
             }
@@ -225,8 +228,12 @@ impl Draft for EmbeddedDraft {
         let octets = self.octets.saturating_add(prefix.len() as u64);
         let mut message = message(&mut delivery, self.unique_id);
         let circumstances = Circumstances::of(&mut delivery);
+        let resting: Vec<_> = delivery.concludes.iter().map(Resting::of).collect();
+        let concludes = mem::take(&mut delivery.concludes).into_iter().map(QueueWish::from).collect();
         message.header_octets = self.header_octets(&prefix).unwrap_or(octets);
-        message.repertoire = self.fields.behind(&prefix);
+        let known = self.fields.behind(&prefix);
+        message.repertoire = known.repertoire;
+        let message_id = known.message_id.filter(|_| !message.relay.is_empty());
         let mut checksums = BlockChecksums::default();
         checksums.update(&prefix);
         let core = Arc::clone(&self.core);
@@ -245,13 +252,18 @@ impl Draft for EmbeddedDraft {
         message.checksums = checksums.finish();
         let has_file = message.file.is_some();
         let message = Box::new(message);
+        let further = Box::new(Further { message_id, concludes });
         let change = match delivery.carried {
-            None => Change::Message { message, circumstances, groups: groups(delivery.fate) },
+            None => Change::Message { message, circumstances, groups: groups(delivery.fate), further },
             Some(carried) => Change::Import(message, carried.unique_id, circumstances),
         };
         let committed = core.commit_content(change, parts, held.map(|held| Box::new(held) as _)).await;
-        let receipt =
-            |Answer { sequence, verdicts }| Receipt { message: MessageId(sequence), octets, verdicts };
+        let receipt = |Answer { sequence, verdicts, .. }| {
+            if !resting.is_empty() {
+                core.end_settled(&resting);
+            }
+            Receipt { message: MessageId(sequence), octets, verdicts }
+        };
         committed.map(receipt).map_err(|refused| {
             if has_file {
                 // Nothing points to it; what cannot be removed only takes space.
@@ -353,6 +365,7 @@ mod tests {
             steps: Vec::new(),
             trace: TraceRow::default(),
             carried: None,
+            concludes: Vec::new(),
         }
     }
 

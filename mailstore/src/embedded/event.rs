@@ -8,6 +8,8 @@ use super::app_passwords::AppPasswordRecord;
 use super::circumstances::Circumstances;
 use super::credentials::ScramRecord;
 use super::grants::Grant;
+use super::settled::SettledEntry;
+use super::traced::TracedRow;
 use crate::{OwnRules, Quota, Repertoire, TraceRow, UniqueId};
 
 /// What became true.
@@ -31,7 +33,7 @@ pub(crate) enum Event {
     Alias { address: String, targets: Vec<String> },
     /// An alias is gone.
     AliasRemoved { address: String },
-    /// An attempt failed for now, or the entry was held or released.
+    /// An attempt failed for now, or the entry was held or released; told by releases before [`Event::Settled`].
     QueueChanged { message: u64, recipient: u32, due: u64, attempts: u32, last_result: String, held: bool },
     /// The recipient got the message, or never will.
     QueueFinished { message: u64, recipient: u32, at: u64 },
@@ -90,6 +92,39 @@ pub(crate) enum Event {
     MaildropRemoved { account: u64, detail: String, maildrop: u64 },
     /// As [`Event::AccountRemoved`], with the further maildrops that it had.
     AccountRemovedWith { address: String, maildrop: u64, further: Vec<u64> },
+    /// What has become of entries of the queue, all at once.
+    Settled {
+        /// Seconds since 1970.
+        at: u64,
+        entries: Vec<SettledEntry>,
+    },
+    /// A message was accepted, and more became true with it than [`Event::Accepted`] can say.
+    Taken(Box<Taken>),
+    /// As [`Event::MovedWith`], where more is known of recipients elsewhere.
+    MovedOn(Box<MovedOn>),
+    /// Carried on from a segment that goes: rows of lives.
+    Traced { rows: Vec<TracedRow> },
+}
+
+/// A message, and what became true with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Taken {
+    pub(crate) accepted: Accepted,
+    /// What its header section calls it.
+    pub(crate) message_id: Option<String>,
+    /// Seconds since 1970.
+    pub(crate) at: u64,
+    /// What has become of entries of the queue, on which it reports.
+    pub(crate) concludes: Vec<SettledEntry>,
+}
+
+/// A message that was copied out of a segment that goes, and what is known of its recipients elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MovedOn {
+    pub(crate) moved: Moved,
+    pub(crate) circumstances: Option<Box<Circumstances>>,
+    /// Those of whom the sender has been told that it takes long.
+    pub(crate) warned: Vec<u32>,
 }
 
 /// A message with what is kept beside it.
@@ -263,6 +298,10 @@ impl Event {
             Self::MaildropAdded { .. } => 25,
             Self::MaildropRemoved { .. } => 26,
             Self::AccountRemovedWith { .. } => 27,
+            Self::Settled { .. } => 28,
+            Self::Taken(_) => 29,
+            Self::MovedOn(_) => 30,
+            Self::Traced { .. } => 31,
         }
     }
 
@@ -276,7 +315,9 @@ impl Event {
         match self {
             Self::Message(message) | Self::Imported { message, .. } => Some(message),
             Self::Accepted(accepted) => Some(&mut accepted.message),
+            Self::Taken(taken) => Some(&mut taken.accepted.message),
             Self::Moved(moved) | Self::MovedWith { moved, .. } => Some(&mut moved.message),
+            Self::MovedOn(moved) => Some(&mut moved.moved.message),
             Self::Expunge { .. }
             | Self::Account(_)
             | Self::AccountRemoved { .. }
@@ -298,6 +339,8 @@ impl Event {
             | Self::MaildropAdded { .. }
             | Self::MaildropRemoved { .. }
             | Self::AccountRemovedWith { .. }
+            | Self::Settled { .. }
+            | Self::Traced { .. }
             | Self::Closed => None,
         }
     }
@@ -311,6 +354,8 @@ impl Event {
         match self {
             Self::Message(message) | Self::Imported { message, .. } => Some((message, None)),
             Self::Accepted(accepted) => Some((&accepted.message, Some(&accepted.circumstances))),
+            Self::Taken(taken) => Some((&taken.accepted.message, Some(&taken.accepted.circumstances))),
+            Self::MovedOn(on) => Some((&on.moved.message, on.circumstances.as_deref())),
             Self::Moved(moved) => Some((&moved.message, None)),
             Self::MovedWith { moved, circumstances } => Some((&moved.message, Some(circumstances))),
             Self::Expunge { .. }
@@ -334,19 +379,53 @@ impl Event {
             | Self::MaildropAdded { .. }
             | Self::MaildropRemoved { .. }
             | Self::AccountRemovedWith { .. }
+            | Self::Settled { .. }
+            | Self::Traced { .. }
             | Self::Closed => None,
         }
     }
 
     /// The message that was copied here, where it was.
     pub(crate) const fn moved(&self) -> Option<&Moved> {
+        if let Self::MovedOn(on) = self {
+            return Some(&on.moved);
+        }
         if let Self::Moved(moved) | Self::MovedWith { moved, .. } = self { Some(moved) } else { None }
+    }
+
+    /// True where something comes into the queue, or changes in it.
+    pub(crate) fn concerns_queue(&self) -> bool {
+        !self.settled().is_empty() || self.message().is_some_and(|message| !message.relay.is_empty())
+    }
+
+    /// When that was, seconds since 1970.
+    pub(crate) const fn settled_at(&self) -> u64 {
+        if let Self::Taken(taken) = self {
+            return taken.at;
+        }
+        if let Self::Settled { at, .. } = self { *at } else { 0 }
+    }
+
+    /// What the header section of the message calls it.
+    pub(crate) fn message_id(&self) -> Option<&str> {
+        if let Self::Taken(taken) = self { taken.message_id.as_deref() } else { None }
+    }
+
+    /// What has become of entries of the queue.
+    pub(crate) fn settled(&self) -> &[SettledEntry] {
+        if let Self::Taken(taken) = self {
+            return &taken.concludes;
+        }
+        if let Self::Settled { entries, .. } = self { entries } else { &[] }
     }
 
     /// The unique-id that the message had in another store.
     pub(crate) const fn carried_unique_id(&self) -> Option<&UniqueId> {
         if let Self::Imported { unique_id, .. } = self {
             return Some(unique_id);
+        }
+        if let Self::Taken(taken) = self {
+            return taken.accepted.unique_id.as_ref();
         }
         if let Self::Accepted(accepted) = self { accepted.unique_id.as_ref() } else { None }
     }

@@ -25,9 +25,10 @@ use super::holds::Holds;
 use super::index::IndexError;
 use super::index_slot::IndexSlot;
 use super::layout::Layout;
-use super::leases::{LastLeases, Leases, QueueLeases};
+use super::leases::{LastLeases, Leases};
 use super::lock::Lock;
 use super::password::Hasher;
+use super::queue_leases::QueueLeases;
 use super::recovery::{self, Trust};
 use super::remembered::Remembered;
 use super::room::{Reserve, Room};
@@ -381,6 +382,7 @@ mod tests {
             steps: Vec::new(),
             trace: TraceRow::default(),
             carried: None,
+            concludes: Vec::new(),
         };
         draft.commit(delivery).await.map(|_| ())
     }

@@ -18,6 +18,8 @@ use super::keys::{
     self, CHECKPOINT, CLOSED, Checkpoint, EntryValue, ExpungedValue, QueueValue, SCRUBBED, SEGMENTS, Subject,
     Usage,
 };
+use super::queue_index::Front;
+use super::traced::Carried;
 
 /// Octets of sled's cache. Small: entries are small, and content is not in it.
 const CACHE_OCTETS: u64 = 4 << 20;
@@ -58,6 +60,13 @@ pub(crate) struct Index {
     pub(super) expunged: Tree,
     pub(super) queue: Tree,
     pub(super) due: Tree,
+    pub(super) domains: Tree,
+    pub(super) traces: Tree,
+    pub(super) trace_names: Tree,
+    /// Rows of lives that were carried on.
+    pub(crate) carried: Carried,
+    /// Up to where what is due is taken.
+    pub(super) front: Front,
     pub(super) accounts: Tree,
     pub(super) scram: Tree,
     pub(super) app_passwords: Tree,
@@ -96,6 +105,11 @@ impl Index {
             expunged: db.open_tree("expunged")?,
             queue: db.open_tree("queue")?,
             due: db.open_tree("due")?,
+            domains: db.open_tree("domains")?,
+            traces: db.open_tree("traces")?,
+            trace_names: db.open_tree("trace_names")?,
+            carried: Carried::default(),
+            front: Front::default(),
             accounts: db.open_tree("accounts")?,
             scram: db.open_tree("scram")?,
             app_passwords: db.open_tree("app_passwords")?,
@@ -114,19 +128,6 @@ impl Index {
             freed: AtomicBool::new(true),
             changes: AtomicU64::new(0),
             db,
-        })
-    }
-
-    /// One entry of the queue.
-    pub(crate) fn queue_value(&self, message: u64, recipient: u32) -> Result<Option<QueueValue>, IndexError> {
-        get(&self.queue, &keys::queue(message, recipient))
-    }
-
-    /// Due time, message and recipient of what waits, earliest first.
-    pub(crate) fn due(&self) -> impl Iterator<Item = Result<(u64, u64, u32), IndexError>> {
-        self.due.iter().keys().filter_map(|key| match key {
-            Ok(key) => keys::due_parts(&key).map(Ok),
-            Err(error) => Some(Err(error.into())),
         })
     }
 
@@ -228,6 +229,7 @@ impl Index {
         for message in moved {
             self.moved.remove(keys::moved(*message, segment))?;
         }
+        self.carried.forget_segment(segment);
         for key in self.torn.scan_prefix(segment.to_be_bytes()).keys() {
             self.torn.remove(key?)?;
         }

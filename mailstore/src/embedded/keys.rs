@@ -7,6 +7,9 @@
 //! | `expunged` | maildrop, message | [`ExpungedValue`]: can be brought back |
 //! | `queue` | message, recipient | [`QueueValue`] |
 //! | `due` | due, message, recipient | nothing |
+//! | `domains` | domain of the recipient, message, recipient | whether it is held |
+//! | `traces` | message, recipient, attempt ([`TraceKey`]) | [`super::traced::TraceRecord`] |
+//! | `trace_names` | what people know of a message, message | nothing |
 //! | `accounts` | address | [`super::record::AccountRecord`] |
 //! | `scram` | maildrop | [`super::credentials::ScramRecord`] of its account |
 //! | `app_passwords` | maildrop, name | [`super::app_passwords::AppPasswordRecord`] |
@@ -32,7 +35,7 @@ use super::journal::Location;
 use crate::{RecipientTerms, Repertoire, Terms, UniqueId};
 
 /// Version of this table; an index of another version is rebuilt.
-pub(crate) const SCHEMA: u32 = 7;
+pub(crate) const SCHEMA: u32 = 8;
 
 pub(crate) const CHECKPOINT: &[u8] = b"checkpoint";
 pub(crate) const CLOSED: &[u8] = b"closed";
@@ -126,6 +129,8 @@ pub(crate) struct QueueValue {
     pub(crate) attempts: u32,
     pub(crate) last_result: String,
     pub(crate) held: bool,
+    /// The sender has been told that it takes long.
+    pub(crate) warned: bool,
     /// Octets at its front that are not relayed.
     pub(crate) delivery_prefix_octets: u32,
     pub(crate) subject: Subject,
@@ -218,6 +223,77 @@ pub(crate) fn due_parts(key: &[u8]) -> Option<(u64, u64, u32)> {
     ))
 }
 
+/// What all keys of `domains` for one domain begin with. A domain has no control characters in it.
+pub(crate) fn domain(domain: &str) -> Vec<u8> {
+    [domain.as_bytes(), &[0]].concat()
+}
+
+/// Key of one recipient in the queue by its domain.
+pub(crate) fn in_domain(domain: &str, message: u64, recipient: u32) -> Vec<u8> {
+    [domain.as_bytes(), &[0], &queue(message, recipient)].concat()
+}
+
+/// Domain, message and recipient in such a key.
+pub(crate) fn in_domain_parts(key: &[u8]) -> Option<(&str, u64, u32)> {
+    let (front, id) = key.split_last_chunk::<12>()?;
+    let (domain, (message, recipient)) = (front.strip_suffix(&[0])?, queue_parts(id)?);
+    Some((std::str::from_utf8(domain).ok()?, message, recipient))
+}
+
+/// Whose row of a life it is. Never changed: it is in the journal as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct TraceKey {
+    pub(crate) message: u64,
+    /// 0: the message itself; else the recipient's number and 1.
+    pub(crate) place: u32,
+    /// Of an attempt, from 1; 0: who it is; the last one: its end.
+    pub(crate) number: u32,
+}
+
+impl TraceKey {
+    pub(crate) const END: u32 = u32::MAX;
+    pub(crate) const OCTETS: usize = 16;
+
+    /// Of the message itself.
+    pub(crate) const fn accepted(message: u64) -> Self {
+        Self { message, place: 0, number: 0 }
+    }
+
+    /// Of a recipient.
+    pub(crate) const fn of(message: u64, recipient: u32, number: u32) -> Self {
+        Self { message, place: recipient.saturating_add(1), number }
+    }
+
+    /// True where the row tells of a time at which nothing more may have come.
+    pub(crate) const fn may_be_the_end(&self) -> bool {
+        self.place == 0 || self.number == Self::END
+    }
+
+    pub(crate) fn encode(&self) -> [u8; Self::OCTETS] {
+        let number: [u8; 8] = joined(self.place.to_be_bytes(), self.number.to_be_bytes());
+        joined(self.message.to_be_bytes(), number)
+    }
+
+    pub(crate) fn decode(key: &[u8]) -> Option<Self> {
+        let mut fields = super::record::Fields(key);
+        Some(Self {
+            message: u64::from_be_bytes(fields.take()?),
+            place: u32::from_be_bytes(fields.take()?),
+            number: u32::from_be_bytes(fields.take()?),
+        })
+    }
+}
+
+/// Key of a message that is known by a name.
+pub(crate) fn traced_as(name: [u8; 9], message: u64) -> [u8; 17] {
+    joined(name, message.to_be_bytes())
+}
+
+/// The message in such a key.
+pub(crate) fn traced_message(key: &[u8]) -> Option<u64> {
+    key.last_chunk::<8>().map(|octets| u64::from_be_bytes(*octets))
+}
+
 fn joined<const A: usize, const B: usize, const C: usize>(front: [u8; A], back: [u8; B]) -> [u8; C] {
     let mut key = [0; C];
     key.iter_mut().zip(front.into_iter().chain(back)).for_each(|(to, from)| *to = from);
@@ -237,5 +313,13 @@ mod tests {
         assert_eq!(moved_segment(&moved(300, 7)), Some(7));
         assert!(due(9, 1, 1) < due(10, 0, 0));
         assert_eq!(due_parts(&due(9, 300, 7)), Some((9, 300, 7)));
+        let row = TraceKey::of(300, 1, TraceKey::END);
+        assert!(TraceKey::accepted(300).encode() < TraceKey::of(300, 0, 0).encode());
+        assert!(TraceKey::of(300, 0, TraceKey::END).encode() < row.encode());
+        assert_eq!(TraceKey::decode(&row.encode()), Some(row));
+        assert_eq!(traced_message(&traced_as([7; 9], 300)), Some(300));
+        assert!(in_domain("a.test", 300, 0) < in_domain("a.test.b", 1, 0));
+        assert!(in_domain("a.test", 1, 0).starts_with(&domain("a.test")));
+        assert_eq!(in_domain_parts(&in_domain("a.test", 300, 7)), Some(("a.test", 300, 7)));
     }
 }

@@ -1,4 +1,4 @@
-//! Who has what for now: maildrops that sessions read, queue entries that workers try.
+//! Which maildrops sessions read now, and who loses one to whom.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,7 +10,7 @@ use mailwire::clock;
 use tokio::sync::Notify;
 
 use super::guard::generations::Generations;
-use crate::{QueueId, Takeover};
+use crate::Takeover;
 
 /// How long a commit of the other session may take that must be waited for before its maildrop can be taken over.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
@@ -213,37 +213,6 @@ impl LastLeases {
     /// The next lease is as the first one.
     pub(crate) fn forget(&self, maildrop: u64) {
         self.last().retain(|known| *known != maildrop);
-    }
-}
-
-/// Queue entries that a worker has, and until when (seconds since 1970).
-#[derive(Debug, Default)]
-pub(crate) struct QueueLeases(Mutex<HashMap<QueueId, u64>>);
-
-impl QueueLeases {
-    fn leases(&self) -> MutexGuard<'_, HashMap<QueueId, u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// True while a worker has the entry.
-    pub(crate) fn holds(&self, id: QueueId, now: u64) -> bool {
-        self.leases().get(&id).is_some_and(|until| *until > now)
-    }
-
-    /// Gives the entry to a worker; false where another one has it.
-    pub(crate) fn take(&self, id: QueueId, now: u64, until: u64) -> bool {
-        let mut leases = self.leases();
-        leases.retain(|_, until| *until > now);
-        if leases.contains_key(&id) {
-            return false;
-        }
-        leases.insert(id, until);
-        true
-    }
-
-    /// The entry is nobody's again.
-    pub(crate) fn end(&self, id: QueueId) {
-        self.leases().remove(&id);
     }
 }
 

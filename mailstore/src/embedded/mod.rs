@@ -6,16 +6,18 @@
 //! - [`rules`]: what holds for the use of each maildrop
 //! - [`committer`]: the one thread that writes, syncs once for all who wait, and answers
 //! - [`keys`], [`index`], [`registered`], [`replay`], [`recovery`]: the sled trees, and how they follow the journal
+//! - [`queue_index`], [`settled`]: entries of the queue, and what becomes of them
+//! - [`traced`]: rows of the lives of messages that leave
 //! - [`index_slot`], [`checkpoint`]: the index in use, and up to where it is complete
 //! - [`room`]: what is left on the disk, and a reserve for when it is full
 //! - [`content`], [`reading`]: octets of messages, read back by range and checked
-//! - [`leases`]: who has what for now
+//! - [`leases`], [`queue_leases`]: who has what for now
 //! - [`expiry`]: mail whose days are over goes
 //! - [`password`], [`credentials`], [`app_passwords`], [`remembered`]: who knows the password, at what cost
 //! - [`grants`], [`access`]: whom accounts may send as besides themselves, and how that and their further passwords change
 //! - [`subaddresses`]: further maildrops of accounts, and how they change
 //! - [`guard`]: who guesses too often or sends too much
-//! - [`draft`], [`header_end`], [`repertoire`], [`accounts`], [`directory`], [`maildrops`], [`queue`]: the traits of this crate, answered
+//! - [`draft`], [`header_end`], [`repertoire`], [`message_id`], [`accounts`], [`directory`], [`maildrops`], [`queue`], [`traces`]: the traits of this crate, answered
 //! - [`simulation`]: the proof that a crash at any moment loses nothing that was answered for
 //! - `bench` (with the feature of that name): a store on a slower disk, for the benchmarks
 //! - [`maintenance`], [`backup`]: the store as a whole, kept still for those who read its files, and copied elsewhere
@@ -61,8 +63,11 @@ mod leases;
 mod lock;
 mod maildrops;
 mod maintenance;
+mod message_id;
 mod password;
 mod queue;
+mod queue_index;
+mod queue_leases;
 mod quotas;
 mod reading;
 mod record;
@@ -75,10 +80,13 @@ mod replay;
 mod room;
 mod rules;
 mod segment;
+mod settled;
 mod simulation;
 mod subaddresses;
 mod survey;
 mod temporary;
+mod traced;
+mod traces;
 mod undelete;
 mod upkeep;
 
@@ -89,4 +97,5 @@ pub use backup::{
 pub(crate) use host::{Core, Host, open};
 pub(crate) use leases::Tenure;
 pub(crate) use maildrops::EmbeddedLease;
+pub(crate) use queue_leases::HolderId;
 pub use simulation::{Proof, ProofError, ProofPlan, Sabotage, prove};

@@ -103,6 +103,7 @@ impl State<'_> {
         match event {
             Event::Message(message) | Event::Imported { message, .. } => Ok(arrived(message)),
             Event::Accepted(accepted) => Ok(arrived(&accepted.message)),
+            Event::Taken(taken) => Ok(arrived(&taken.accepted.message)),
             Event::Returned { maildrop, messages } | Event::ReturnedAt { maildrop, messages, .. } => {
                 let account = self.accounts.owner(*maildrop);
                 if !has_quota(&account) {
@@ -132,6 +133,9 @@ impl State<'_> {
             | Event::AliasRemoved { .. }
             | Event::QueueChanged { .. }
             | Event::QueueFinished { .. }
+            | Event::Settled { .. }
+            | Event::Traced { .. }
+            | Event::MovedOn(_)
             | Event::Torn { .. }
             | Event::Purged { .. }
             | Event::Moved(_)
@@ -225,8 +229,12 @@ mod tests {
         core.set_quota(&alice, Some(Quota { octets: 0, messages: 3 })).await.unwrap();
         let message =
             |maildrops: &[u64]| Box::new(Message { maildrops: maildrops.to_vec(), ..Message::default() });
-        let new =
-            || Change::Message { message: message(&[maildrop.0]), circumstances: None, groups: Vec::new() };
+        let new = || Change::Message {
+            message: message(&[maildrop.0]),
+            circumstances: None,
+            groups: Vec::new(),
+            further: Box::default(),
+        };
         let import = || Change::Import(message(&[maildrop.0]), UniqueId::minted([7; 16]), None);
         let full = Some(OverQuota::Full);
 

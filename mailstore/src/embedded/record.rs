@@ -28,8 +28,8 @@
 //! The seed keeps a message that holds octets of a made-up record from ever being taken for one.
 
 pub(crate) use super::event::{
-    Accepted, AccountRecord, EntryState, Event, FileContent, Message, Moved, MovedEntry, MovedRecipient,
-    RelayRecord, Restated,
+    Accepted, AccountRecord, EntryState, Event, FileContent, Message, Moved, MovedEntry, MovedOn,
+    MovedRecipient, RelayRecord, Restated, Taken,
 };
 use crate::Repertoire;
 

@@ -99,7 +99,7 @@ impl Repair for Arc<Core> {
         rebuilt.map_err(|refused| match refused {
             Refused::Full => unavailable("the disk is full"),
             Refused::Unavailable(why) => unavailable(why),
-            Refused::Missing => unavailable("there is nothing to rebuild"),
+            Refused::Missing | Refused::Concluded => unavailable("there is nothing to rebuild"),
             Refused::OverQuota { why, .. } => unavailable(why),
             Refused::Administration(error) => unavailable(error),
         })

@@ -2,6 +2,7 @@
 
 use mailwire::mime::{Section, Token, Walker};
 
+use super::message_id;
 use crate::Repertoire;
 
 /// Most octets of a field that is held to see whether it is UTF-8. One that is longer is taken for it where it is not in
@@ -15,11 +16,20 @@ pub(crate) struct HeaderFields {
     found: Found,
 }
 
-/// Where UTF-8 was found.
-#[derive(Clone, Copy, Debug, Default)]
+/// Where UTF-8 was found, and the first Message-ID.
+#[derive(Debug, Default)]
 struct Found {
     in_header: bool,
     within: bool,
+    message_id: Option<String>,
+}
+
+/// What is to be known of a message by its header fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) repertoire: Repertoire,
+    /// See [`message_id`].
+    pub(crate) message_id: Option<String>,
 }
 
 impl HeaderFields {
@@ -36,14 +46,16 @@ impl HeaderFields {
     }
 
     /// What the whole message holds, behind the fields of `prefix`.
-    pub(crate) fn behind(&mut self, prefix: &[u8]) -> Repertoire {
+    pub(crate) fn behind(&mut self, prefix: &[u8]) -> Known {
         self.walker.finish(|token| self.found.note(token));
-        self.found.in_header |= is_utf8(prefix);
-        match self.found {
-            Found { within: true, .. } => Repertoire::Utf8Within,
-            Found { in_header: true, within: false } => Repertoire::Utf8,
-            Found { in_header: false, within: false } => Repertoire::Ascii,
-        }
+        let found = std::mem::take(&mut self.found);
+        let repertoire = match (found.within, found.in_header || is_utf8(prefix)) {
+            (true, _) => Repertoire::Utf8Within,
+            (false, true) => Repertoire::Utf8,
+            (false, false) => Repertoire::Ascii,
+        };
+        let in_prefix = || message_id::among(prefix);
+        Known { repertoire, message_id: found.message_id.or_else(in_prefix) }
     }
 }
 
@@ -55,7 +67,12 @@ impl Found {
             Token::Other(_) => return,
         };
         match section {
-            Section::Message => self.in_header |= is_utf8,
+            Section::Message => {
+                self.in_header |= is_utf8;
+                if let (None, Token::Field(octets, _)) = (&self.message_id, token) {
+                    self.message_id = message_id::of(octets);
+                }
+            }
             Section::Part | Section::DeliveryStatus => self.within |= is_utf8,
         }
     }

@@ -70,7 +70,8 @@ impl Survey {
             let octets = journal.file(segment)?.octets()?.saturating_sub(HEADER_OCTETS);
             let messages = self.segments.get(&segment).map_or(0, |needed| needed.octets);
             let deletions = core.index.ask(|index| Ok(index.restated(segment)))?;
-            let waste = octets.saturating_sub(messages).saturating_sub(deletions);
+            let rows = core.index.ask(|index| Ok(index.carried.needed(segment)))?;
+            let waste = octets.saturating_sub(messages).saturating_sub(deletions).saturating_sub(rows);
             if waste >= WASTE_OCTETS_MIN && waste >= octets / WASTE_SHARE {
                 wasteful.push((Reverse(waste.saturating_mul(1000) / octets.max(1)), segment));
             }

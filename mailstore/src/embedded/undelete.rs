@@ -84,7 +84,7 @@ fn merged<A: Iterator<Item = Found>, B: Iterator<Item = Found>>(
 /// Why a maildrop was not changed.
 pub(crate) fn maildrop_error(refused: Refused) -> MaildropError {
     match refused {
-        Refused::Missing => MaildropError::Ended,
+        Refused::Missing | Refused::Concluded => MaildropError::Ended,
         Refused::Full => MaildropError::Unavailable("the disk is full".to_owned()),
         Refused::Unavailable(why) => MaildropError::Unavailable(why),
         Refused::OverQuota { why, .. } => MaildropError::Unavailable(why.to_string()),

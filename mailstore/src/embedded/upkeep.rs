@@ -42,7 +42,7 @@ const PURGED_TOGETHER_MAX: usize = 1000;
 const COUNTS: usize = 3;
 /// Pause between them.
 const INTERVAL_OF_COUNTS: Duration = Duration::from_millis(200);
-const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
+pub(super) const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// Everything that is done in the background.
 pub(crate) struct Upkeep<'a>(pub(crate) &'a Arc<Core>);
@@ -81,6 +81,7 @@ impl Upkeep<'_> {
             } else {
                 let _passing = self.0.passing.lock().unwrap_or_else(PoisonError::into_inner);
                 self.expire(Which::Due, Speed::Budgeted);
+                self.retire_traces_soon();
                 self.reclaim(Speed::Budgeted);
             }
             self.scrub();
@@ -111,6 +112,7 @@ impl Upkeep<'_> {
         };
         let expired = self.expire(which, speed);
         let purged = self.purge();
+        self.retire_traces();
         Gain { expired, purged, ..self.reclaim(speed) }
     }
 

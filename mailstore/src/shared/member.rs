@@ -14,14 +14,13 @@ use tracing::{info, warn};
 use super::frame::Octets;
 use super::objects::{SharedDraft, SharedLease, lost};
 use super::pool::Connection;
-use super::request::{LifeText, MaildropAdministrationRequest, QueueEntryText, QueueRequest, Request};
+use super::request::{LifeText, MaildropAdministrationRequest, Request};
 use super::role::{self, Role};
 use super::server::Server;
 use crate::embedded::Core;
 use crate::{
     Draft, Intake, IntakeError, Kept, Lease, Life, MaildropAdministration, MaildropError, MaildropId,
-    Maildrops, MessageId, OpenError, Options, Queue, QueueEntry, QueueError, QueueId, QueueState, ReturnAs,
-    Unavailable,
+    Maildrops, MessageId, OpenError, Options, ReturnAs, Unavailable,
 };
 
 /// How long a process that starts waits for a host, where it may not host itself.
@@ -35,6 +34,8 @@ pub(crate) struct Member {
     role: RwLock<Role>,
     /// Held by whoever looks for a new role; with what came of the last look, where that was nothing.
     changing: Mutex<Option<Failure>>,
+    /// What this process has leased of the queue ends with it.
+    leasing: Mutex<Option<Connection>>,
 }
 
 /// A look for a role that came to nothing.
@@ -53,20 +54,20 @@ impl Member {
     /// Hosts the store if nobody does, or shares it.
     pub(crate) async fn join(options: Options) -> Result<Self, OpenError> {
         let role = role::find(&options, JOIN_PATIENCE).await?;
-        Ok(Self { options, role: RwLock::new(role), changing: Mutex::default() })
+        Ok(Self { options, role: RwLock::new(role), changing: Mutex::default(), leasing: Mutex::default() })
     }
 
     /// Hosts the store, or fails.
     pub(crate) async fn host(options: Options) -> Result<Self, OpenError> {
         let role = role::host(&options).await?;
-        Ok(Self { options, role: RwLock::new(role), changing: Mutex::default() })
+        Ok(Self { options, role: RwLock::new(role), changing: Mutex::default(), leasing: Mutex::default() })
     }
 
     /// Hosts a store that is open already, for this process alone.
     #[cfg(feature = "bench")]
     pub(crate) fn alone(options: Options, host: crate::embedded::Host) -> Self {
         let role = Role::Hosting(Arc::new(role::Hosting { server: None, host }));
-        Self { options, role: RwLock::new(role), changing: Mutex::default() }
+        Self { options, role: RwLock::new(role), changing: Mutex::default(), leasing: Mutex::default() }
     }
 
     /// Ends this process's part in order.
@@ -90,6 +91,11 @@ impl Member {
 
     pub(super) const fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// The connection on which entries of the queue are leased.
+    pub(super) const fn leasing(&self) -> &Mutex<Option<Connection>> {
+        &self.leasing
     }
 
     fn role(&self) -> Role {
@@ -269,80 +275,6 @@ impl MaildropAdministration for Member {
                 let messages = messages.to_vec();
                 let request = MaildropAdministrationRequest::Purge { maildrop, messages };
                 ask(connection, Request::MaildropAdministration(request)).await?
-            }
-        }
-    }
-}
-
-impl From<Unavailable> for QueueError {
-    fn from(Unavailable(why): Unavailable) -> Self {
-        Self::Unavailable(why)
-    }
-}
-
-#[async_trait]
-impl Queue for Member {
-    async fn due(&self, now: u64, entries_max: usize) -> Result<Vec<QueueEntry>, QueueError> {
-        let connection = match self.way().await? {
-            Way::Here(core) => return core.due(now, entries_max).await,
-            Way::Host(connection) => connection,
-        };
-        let request = Request::Queue(QueueRequest::Due { now, entries_max: entries_max as u64 });
-        let due: Result<Vec<QueueEntryText>, QueueError> = ask(connection, request).await?;
-        let due: Option<_> = due?.into_iter().map(QueueEntryText::entry).collect();
-        Ok(due.ok_or_else(foreign)?)
-    }
-
-    async fn next_due(&self) -> Result<Option<u64>, QueueError> {
-        match self.way().await? {
-            Way::Here(core) => core.next_due().await,
-            Way::Host(connection) => ask(connection, Request::Queue(QueueRequest::NextDue)).await?,
-        }
-    }
-
-    async fn lease(&self, id: QueueId, until: u64) -> Result<(), QueueError> {
-        match self.way().await? {
-            Way::Here(core) => Queue::lease(&core, id, until).await,
-            Way::Host(connection) => {
-                ask(connection, Request::Queue(QueueRequest::Lease { id, until })).await?
-            }
-        }
-    }
-
-    async fn read(&self, id: QueueId, offset: u64, octets_max: usize) -> Result<Vec<u8>, QueueError> {
-        match self.way().await? {
-            Way::Here(core) => Queue::read(&core, id, offset, octets_max).await,
-            Way::Host(connection) => {
-                let request = QueueRequest::Read { id, offset, octets_max: octets_max as u64 };
-                let answer: Result<Octets, QueueError> = ask(connection, Request::Queue(request)).await?;
-                answer.map(|octets| octets.0)
-            }
-        }
-    }
-
-    async fn defer(&self, id: QueueId, due: u64, result: &str) -> Result<(), QueueError> {
-        match self.way().await? {
-            Way::Here(core) => core.defer(id, due, result).await,
-            Way::Host(connection) => {
-                let request = QueueRequest::Defer { id, due, result: result.to_owned() };
-                ask(connection, Request::Queue(request)).await?
-            }
-        }
-    }
-
-    async fn finish(&self, id: QueueId) -> Result<(), QueueError> {
-        match self.way().await? {
-            Way::Here(core) => core.finish(id).await,
-            Way::Host(connection) => ask(connection, Request::Queue(QueueRequest::Finish { id })).await?,
-        }
-    }
-
-    async fn hold(&self, id: QueueId, state: QueueState) -> Result<(), QueueError> {
-        match self.way().await? {
-            Way::Here(core) => core.hold(id, state).await,
-            Way::Host(connection) => {
-                let request = QueueRequest::Hold { id, held: state == QueueState::Held };
-                ask(connection, Request::Queue(request)).await?
             }
         }
     }

@@ -7,13 +7,15 @@
 //! - [`accounts`]: accounts and aliases behind their traits, which are the longest
 //! - [`access`]: application passwords and grants, both sides
 //! - [`guard`]: the guard, both sides
+//! - [`queue`], [`traces`]: the outbound queue, and what became of mail that left, both sides
 //! - [`pool`]: the sharers' side: connections that are opened when needed and used again
 //! - [`objects`]: drafts and leases of a sharer
 //! - [`repair`]: checks, rebuilds and compactions, both sides
 //! - [`request`]: what is asked and answered
 //! - [`frame`]: how it stands on the socket
 //!
-//! A connection carries one question at a time, and a draft, a lease or a hold has a connection to itself. So nothing has to
+//! A connection carries one question at a time, and a draft, a lease or a hold has a connection to itself, as have all
+//! leases of the queue together. So nothing has to
 //! be told apart, nothing can overtake, and whatever a process held is given back when its connections end.
 
 mod access;
@@ -24,9 +26,11 @@ mod maintenance;
 mod member;
 mod objects;
 mod pool;
+mod queue;
 mod repair;
 mod request;
 mod role;
 mod server;
+mod traces;
 
 pub(crate) use member::Member;

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::access::AccessRequest;
 use super::frame::Octets;
 use super::guard::GuardRequest;
+use super::queue::QueueRequest;
+use super::traces::TracesRequest;
 use crate::{
     Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, Detail, Fate, Life, LocalRecipient,
-    Login, MaildropId, MessageId, OwnRules, QueueEntry, QueueId, QueueState, Quota, QuotaSource,
-    RecipientTerms, RelayRecipient, ReturnAs, Rules, Seen, Speed, SubaddressMaildrop, Terms, TraceRow,
-    TraceStep, Unavailable, WithMail,
+    Login, MaildropId, MessageId, OwnRules, QueueEntry, QueueId, QueueOutcome, QueueState, Quota,
+    QuotaSource, RecipientTerms, RelayRecipient, ReturnAs, Rules, Seen, Speed, SubaddressMaildrop, Terms,
+    TraceRow, TraceStep, Unavailable, WithMail,
 };
 
 /// One question, by the trait it belongs to.
@@ -26,6 +28,7 @@ pub(crate) enum Request {
     Maildrop(MaildropRequest),
     MaildropAdministration(MaildropAdministrationRequest),
     Queue(QueueRequest),
+    Traces(TracesRequest),
     Repair(RepairRequest),
     Maintenance(MaintenanceRequest),
     Guard(GuardRequest),
@@ -125,17 +128,6 @@ pub(crate) enum MaildropAdministrationRequest {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(crate) enum QueueRequest {
-    Due { now: u64, entries_max: u64 },
-    NextDue,
-    Lease { id: QueueId, until: u64 },
-    Read { id: QueueId, offset: u64, octets_max: u64 },
-    Defer { id: QueueId, due: u64, result: String },
-    Finish { id: QueueId },
-    Hold { id: QueueId, held: bool },
-}
-
-#[derive(Serialize, Deserialize)]
 pub(crate) enum RepairRequest {
     /// Answered by many [`WatchAnswer`]s.
     Check {
@@ -221,6 +213,7 @@ pub(crate) struct DeliveryText {
     steps: Vec<TraceStep>,
     trace: TraceRow,
     carried: Option<Carried>,
+    concludes: Vec<QueueOutcome>,
 }
 
 /// A [`RelayRecipient`].
@@ -252,6 +245,8 @@ pub(crate) struct QueueEntryText {
     attempts: u32,
     last_result: String,
     held: bool,
+    is_leased: bool,
+    is_warned: bool,
     octets: u64,
     terms: Terms,
     recipient_terms: RecipientTerms,
@@ -336,14 +331,14 @@ impl AliasText {
 }
 
 /// Empty for the null reverse-path.
-fn reverse_path_text(reverse_path: &ReversePath) -> String {
+pub(super) fn reverse_path_text(reverse_path: &ReversePath) -> String {
     match reverse_path {
         ReversePath::Null => String::new(),
         ReversePath::Mailbox(mailbox) => mailbox.to_string(),
     }
 }
 
-fn reverse_path(text: &str) -> Option<ReversePath> {
+pub(super) fn reverse_path(text: &str) -> Option<ReversePath> {
     if text.is_empty() {
         return Some(ReversePath::Null);
     }
@@ -370,6 +365,7 @@ impl From<Delivery> for DeliveryText {
             fate: delivery.fate,
             trace: delivery.trace,
             carried: delivery.carried,
+            concludes: delivery.concludes.into_iter().map(QueueOutcome::shortened).collect(),
         }
     }
 }
@@ -392,6 +388,7 @@ impl DeliveryText {
             fate: self.fate,
             trace: self.trace,
             carried: self.carried,
+            concludes: self.concludes,
         })
     }
 }
@@ -433,6 +430,8 @@ impl From<QueueEntry> for QueueEntryText {
             attempts: entry.attempts,
             last_result: entry.last_result,
             held: entry.state == QueueState::Held,
+            is_leased: entry.is_leased,
+            is_warned: entry.is_warned,
             octets: entry.octets,
             terms: entry.terms,
             recipient_terms: entry.recipient_terms,
@@ -453,6 +452,8 @@ impl QueueEntryText {
             attempts: self.attempts,
             last_result: self.last_result,
             state: if self.held { QueueState::Held } else { QueueState::Waiting },
+            is_leased: self.is_leased,
+            is_warned: self.is_warned,
             octets: self.octets,
             terms: self.terms,
             recipient_terms: self.recipient_terms,

@@ -18,17 +18,17 @@ use super::access;
 use super::frame::{self, GREETING, Octets};
 use super::guard;
 use super::pool::SocketPath;
+use super::queue::{self, Leasing};
 use super::repair;
 use super::request::{
     AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest, LifeText, LoginText,
-    MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, QueueEntryText, QueueRequest,
-    Request, ScramKeysText, UsageText,
+    MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, Request, ScramKeysText, UsageText,
 };
+use super::traces;
 use crate::embedded::{Core, EmbeddedLease, Tenure};
 use crate::{
     AccountUsage, Addresses, Administration, AdministrationError, Directory, Draft, HeldState, Hold, Intake,
-    Lease, MaildropAdministration, MaildropError, Maintenance, Options, Queue, QueueError, QueueState, Rules,
-    Unavailable,
+    Lease, MaildropAdministration, MaildropError, Maintenance, Options, Rules, Unavailable,
 };
 
 /// Connections of all sharers together; each draft and each lease is one.
@@ -37,10 +37,8 @@ const CONNECTIONS_MAX: usize = 8192;
 const SOCKET_MODE: u32 = 0o660;
 /// Entries of one page of a list.
 const PAGE_ENTRIES: usize = 10_000;
-/// Entries of the queue in one answer: with all that may be asked for each they take less than a frame.
-const QUEUE_PAGE_ENTRIES: usize = 500;
 /// Octets of one read, whatever was asked for.
-const READ_OCTETS_MAX: usize = 1 << 20;
+pub(super) const READ_OCTETS_MAX: usize = 1 << 20;
 
 /// Serves the socket until it is dropped.
 #[derive(Debug)]
@@ -133,7 +131,7 @@ enum Trouble {
     Told,
 }
 
-/// One connection, with the draft, the lease or the hold that it has become.
+/// One connection, with the draft, the leases or the hold that it has become.
 struct Session {
     stream: UnixStream,
     core: Arc<Core>,
@@ -142,6 +140,8 @@ struct Session {
     /// The lease's, while the sharer has not been told that it was taken over.
     tenure: Option<Arc<Tenure>>,
     hold: Option<Box<dyn Hold>>,
+    /// Entries of the queue.
+    leasing: Option<Leasing>,
 }
 
 async fn serve(mut stream: UnixStream, core: Arc<Core>) -> io::Result<()> {
@@ -151,7 +151,8 @@ async fn serve(mut stream: UnixStream, core: Arc<Core>) -> io::Result<()> {
         warn!("a process of another release wants to share the store; let both run the same release");
         return Ok(());
     }
-    let mut session = Session { stream, core, draft: None, lease: None, tenure: None, hold: None };
+    let mut session =
+        Session { stream, core, draft: None, lease: None, tenure: None, hold: None, leasing: None };
     while let Some(request) = session.request().await? {
         session.answer(request).await?;
     }
@@ -184,7 +185,10 @@ impl Session {
             Request::Intake(request) => self.intake(request).await,
             Request::Maildrop(request) => self.maildrop(request).await,
             Request::MaildropAdministration(request) => self.maildrop_administration(request).await,
-            Request::Queue(request) => self.queue(request).await,
+            Request::Queue(request) => {
+                queue::serve(&mut self.stream, &self.core, &mut self.leasing, request).await
+            }
+            Request::Traces(request) => traces::serve(&mut self.stream, &self.core, request).await,
             Request::Repair(request) => repair::serve(&mut self.stream, &self.core, request).await,
             Request::Maintenance(request) => self.maintenance(request).await,
             Request::Guard(request) => guard::serve(&mut self.stream, &self.core, request).await,
@@ -369,37 +373,6 @@ impl Session {
         self.say(&done).await
     }
 
-    async fn queue(&mut self, request: QueueRequest) -> io::Result<()> {
-        let core = Arc::clone(&self.core);
-        let done: Result<(), QueueError> = match request {
-            QueueRequest::Due { now, entries_max } => {
-                let due = core.due(now, index(entries_max).min(QUEUE_PAGE_ENTRIES)).await;
-                let answer: Result<Vec<QueueEntryText>, QueueError> =
-                    due.map(|due| due.into_iter().map(QueueEntryText::from).collect());
-                return self.say(&answer).await;
-            }
-            QueueRequest::NextDue => {
-                let answer = core.next_due().await;
-                return self.say(&answer).await;
-            }
-            QueueRequest::Read { id, offset, octets_max } => {
-                let octets_max = index(octets_max).min(READ_OCTETS_MAX);
-                let answer = Queue::read(&core, id, offset, octets_max).await.map(Octets);
-                return self.say(&answer).await;
-            }
-            QueueRequest::Lease { id, until } => Queue::lease(&core, id, until).await,
-            QueueRequest::Defer { id, due, result } => core.defer(id, due, &result).await,
-            QueueRequest::Finish { id } => core.finish(id).await,
-            QueueRequest::Hold { id, held } => {
-                let state = if held { QueueState::Held } else { QueueState::Waiting };
-                Queue::hold(&core, id, state).await
-            }
-        };
-        self.say(&done).await
-    }
-}
-
-impl Session {
     async fn maintenance(&mut self, request: MaintenanceRequest) -> io::Result<()> {
         match request {
             MaintenanceRequest::Hold => {
@@ -423,7 +396,7 @@ pub(super) fn address(text: &str) -> io::Result<Mailbox> {
     Mailbox::parse(text).map_err(|_| foreign())
 }
 
-fn index(number: u64) -> usize {
+pub(super) fn index(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 

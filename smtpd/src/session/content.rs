@@ -304,6 +304,7 @@ impl Session {
                 detail,
             },
             carried: None,
+            concludes: Vec::new(),
         }
     }
 

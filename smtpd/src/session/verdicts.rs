@@ -64,6 +64,7 @@ fn not_stored(error: &IntakeError) -> Reply {
     match error {
         IntakeError::Full { .. } => replies::disk_full(),
         IntakeError::OverQuota { why, .. } => replies::over_quota(*why),
-        IntakeError::Unavailable(_) => replies::store_unavailable(),
+        // Nobody who submits anything reports on the queue.
+        IntakeError::Concluded | IntakeError::Unavailable(_) => replies::store_unavailable(),
     }
 }

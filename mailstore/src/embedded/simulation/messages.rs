@@ -93,5 +93,6 @@ pub(super) fn delivery(
         steps: steps(token),
         trace: TraceRow::default(),
         carried: None,
+        concludes: Vec::new(),
     }
 }

@@ -5,6 +5,7 @@
 //! - [`view`], [`model`]: what the store should hold, and what it may hold where an answer was cut off
 //! - [`messages`]: the mail that is sent
 //! - [`session`], [`workload`]: the store on that disk, what it is asked, and what it holds then
+//! - [`outbound`]: its queue
 //! - [`backups`]: snapshots of the store on another disk, which is cut off as well
 //! - [`walk`], [`proof`]: open, compare, go on, cut; and again
 
@@ -13,6 +14,7 @@ mod disk;
 mod image;
 mod messages;
 mod model;
+mod outbound;
 mod proof;
 mod random;
 mod session;

@@ -26,21 +26,20 @@ use super::super::subaddresses::{MaildropChange, subaddress};
 use super::super::survey::{self, Survey};
 use super::super::upkeep::Upkeep;
 use super::disk::SimulatedDisk;
-use super::messages::{
-    DELIVERY_PREFIX, TOKEN_FIELD, delivery, recipient, recipient_terms, repertoire, sent, steps, terms,
-};
+use super::messages::{DELIVERY_PREFIX, TOKEN_FIELD, delivery, recipient, repertoire, sent, steps, terms};
 use super::model::{Asked, Found, Model};
-use super::view::{AccountView, QueueChange, QueueView, Step, Token};
+use super::outbound::{self, outcome};
+use super::view::{AccountView, QueueChanges, Step, Token};
 use crate::{
     Delivery, Draft, Intake, Kept, Lease, MaildropAdministration, MaildropId, Maildrops, Maintenance,
-    MessageId, Options, Queue, QueueId, QueueState, ReturnAs, Speed, WithMail,
+    MessageId, Options, ReturnAs, Speed, WithMail,
 };
 
 /// The store's folder on the simulated disk.
 pub(super) const ROOT: &str = "/srv/store";
 /// Content above this goes to files of its own.
 const INLINE_OCTETS_MAX: u64 = 6 << 10;
-const READ_OCTETS: usize = 64 << 10;
+pub(super) const READ_OCTETS: usize = 64 << 10;
 
 /// A store that is open.
 pub(super) struct Session {
@@ -55,11 +54,11 @@ enum Ready {
     Return(MaildropId, Vec<MessageId>, ReturnAs),
     Purge(MaildropId, Vec<MessageId>),
     Directory(DirectoryChange),
-    Queue(QueueId, QueueChange),
+    Queue(QueueChanges),
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
-fn text(error: impl ToString) -> String {
+pub(super) fn text(error: impl ToString) -> String {
     error.to_string()
 }
 
@@ -78,7 +77,7 @@ impl Session {
         Ok(Self { disk, host })
     }
 
-    fn core(&self) -> &Arc<Core> {
+    pub(super) fn core(&self) -> &Arc<Core> {
         &self.host.core
     }
 
@@ -108,7 +107,7 @@ impl Session {
     async fn prepare(&self, step: &Step, model: &Model) -> Result<Ready, String> {
         let maildrop = |address: &String| model.view().maildrop(address).map(MaildropId);
         Ok(match step {
-            Step::Deliver { token, maildrops, relay } => {
+            Step::Deliver { token, maildrops, relay, concludes } => {
                 let sent = model.sent(*token).ok_or("a message without content")?;
                 let maildrops = maildrops.iter().filter_map(maildrop).collect();
                 let prefix = format!("{TOKEN_FIELD}{token}\r\n");
@@ -118,7 +117,9 @@ impl Session {
                     draft.write(piece).await.map_err(text)?;
                 }
                 let relay = relay.iter().map(|relay| recipient(relay, *token)).collect::<Result<_, _>>()?;
-                Ready::Deliver(draft, Box::new(delivery(*token, prefix, maildrops, relay)))
+                let concludes = concludes.iter().filter_map(outcome).collect();
+                let delivery = Delivery { concludes, ..delivery(*token, prefix, maildrops, relay) };
+                Ready::Deliver(draft, Box::new(delivery))
             }
             Step::Expunge { maildrop: address, tokens } => {
                 let MaildropId(maildrop) = maildrop(address).ok_or("no such maildrop")?;
@@ -136,10 +137,7 @@ impl Session {
                 let maildrop = maildrop(address).ok_or("no such maildrop")?;
                 Ready::Purge(maildrop, expunged(model, address, tokens))
             }
-            Step::Queue { message, recipient, change } => {
-                let id = QueueId { message: MessageId(*message), recipient: *recipient };
-                Ready::Queue(id, change.clone())
-            }
+            Step::Queue { changes } => Ready::Queue(changes.clone()),
             Step::AddAccount { .. }
             | Step::SetPassword { .. }
             | Step::RemoveAccount { .. }
@@ -205,6 +203,7 @@ impl Session {
             found.view.accounts.insert(address, view);
         }
         self.look_at_queue(model, &mut found).await?;
+        self.look_at_traces(model, &mut found).await?;
         let live = self.core().index.ask(Index::count_live).map_err(text)?;
         if live != found.view.live() as u64 {
             return Err(format!("the index counts {live} entries and shows {}", found.view.live()));
@@ -268,49 +267,6 @@ impl Session {
         }
         found.view.maildrops.insert(address.to_owned(), messages);
         found.view.expunged.insert(address.to_owned(), expunged);
-        Ok(())
-    }
-
-    async fn look_at_queue(&self, model: &Model, found: &mut Found) -> Result<(), String> {
-        let due = |index: &Index| index.due().collect::<Result<Vec<_>, _>>();
-        let due = self.core().index.ask(due).map_err(text)?;
-        let waiting = due.iter().map(|(_, message, recipient)| (*message, *recipient));
-        for (message, recipient) in waiting.clone().chain(model.view().queue.keys().copied()) {
-            let value = self.core().index.ask(|index| index.queue_value(message, recipient)).map_err(text)?;
-            let Some(value) = value else { continue };
-            let what = format!("recipient {recipient} of message {message} in the queue");
-            let times = due.iter().filter(|entry| **entry == (value.due, message, recipient)).count();
-            let others = waiting.clone().filter(|id| *id == (message, recipient)).count();
-            if times != usize::from(!value.held) || others != times {
-                return Err(format!("{what} is not found by its time"));
-            }
-            let id = QueueId { message: MessageId(message), recipient };
-            let mut content = Vec::new();
-            loop {
-                let offset = content.len() as u64;
-                let read = Queue::read(self.core(), id, offset, READ_OCTETS).await.map_err(text)?;
-                if read.is_empty() {
-                    break;
-                }
-                content.extend(read);
-            }
-            let (token, sent) = sent(&content, model).ok_or_else(|| format!("{what} is damaged"))?;
-            if sent.content.get(sent.delivery_prefix_octets..) != Some(content.as_slice()) {
-                return Err(format!("{what} is not what was sent"));
-            }
-            if value.terms != terms(token) || value.recipient_terms != recipient_terms(token) {
-                return Err(format!("{what} is asked for otherwise: {value:?}"));
-            }
-            let entry = QueueView {
-                token,
-                mailbox: value.mailbox,
-                due: value.due,
-                attempts: value.attempts,
-                last_result: value.last_result,
-                held: value.held,
-            };
-            found.view.queue.insert((message, recipient), entry);
-        }
         Ok(())
     }
 
@@ -391,17 +347,23 @@ fn contents(index: &Index) -> Result<String, IndexError> {
         }
     }
     let mut queue = Vec::new();
-    for due in index.due() {
-        let (_, message, recipient) = due?;
-        queue.push(index.queue_value(message, recipient)?);
+    for waiting in index.queued(None) {
+        queue.push(waiting?);
     }
+    let due = index.due(None).collect::<Result<Vec<_>, _>>()?;
+    let domains = index.queued_domains(None, usize::MAX)?;
+    let traces = index.trace_summaries(0, usize::MAX)?;
+    let rows = traces.iter().flat_map(|life| index.trace(life.message)).collect::<Result<Vec<_>, _>>()?;
     let (aliases, live) = (index.aliases()?, index.count_live()?);
     let quotas: BTreeMap<_, _> = index.quotas()?.into_iter().collect();
     let rules: BTreeMap<_, _> = index.rules()?.into_iter().collect();
     let scram: BTreeMap<_, _> = index.scram()?.into_iter().collect();
     let access = (scram, index.app_passwords()?, index.grants()?, subaddresses);
     let limits = (quotas, rules);
-    Ok(format!("{live} {accounts:?} {access:?} {aliases:?} {limits:?} {entries:?} {expunged:?} {queue:?}"))
+    Ok(format!(
+        "{live} {accounts:?} {access:?} {aliases:?} {limits:?} {entries:?} {expunged:?} {queue:?} {due:?} \
+         {domains:?} {traces:?} {rows:?}"
+    ))
 }
 
 /// The expunged messages with these tokens.
@@ -462,14 +424,6 @@ async fn commit(core: &Arc<Core>, ready: Ready) -> Result<u64, String> {
             let committed = core.commit(Change::Directory(change)).await;
             committed.map_err(|refused| format!("{refused:?}"))
         }
-        Ready::Queue(id, change) => {
-            let changed = match change {
-                QueueChange::Defer { due, result } => core.defer(id, due, &result).await,
-                QueueChange::Hold => Queue::hold(core, id, QueueState::Held).await,
-                QueueChange::Release => Queue::hold(core, id, QueueState::Waiting).await,
-                QueueChange::Finish => core.finish(id).await,
-            };
-            changed.map(|()| 0).map_err(text)
-        }
+        Ready::Queue(changes) => outbound::ask(core, changes).await.map(|()| 0),
     }
 }

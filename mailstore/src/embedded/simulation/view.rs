@@ -40,6 +40,13 @@ impl AccountView {
             further: BTreeMap::new(),
         }
     }
+
+    fn set_app_password(&mut self, name: &str, hash: Option<Hash>) {
+        match hash {
+            Some(hash) => self.app_passwords.insert(name.to_owned(), hash),
+            None => self.app_passwords.remove(name),
+        };
+    }
 }
 
 /// A recipient that waits for relay.
@@ -51,6 +58,17 @@ pub(super) struct QueueView {
     pub(super) attempts: u32,
     pub(super) last_result: String,
     pub(super) held: bool,
+    pub(super) warned: bool,
+}
+
+/// The life of a message with recipients elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct TraceView {
+    pub(super) recipients: Vec<String>,
+    /// What was said, by recipient and attempt.
+    pub(super) attempts: BTreeMap<(u32, u32), String>,
+    /// Recipients that have ended.
+    pub(super) ended: BTreeSet<u32>,
 }
 
 /// Everything that a store holds.
@@ -64,12 +82,14 @@ pub(super) struct View {
     pub(super) expunged: BTreeMap<String, Vec<(u64, Token)>>,
     /// By the number of the message's commit and of the recipient.
     pub(super) queue: BTreeMap<(u64, u32), QueueView>,
+    /// By the number of the message's commit.
+    pub(super) traces: BTreeMap<u64, TraceView>,
 }
 
 /// One thing that is asked of the store.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Deliver { token: Token, maildrops: Vec<String>, relay: Vec<Relay> },
+    Deliver { token: Token, maildrops: Vec<String>, relay: Vec<Relay>, concludes: QueueChanges },
     Expunge { maildrop: String, tokens: Vec<Token> },
     Return { maildrop: String, tokens: Vec<Token>, how: ReturnAs },
     Purge { maildrop: String, tokens: Vec<Token> },
@@ -84,8 +104,11 @@ pub(super) enum Step {
     RemoveMaildrop { account: String, detail: String },
     AddAlias { address: String, target: String },
     RemoveAlias { address: String },
-    Queue { message: u64, recipient: u32, change: QueueChange },
+    Queue { changes: QueueChanges },
 }
+
+/// What becomes of entries of the queue, all of it or nothing.
+pub(super) type QueueChanges = Vec<((u64, u32), QueueChange)>;
 
 /// A recipient elsewhere.
 #[derive(Clone, Debug)]
@@ -97,7 +120,7 @@ pub(super) struct Relay {
 /// What becomes of an entry of the queue.
 #[derive(Clone, Debug)]
 pub(super) enum QueueChange {
-    Defer { due: u64, result: String },
+    Defer { due: u64, result: String, warned: bool },
     Hold,
     Release,
     Finish,
@@ -107,7 +130,10 @@ impl View {
     /// Does what `step` says; `sequence` is the number of its commit.
     pub(super) fn apply(&mut self, step: &Step, sequence: u64) {
         match step {
-            Step::Deliver { token, maildrops, relay } => self.deliver(*token, maildrops, relay, sequence),
+            Step::Deliver { token, maildrops, relay, concludes } => {
+                self.deliver(*token, maildrops, relay, sequence);
+                self.queue(concludes);
+            }
             Step::Expunge { maildrop, tokens } => {
                 let gone = take(&mut self.maildrops, maildrop, tokens);
                 give(&mut self.expunged, maildrop, gone);
@@ -151,12 +177,7 @@ impl View {
             Step::SetQuota { address, quota } => self.change(address, |account| account.quota = *quota),
             Step::SetRules { address, own } => self.change(address, |account| account.rules = *own),
             Step::SetAppPassword { address, name, hash } => {
-                self.change(address, |account| {
-                    match hash {
-                        Some(hash) => account.app_passwords.insert(name.clone(), *hash),
-                        None => account.app_passwords.remove(name),
-                    };
-                });
+                self.change(address, |account| account.set_app_password(name, *hash));
             }
             Step::Grant { address, addresses, grant } => {
                 self.change(address, |account| {
@@ -173,7 +194,7 @@ impl View {
                 }
             }
             Step::RemoveAlias { address } => drop(self.aliases.remove(address)),
-            Step::Queue { message, recipient, change } => self.queue((*message, *recipient), change),
+            Step::Queue { changes } => self.queue(changes),
         }
     }
 
@@ -209,6 +230,10 @@ impl View {
         for maildrop in maildrops {
             give(&mut self.maildrops, maildrop, vec![(sequence, token)]);
         }
+        if !relay.is_empty() {
+            let recipients = relay.iter().map(|relay| relay.mailbox.clone()).collect();
+            self.traces.insert(sequence, TraceView { recipients, ..TraceView::default() });
+        }
         for (recipient, relay) in (0..).zip(relay) {
             let entry = QueueView {
                 token,
@@ -217,22 +242,33 @@ impl View {
                 attempts: 0,
                 last_result: String::new(),
                 held: false,
+                warned: false,
             };
             self.queue.insert((sequence, recipient), entry);
         }
     }
 
-    fn queue(&mut self, id: (u64, u32), change: &QueueChange) {
+    fn queue(&mut self, changes: &QueueChanges) {
+        for (id, change) in changes {
+            self.change_entry(*id, change);
+        }
+    }
+
+    fn change_entry(&mut self, id: (u64, u32), change: &QueueChange) {
         let Some(entry) = self.queue.get_mut(&id) else { return };
+        let trace = self.traces.entry(id.0).or_default();
         match change {
-            QueueChange::Defer { due, result } => {
+            QueueChange::Defer { due, result, warned } => {
+                entry.warned |= *warned;
                 entry.due = *due;
                 entry.attempts = entry.attempts.saturating_add(1);
                 entry.last_result.clone_from(result);
+                trace.attempts.insert((id.1, entry.attempts), result.clone());
             }
             QueueChange::Hold => entry.held = true,
             QueueChange::Release => entry.held = false,
             QueueChange::Finish => {
+                trace.ended.insert(id.1);
                 self.queue.remove(&id);
             }
         }
@@ -261,6 +297,7 @@ impl View {
             .or_else(|| differs("maildrop", &self.maildrops, &found.maildrops))
             .or_else(|| differs("expunged messages", &self.expunged, &found.expunged))
             .or_else(|| differs("queue entry", &self.queue, &found.queue))
+            .or_else(|| differs("trace", &self.traces, &found.traces))
     }
 }
 

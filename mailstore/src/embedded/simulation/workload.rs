@@ -9,7 +9,7 @@ use super::super::credentials::NewPassword;
 use super::super::grants::Grant;
 use super::super::subaddresses::subaddress;
 use super::random::Random;
-use super::view::{AccountView, QueueChange, Relay, Step, View};
+use super::view::{AccountView, QueueChange, QueueChanges, Relay, Step, View};
 use crate::{Expiry, OwnRules, Quota, ReturnAs, Takeover};
 
 /// Names of accounts; each may come and go.
@@ -51,7 +51,14 @@ impl Workload<'_> {
         match self.random.below(9) {
             8 => self.second_thoughts(view),
             0 => self.directory(view).into_iter().collect(),
-            1 | 2 => vec![self.delivery(view)],
+            1 => vec![self.delivery(view)],
+            2 => {
+                let mut delivery = self.delivery(view);
+                if let Step::Deliver { concludes, .. } = &mut delivery {
+                    *concludes = self.settled(view);
+                }
+                vec![delivery]
+            }
             3 => self.expunges(view),
             4 => self.queue_steps(view),
             _ => {
@@ -79,7 +86,7 @@ impl Workload<'_> {
         if maildrops.is_empty() && relay.is_empty() {
             maildrops.extend(self.random.pick(&names).cloned());
         }
-        Step::Deliver { token: *self.last_token, maildrops, relay }
+        Step::Deliver { token: *self.last_token, maildrops, relay, concludes: Vec::new() }
     }
 
     /// Of at most one maildrop each.
@@ -115,25 +122,42 @@ impl Workload<'_> {
         steps
     }
 
+    /// Of each entry at most once: what becomes of several at one time, and what is held or released.
     fn queue_steps(&mut self, view: &View) -> Vec<Step> {
-        let full = view.queue.len() > ENTRIES_MAX;
+        let changes = self.settled(view);
         let mut steps = Vec::new();
-        for ((message, recipient), entry) in &view.queue {
-            if !self.random.one_in(2) {
-                continue;
+        for (id, entry) in &view.queue {
+            if changes.iter().all(|(settled, _)| settled != id) && self.random.one_in(4) {
+                let change = if entry.held { QueueChange::Release } else { QueueChange::Hold };
+                steps.push(Step::Queue { changes: vec![(*id, change)] });
             }
-            let change = match self.random.below(if full { 1 } else { 3 }) {
-                0 => QueueChange::Finish,
-                1 if entry.held => QueueChange::Release,
-                1 => QueueChange::Hold,
-                _ => QueueChange::Defer {
-                    due: 2000_u64.saturating_add(self.random.number() % 1000),
-                    result: format!("451 not now, {}", self.random.number()),
-                },
-            };
-            steps.push(Step::Queue { message: *message, recipient: *recipient, change });
+        }
+        if !changes.is_empty() {
+            steps.push(Step::Queue { changes });
         }
         steps
+    }
+
+    /// What workers have done about some entries.
+    fn settled(&mut self, view: &View) -> QueueChanges {
+        let full = view.queue.len() > ENTRIES_MAX;
+        let mut changes = Vec::new();
+        for id in view.queue.keys() {
+            if !full && !self.random.one_in(3) {
+                continue;
+            }
+            let change = if full || self.random.one_in(2) {
+                QueueChange::Finish
+            } else {
+                QueueChange::Defer {
+                    due: 2000_u64.saturating_add(self.random.number() % 1000),
+                    result: format!("451 not now, {}", self.random.number()),
+                    warned: self.random.one_in(4),
+                }
+            };
+            changes.push((*id, change));
+        }
+        changes
     }
 
     /// So much that no delivery is refused.

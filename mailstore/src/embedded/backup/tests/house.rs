@@ -10,10 +10,10 @@ use mailwire::secret::Secret;
 use tempfile::TempDir;
 
 use super::super::*;
-use crate::contract::{account, deliver_text, lease, options};
+use crate::contract::{account, deferred, deliver_text, lease, options};
 use crate::{
-    Alias, Carried, Delivery, Fate, MaildropId, Options, Progress, QueueState, RecipientTerms,
-    RelayRecipient, Store, Terms, TraceRow, UniqueId,
+    Alias, Carried, Delivery, Fate, MaildropId, Options, Progress, QueueFilter, QueueOutcome, QueueState,
+    RecipientTerms, RelayRecipient, Store, Terms, Then, TraceRow, UniqueId,
 };
 
 /// More than fits into the journal itself, and into one piece.
@@ -115,6 +115,7 @@ pub(super) fn delivery(maildrops: &[MaildropId]) -> Delivery {
         steps: Vec::new(),
         trace: TraceRow::default(),
         carried: None,
+        concludes: Vec::new(),
     }
 }
 
@@ -156,10 +157,10 @@ pub(super) async fn fill(store: &Store) -> (MaildropId, MaildropId) {
     };
     let relay = vec![relay("deferred"), relay("held"), relay("finished")];
     deliver(store, b"A: b\r\n\r\nrelayed\r\n", Delivery { relay, ..delivery(&[]) }).await;
-    let due = store.queue.due(2000, 10).await.unwrap();
-    store.queue.defer(due[0].id, 3000, "451 not now").await.unwrap();
-    store.queue.hold(due[1].id, QueueState::Held).await.unwrap();
-    store.queue.finish(due[2].id).await.unwrap();
+    let due = store.queue.due(2000, None, 10).await.unwrap();
+    let relayed = QueueOutcome { id: due[2].id, attempt: None, then: Then::Relayed };
+    store.queue.settle(vec![deferred(due[0].id, 3000, "451 not now"), relayed]).await.unwrap();
+    store.queue.hold(&[due[1].id], QueueState::Held).await.unwrap();
     lease(store, alice).await.expunge(&[1, 4]).await.unwrap();
     (alice, bob)
 }
@@ -188,7 +189,7 @@ pub(super) async fn describe(store: &Store) -> String {
         }
     }
     lines.extend(store.administration.aliases().await.unwrap().iter().map(|alias| format!("{alias:?}")));
-    let due = store.queue.due(u64::MAX, 100).await.unwrap();
+    let due = store.queue.list(&QueueFilter::default(), None, 100).await.unwrap();
     lines.extend(due.iter().map(|entry| format!("{entry:?}")));
     lines.join("\n")
 }
