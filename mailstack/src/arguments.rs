@@ -5,6 +5,7 @@ mod backup;
 mod exchange;
 mod guard;
 mod maildrop;
+mod queue;
 mod store;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(crate) use self::backup::{BackupCommand, BackupOptions, RestoreOptions, Snap
 pub(crate) use self::exchange::{ExportOptions, ImportOptions, MailFormat};
 pub(crate) use self::guard::{ClearOptions, GuardCommand};
 pub(crate) use self::maildrop::{DeletedSelection, MaildropCommand, MaildropListOptions};
+pub(crate) use self::queue::{ExplainOptions, QueueCommand, QueueFilters, QueueListOptions, QueueSelection};
 pub(crate) use self::store::{ProveOptions, Sabotage, StoreCommand};
 
 /// A mail server: submission, reception and retrieval of mail.
@@ -66,6 +68,14 @@ pub(crate) enum Command {
     /// See who is slowed or put off for guessing passwords or sending too much, and let them in again
     #[command(subcommand)]
     Guard(GuardCommand),
+    /// List mail on its way out, hold it, release it, have it tried now, and remove it
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Tell the life of a message: how it came, what was tried, what became of it, and where it is
+    ///
+    /// Times are in UTC. What has left is known for a while (`trace_days` in the configuration), what is here as long as it
+    /// is, deleted or not.
+    Explain(ExplainOptions),
     /// List what is in a maildrop, and bring back or give up what was deleted from it
     #[command(subcommand)]
     Maildrop(MaildropCommand),

@@ -96,7 +96,7 @@ fn count(messages: u64) -> String {
 }
 
 /// With one digit behind the point where there is something to say with it; never more than there is.
-fn size(octets: u64) -> String {
+pub(crate) fn size(octets: u64) -> String {
     let mut unit_octets: u64 = 1;
     let mut shown = if octets == 1 { "1 octet".to_owned() } else { format!("{octets} octets") };
     for unit in UNITS {

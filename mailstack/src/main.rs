@@ -9,8 +9,10 @@ mod arguments;
 mod backup;
 mod certificate;
 mod config;
+mod consent;
 mod daemons;
 mod exchange;
+mod explain;
 mod guard;
 mod listing;
 mod loopback;
@@ -18,6 +20,7 @@ mod maildrop;
 mod output;
 mod passwords;
 mod place;
+mod queue;
 mod quota;
 mod route;
 mod rules;
@@ -65,6 +68,8 @@ async fn run(command: Command, output: &Output) -> Result<(), Box<dyn Error>> {
         Command::Config(command) => config::run(&command, output)?,
         Command::Store(command) => store::run(&command, output).await?,
         Command::Guard(command) => guard::run(&command, output).await?,
+        Command::Queue(command) => queue::command::run(&command, output).await?,
+        Command::Explain(options) => explain::command::run(&options, output).await?,
         Command::Maildrop(command) => maildrop::command::run(&command, output).await?,
         Command::Backup(options) => backup::command::run(options, output).await?,
         Command::Restore(options) => backup::restore::run(options, output).await?,

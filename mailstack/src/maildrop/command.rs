@@ -1,7 +1,7 @@
 //! What `mailstack maildrop` does with server, store and maildrop once they are found.
 
 use std::error::Error;
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io;
 
 use mailstore::{Kept, MaildropError, MaildropId, MessageId, ReturnAs, Store, UniqueId};
 use mailwire::address::Mailbox;
@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::listing;
 use super::selection::{SelectionError, selected};
 use crate::arguments::{DeletedSelection, MaildropCommand, Whereabouts};
+use crate::consent;
 use crate::exchange::maildrop::{self, Pages, messages};
 use crate::output::Output;
 use crate::place::Place;
@@ -18,8 +19,6 @@ use crate::place::Place;
 const CHUNK_OCTETS: usize = 256 << 10;
 /// Messages that one commit changes.
 const BATCH: usize = 10_000;
-/// Octets of an answer that are read.
-const ANSWER_OCTETS_MAX: u64 = 1_000;
 
 /// Why a command did not do all that it should.
 #[derive(Debug, Error)]
@@ -163,14 +162,12 @@ impl Work<'_> {
     }
 
     fn confirm(&self, words: &str) -> Result<(), CommandError> {
-        let input = io::stdin();
-        if !input.is_terminal() {
-            return Err(CommandError::NobodyToAsk);
+        let question = format!("Give up {words} for good?");
+        match consent::given(self.output, &question).map_err(CommandError::Answer)? {
+            None => Err(CommandError::NobodyToAsk),
+            Some(false) => Err(CommandError::Declined),
+            Some(true) => Ok(()),
         }
-        self.output.question(&format!("Give up {words} for good? [y/N] "));
-        let mut answer = String::new();
-        input.lock().take(ANSWER_OCTETS_MAX).read_line(&mut answer).map_err(CommandError::Answer)?;
-        if is_yes(&answer) { Ok(()) } else { Err(CommandError::Declined) }
     }
 
     async fn chosen(
@@ -190,23 +187,4 @@ impl Work<'_> {
 /// So many batches are done.
 fn partly(batches: usize, chosen: &[MessageId], source: MaildropError) -> CommandError {
     CommandError::Partly { done: batches.saturating_mul(BATCH) as u64, all: chosen.len() as u64, source }
-}
-
-fn is_yes(answer: &str) -> bool {
-    ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_yes_is_yes() {
-        for answer in ["y\n", "Yes\n", " y \r\n"] {
-            assert!(is_yes(answer), "{answer:?}");
-        }
-        for answer in ["", "\n", "n\n", "no\n", "yy\n", "nyes\n"] {
-            assert!(!is_yes(answer), "{answer:?}");
-        }
-    }
 }

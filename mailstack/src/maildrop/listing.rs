@@ -52,7 +52,11 @@ fn time(kept: &Kept, options: &MaildropListOptions) -> u64 {
 }
 
 /// The header section, or as much of it as is looked at.
-async fn header_section(store: &Store, maildrop: MaildropId, kept: &Kept) -> Result<Vec<u8>, MaildropError> {
+pub(crate) async fn header_section(
+    store: &Store,
+    maildrop: MaildropId,
+    kept: &Kept,
+) -> Result<Vec<u8>, MaildropError> {
     let wanted = usize::try_from(kept.entry.header_octets).unwrap_or(usize::MAX).min(HEADER_OCTETS_MAX);
     let mut section: Vec<u8> = Vec::new();
     while section.len() < wanted {

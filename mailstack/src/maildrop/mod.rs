@@ -8,6 +8,6 @@
 
 pub(crate) mod command;
 mod headline;
-mod listing;
+pub(crate) mod listing;
 pub(crate) mod moment;
 mod selection;

@@ -1,6 +1,6 @@
 //! The queue of the simulated store: asked by workers that agree on nothing, and looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::host::Core;
@@ -69,17 +69,22 @@ impl Session {
     pub(super) async fn look_at_traces(&self, model: &Model, found: &mut Found) -> Result<(), String> {
         let lives = self.core().index.ask(|index| index.trace_summaries(0, usize::MAX)).map_err(text)?;
         let messages = lives.iter().map(|life| life.message).chain(model.view().traces.keys().copied());
+        let mut known: BTreeMap<String, Vec<MessageId>> = BTreeMap::new();
         for message in messages.collect::<BTreeSet<_>>() {
             let life = self.core().trace(MessageId(message)).await.map_err(text)?;
             let Some(life) = life else { continue };
             let mut view = TraceView::default();
             for TracedRecipient { recipient, mailbox, attempts, ended } in life.recipients {
-                let known_as = TracedAs::Address(mailbox.clone());
-                let known = self.core().traced(&known_as, None, usize::MAX).await.map_err(text)?;
-                if !known.contains(&MessageId(message)) {
-                    return Err(format!("message {message} is not found by its recipient {mailbox}"));
+                let address = mailbox.to_string();
+                if !known.contains_key(&address) {
+                    let known_as = TracedAs::Address(mailbox);
+                    let found = self.core().traced(&known_as, None, usize::MAX).await.map_err(text)?;
+                    known.insert(address.clone(), found);
                 }
-                view.recipients.push(mailbox.to_string());
+                if !known.get(&address).is_some_and(|known| known.contains(&MessageId(message))) {
+                    return Err(format!("message {message} is not found by its recipient {address}"));
+                }
+                view.recipients.push(address);
                 let said = attempts.into_iter().map(|(number, attempt)| ((recipient, number), attempt.said));
                 view.attempts.extend(said);
                 view.ended.extend(ended.map(|_| recipient));
