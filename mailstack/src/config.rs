@@ -2,13 +2,12 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
 
 use mailstore::GuardOptions;
 use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::daemon::oauth::{Checker, OAuth};
 use mailwire::net::Certificates;
-use smtpd::relay::names::{Dns, Itself, MtaStsConfig, Names, NotKept};
+use smtpd::relay::names::{Dns, Itself, MtaStsConfig, Names};
 use smtpd::session::Policy;
 use thiserror::Error;
 
@@ -75,7 +74,7 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
     let policies = note(file.table::<MtaStsConfig>("mta_sts"), &mut problems).unwrap_or_default();
     if let Some(dns) = note(file.table::<Dns>("dns"), &mut problems) {
         let names = Names::new(&dns, Itself::default());
-        note(names.and_then(|names| names.with_policies(&policies, Arc::new(NotKept))), &mut problems);
+        note(names.and_then(|names| names.with_policies(&policies, None)), &mut problems);
     }
     note(file.table::<pop3d::Config>("pop3"), &mut problems);
     if let Some(tls) = note(file.table::<Tls>("tls"), &mut problems)

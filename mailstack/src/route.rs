@@ -2,11 +2,10 @@
 
 use std::error::Error;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use mailwire::address::{AddressError, Domain, Mailbox};
 use mailwire::daemon::config::{ConfigFile, Server, TABLES};
-use smtpd::relay::names::{Dns, Exchanger, Itself, MtaStsConfig, Names, NoRoute, NotKept, Promise};
+use smtpd::relay::names::{Dns, Exchanger, Itself, MtaStsConfig, Names, NoRoute, Promise};
 use thiserror::Error;
 
 use crate::arguments::RouteOptions;
@@ -52,14 +51,14 @@ pub(crate) async fn run(options: &RouteOptions, output: &Output) -> Result<(), B
 fn names(options: &RouteOptions) -> Result<Names, Box<dyn Error>> {
     let Some(path) = &options.config else {
         let names = Names::new(&Dns::default(), Itself::default())?;
-        return Ok(names.with_policies(&MtaStsConfig::default(), Arc::new(NotKept))?);
+        return Ok(names.with_policies(&MtaStsConfig::default(), None)?);
     };
     let file = ConfigFile::read(path, &TABLES)?;
     let server: Server = file.table("server")?;
     let itself = Itself { names: [server.hostname].into(), ..Itself::default() };
     let names = Names::new(&file.table("dns")?, itself)?;
     // They are fetched anew: what is to be seen is what holds now.
-    Ok(names.with_policies(&file.table("mta_sts")?, Arc::new(NotKept))?)
+    Ok(names.with_policies(&file.table("mta_sts")?, None)?)
 }
 
 fn domain(text: &str) -> Result<Domain, AddressError> {

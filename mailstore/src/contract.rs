@@ -4,6 +4,7 @@ mod access;
 mod guard;
 mod logins;
 mod maildrop_administration;
+mod notes;
 mod queue;
 mod quotas;
 mod repertoire;

@@ -13,7 +13,7 @@ use crate::rules::LOGIN_DELAY_SECONDS_MAX;
 use crate::shared::Member;
 use crate::{
     AccessAdministration, Administration, Directory, Expiry, Guard, GuardOptions, Intake,
-    MaildropAdministration, Maildrops, Maintenance, Queue, Quota, Repair, Rules, Takeover, Traces,
+    MaildropAdministration, Maildrops, Maintenance, Notes, Queue, Quota, Repair, Rules, Takeover, Traces,
 };
 
 /// How the store behaves: the table `[store]` of the configuration.
@@ -207,6 +207,8 @@ pub struct Store {
     pub maintenance: Arc<dyn Maintenance>,
     /// Who guesses too often, or sends too much.
     pub guard: Arc<dyn Guard>,
+    /// What could be found out anew.
+    pub notes: Arc<dyn Notes>,
     member: Arc<Member>,
 }
 
@@ -226,6 +228,7 @@ impl Store {
             traces: member.clone(),
             maintenance: member.clone(),
             guard: member.clone(),
+            notes: member.clone(),
             member,
         }
     }

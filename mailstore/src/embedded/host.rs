@@ -27,6 +27,7 @@ use super::index_slot::IndexSlot;
 use super::layout::Layout;
 use super::leases::{LastLeases, Leases};
 use super::lock::Lock;
+use super::notes::Notebook;
 use super::password::Hasher;
 use super::queue_leases::QueueLeases;
 use super::recovery::{self, Trust};
@@ -60,6 +61,7 @@ pub(crate) struct Core {
     /// Taken by a pass of the upkeep: one at a time.
     pub(crate) passing: Mutex<()>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) notebook: Notebook,
     requests: mpsc::Sender<Work>,
 }
 
@@ -147,12 +149,9 @@ impl Host {
         let accounts = accounts.map_err(|error| at(io::Error::other(error)))?;
         let (index, accounts) = (Arc::new(IndexSlot::new(recovered.index)), Arc::new(RwLock::new(accounts)));
         let (seed, trust) = (recovered.journal.seed(), recovered.trust);
-        let progress = Arc::new(Progress::new(checkpoint::checkpoint(
-            seed,
-            recovered.end.writer.end(),
-            recovered.end.next_sequence,
-            recovered.end.live,
-        )));
+        let end = &recovered.end;
+        let first = checkpoint::checkpoint(seed, end.writer.end(), end.next_sequence, end.live);
+        let progress = Arc::new(Progress::new(first));
         let free_space = Arc::new(FreeSpace::new(files, root.clone(), options.reserve_octets));
         let (requests, received) = mpsc::channel(REQUESTS_MAX);
         let committer = Committer {
@@ -198,6 +197,7 @@ impl Host {
             graves: Graves::default(),
             passing: Mutex::default(),
             progress: Arc::clone(&progress),
+            notebook: Notebook::new(files, &root),
             requests: requests.clone(),
         });
         let checkpoints = Arc::clone(&progress);

@@ -16,6 +16,7 @@
 //! - [`password`], [`credentials`], [`app_passwords`], [`remembered`]: who knows the password, at what cost
 //! - [`grants`], [`access`]: whom accounts may send as besides themselves, and how that and their further passwords change
 //! - [`subaddresses`]: further maildrops of accounts, and how they change
+//! - [`notes`]: what could be found out anew, in a file of its own
 //! - [`guard`]: who guesses too often or sends too much
 //! - [`draft`], [`header_end`], [`repertoire`], [`message_id`], [`accounts`], [`directory`], [`maildrops`], [`queue`], [`traces`]: the traits of this crate, answered
 //! - [`simulation`]: the proof that a crash at any moment loses nothing that was answered for
@@ -64,6 +65,7 @@ mod lock;
 mod maildrops;
 mod maintenance;
 mod message_id;
+mod notes;
 mod password;
 mod queue;
 mod queue_index;

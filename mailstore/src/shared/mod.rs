@@ -7,6 +7,7 @@
 //! - [`accounts`]: accounts and aliases behind their traits, which are the longest
 //! - [`access`]: application passwords and grants, both sides
 //! - [`guard`]: the guard, both sides
+//! - [`notes`]: notes, both sides
 //! - [`queue`], [`traces`]: the outbound queue, and what became of mail that left, both sides
 //! - [`pool`]: the sharers' side: connections that are opened when needed and used again
 //! - [`objects`]: drafts and leases of a sharer
@@ -24,6 +25,7 @@ mod frame;
 mod guard;
 mod maintenance;
 mod member;
+mod notes;
 mod objects;
 mod pool;
 mod queue;

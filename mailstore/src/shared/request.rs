@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::access::AccessRequest;
 use super::frame::Octets;
 use super::guard::GuardRequest;
+use super::notes::NotesRequest;
 use super::queue::QueueRequest;
 use super::traces::TracesRequest;
 use crate::{
@@ -32,6 +33,7 @@ pub(crate) enum Request {
     Repair(RepairRequest),
     Maintenance(MaintenanceRequest),
     Guard(GuardRequest),
+    Notes(NotesRequest),
 }
 
 #[derive(Serialize, Deserialize)]

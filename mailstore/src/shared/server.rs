@@ -16,7 +16,6 @@ use tracing::{debug, warn};
 
 use super::access;
 use super::frame::{self, GREETING, Octets};
-use super::guard;
 use super::pool::SocketPath;
 use super::queue::{self, Leasing};
 use super::repair;
@@ -24,7 +23,7 @@ use super::request::{
     AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest, LifeText, LoginText,
     MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, Request, ScramKeysText, UsageText,
 };
-use super::traces;
+use super::{guard, notes, traces};
 use crate::embedded::{Core, EmbeddedLease, Tenure};
 use crate::{
     AccountUsage, Addresses, Administration, AdministrationError, Directory, Draft, HeldState, Hold, Intake,
@@ -192,6 +191,7 @@ impl Session {
             Request::Repair(request) => repair::serve(&mut self.stream, &self.core, request).await,
             Request::Maintenance(request) => self.maintenance(request).await,
             Request::Guard(request) => guard::serve(&mut self.stream, &self.core, request).await,
+            Request::Notes(request) => notes::serve(&mut self.stream, &self.core, request).await,
         }
     }
 

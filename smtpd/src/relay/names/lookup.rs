@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use mailstore::Notes;
 use mailwire::address::Domain;
 use mailwire::net::HttpsSetupError;
 use thiserror::Error;
@@ -11,7 +12,7 @@ use thiserror::Error;
 use super::addresses::Addresses;
 use super::config::Dns;
 use super::exchangers::{Exchanger, Mx, before_itself, in_order};
-use super::mta_sts::{MtaSts, MtaStsConfig, PolicyKeeper};
+use super::mta_sts::{MtaSts, MtaStsConfig};
 use super::no_route::NoRoute;
 use super::promise::{self, Promise};
 use super::resolver::{Answer, Nothing, RecordType, Resolver, ResolverError};
@@ -53,19 +54,19 @@ impl Names {
         Ok(Self { resolver: Resolver::new(dns)?, mta_sts: None, itself: Arc::new(itself) })
     }
 
-    /// The same, with policies, as the table `[mta_sts]` says.
+    /// The same, with policies, as the table `[mta_sts]` says; they are kept among the store's notes, if there is one.
     ///
     /// # Errors
     /// See [`NamesError`].
     pub fn with_policies(
         self,
         config: &MtaStsConfig,
-        keeper: Arc<dyn PolicyKeeper>,
+        notes: Option<Arc<dyn Notes>>,
     ) -> Result<Self, NamesError> {
         if !config.enabled {
             return Ok(self);
         }
-        let mta_sts = MtaSts::new(config, self.resolver.clone(), keeper)?;
+        let mta_sts = MtaSts::new(config, self.resolver.clone(), notes)?;
         Ok(Self { mta_sts: Some(mta_sts), ..self })
     }
 

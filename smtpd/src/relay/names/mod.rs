@@ -19,7 +19,7 @@ pub use addresses::Addresses;
 pub use config::{Dns, Validation};
 pub use exchangers::Exchanger;
 pub use lookup::{Itself, Names, NamesError};
-pub use mta_sts::{KeptPolicy, MtaStsConfig, NotKept, PolicyKeeper};
+pub use mta_sts::MtaStsConfig;
 pub use no_route::NoRoute;
 pub use promise::Promise;
 pub use resolver::ResolverError;

@@ -1,51 +1,16 @@
-//! Policies that are known, and who keeps them while no server runs. It reads no clock and asks nobody.
+//! Policies that are known, and how the store keeps them. It reads no clock and asks nobody.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use mailstore::Note;
 
 use super::policy::Policy;
 
+/// What the store's notes about policies have as their topic.
+pub(super) const TOPIC: &str = "mta-sts";
 /// How long a policy is not fetched again while its identifier stays the same (RFC 8461 §10.2 has a day).
 const FRESH_SECONDS: u64 = 24 * 60 * 60;
-
-/// A policy, as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptPolicy {
-    /// Whose.
-    pub domain: String,
-    /// Its identifier.
-    pub id: String,
-    /// When it was fetched, in seconds since 1970.
-    pub fetched_at: u64,
-    /// Until when it holds, likewise.
-    pub until: u64,
-    /// The policy itself.
-    pub text: String,
-}
-
-/// Keeps policies while no server runs: a domain that is attacked must not lose its policy to a restart.
-#[async_trait]
-pub trait PolicyKeeper: Send + Sync {
-    /// All that are kept.
-    async fn kept(&self) -> Vec<KeptPolicy>;
-    /// Keeps this one, in the place of the one that the domain had.
-    async fn keep(&self, policy: KeptPolicy);
-}
-
-/// Keeps none: each process finds them anew.
-#[derive(Clone, Copy, Debug)]
-pub struct NotKept;
-
-#[async_trait]
-impl PolicyKeeper for NotKept {
-    async fn kept(&self) -> Vec<KeptPolicy> {
-        Vec::new()
-    }
-
-    async fn keep(&self, _: KeptPolicy) {}
-}
 
 /// One policy.
 #[derive(Clone, Debug)]
@@ -127,25 +92,31 @@ impl Cache {
         }
     }
 
-    /// Takes one up that was kept; what is no policy any more is none.
-    pub(super) fn take_up(&mut self, kept: &KeptPolicy, now: u64) {
-        if let Ok(policy) = Policy::read(kept.text.as_bytes()) {
-            let known = Known { id: kept.id.clone(), policy: Arc::new(policy), fetched_at: kept.fetched_at };
-            self.put(&kept.domain, known, now);
+    /// Takes one up that the store has kept.
+    pub(super) fn take_up(&mut self, note: &Note, now: u64) {
+        if let Some(known) = Known::read(&note.text) {
+            self.put(&note.name, known, now);
         }
     }
 }
 
 impl Known {
-    /// As it is kept.
-    pub(super) fn of(&self, domain: &str) -> KeptPolicy {
-        KeptPolicy {
-            domain: domain.to_owned(),
-            id: self.id.clone(),
-            fetched_at: self.fetched_at,
+    /// As the store keeps it.
+    pub(super) fn note(&self, domain: &str) -> Note {
+        let (id, fetched_at, policy) = (&self.id, self.fetched_at, self.policy.text());
+        Note {
+            topic: TOPIC.to_owned(),
+            name: domain.to_owned(),
+            text: format!("{id} {fetched_at}\n{policy}"),
             until: self.until(),
-            text: self.policy.text(),
         }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (head, policy) = text.split_once('\n')?;
+        let (id, fetched_at) = head.split_once(' ')?;
+        let policy = Arc::new(Policy::read(policy.as_bytes()).ok()?);
+        Some(Self { id: id.to_owned(), policy, fetched_at: fetched_at.parse().ok()? })
     }
 }
 
@@ -208,13 +179,17 @@ mod tests {
     fn what_is_kept_is_taken_up_as_it_was() {
         let (mut before, mut after) = (Cache::new(2, 300), Cache::new(2, 300));
         before.put("a.test", known("1", 1000, 100), 1000);
-        let kept = before.get("a.test", 1000).unwrap().of("a.test");
-        assert_eq!(kept.until, 1100);
-        after.take_up(&kept, 1099);
-        assert_eq!(after.get("a.test", 1099).unwrap().policy, before.get("a.test", 1000).unwrap().policy);
+        let found = before.get("a.test", 1000).unwrap();
+        let note = found.note("a.test");
+        assert_eq!((note.topic.as_str(), note.name.as_str(), note.until), (TOPIC, "a.test", 1100));
+        after.take_up(&note, 1099);
+        let taken_up = after.get("a.test", 1099).unwrap();
+        assert_eq!((taken_up.policy, taken_up.fetched_at, taken_up.id), (found.policy, 1000, "1".to_owned()));
         let mut later = Cache::new(2, 300);
-        later.take_up(&kept, 1100);
-        later.take_up(&KeptPolicy { text: "nonsense".to_owned(), ..kept }, 1000);
+        later.take_up(&note, 1100);
+        for nonsense in ["", "1 1000", "1 x\n", "1 1000\nnonsense"] {
+            later.take_up(&Note { text: nonsense.to_owned(), ..note.clone() }, 1000);
+        }
         assert!(later.policies.is_empty());
     }
 }

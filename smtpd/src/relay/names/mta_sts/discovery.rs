@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mailstore::{Notes, Unavailable};
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::net::{
@@ -11,11 +12,11 @@ use mailwire::net::{
 use thiserror::Error;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::{JoinError, spawn_blocking};
-use tracing::{debug, info};
+use tracing::{info, warn};
 
 use super::super::no_route::NoRoute;
 use super::super::resolver::{RData, RecordType, Resolver};
-use super::cache::{Cache, Known, PolicyKeeper};
+use super::cache::{Cache, Known, TOPIC};
 use super::config::MtaStsConfig;
 use super::policy::{Policy, PolicyError};
 use super::record;
@@ -51,7 +52,7 @@ struct Shared {
     port: u16,
     fetches: Semaphore,
     cache: Mutex<Cache>,
-    keeper: Arc<dyn PolicyKeeper>,
+    notes: Option<Arc<dyn Notes>>,
     /// What was kept is taken up at the first question.
     taken_up: OnceCell<()>,
 }
@@ -60,7 +61,7 @@ impl MtaSts {
     pub(in super::super) fn new(
         config: &MtaStsConfig,
         resolver: Resolver,
-        keeper: Arc<dyn PolicyKeeper>,
+        notes: Option<Arc<dyn Notes>>,
     ) -> Result<Self, HttpsSetupError> {
         let shared = Shared {
             resolver,
@@ -69,7 +70,7 @@ impl MtaSts {
             port: config.port,
             fetches: Semaphore::new(config.fetches_max),
             cache: Mutex::new(Cache::new(config.policies_max, config.pause_seconds)),
-            keeper,
+            notes,
             taken_up: OnceCell::new(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -93,7 +94,7 @@ impl MtaSts {
                 info!(domain, id, mode = ?policy.mode, "the domain has an MTA-STS policy");
                 let known = Known { id, policy: Arc::new(policy), fetched_at: now };
                 self.shared.cache().put(domain, known.clone(), now);
-                self.shared.keeper.keep(known.of(domain)).await;
+                self.shared.keep(domain, &known).await;
                 Some(known.policy)
             }
             Err(error) => {
@@ -110,16 +111,39 @@ impl Shared {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn keep(&self, domain: &str, known: &Known) {
+        let Some(notes) = &self.notes else { return };
+        if let Err(error) = notes.note(known.note(domain)).await {
+            warn!(
+                domain,
+                reason = chain(&error),
+                "the domain's MTA-STS policy is not kept for the next start"
+            );
+        }
+    }
+
     async fn take_up(&self) {
         let all = async {
-            let kept = self.keeper.kept().await;
-            let (mut cache, now) = (self.cache(), clock::unix_seconds());
-            for policy in &kept {
-                cache.take_up(policy, now);
+            if let Some(notes) = &self.notes
+                && let Err(error) = self.take_up_from(&**notes).await
+            {
+                warn!(reason = chain(&error), "MTA-STS policies of the last run are not known");
             }
-            debug!(policies = kept.len(), "kept MTA-STS policies are taken up");
         };
         self.taken_up.get_or_init(|| all).await;
+    }
+
+    async fn take_up_from(&self, notes: &dyn Notes) -> Result<(), Unavailable> {
+        let (mut after, now) = (String::new(), clock::unix_seconds());
+        loop {
+            let page = notes.notes(TOPIC, &after, now).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after.clone_from(&last.name);
+            let mut cache = self.cache();
+            for note in &page {
+                cache.take_up(note, now);
+            }
+        }
     }
 
     /// The identifier that DNS has.

@@ -8,7 +8,6 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use cache::{KeptPolicy, NotKept, PolicyKeeper};
 pub use config::MtaStsConfig;
 pub(super) use discovery::MtaSts;
 pub(super) use policy::{Mode, Policy};

@@ -1,36 +1,18 @@
 //! Promises about TLS, with a name server and a host of policies of the test's own.
 
-use std::sync::{Arc, Mutex};
-
-use async_trait::async_trait;
 use mailstack_tests::name_server::{Fault, NameServer, Zone, tlsa};
 use mailstack_tests::policy_host::PolicyHost;
+use mailstore::Store;
 use mailwire::address::Domain;
 use tempfile::TempDir;
 
 use super::super::{Itself, Names, NoRoute, Promise};
-use super::*;
-
-/// Keeps policies in memory.
-#[derive(Default)]
-struct InMemory(Mutex<Vec<KeptPolicy>>);
-
-#[async_trait]
-impl PolicyKeeper for InMemory {
-    async fn kept(&self) -> Vec<KeptPolicy> {
-        self.0.lock().unwrap().clone()
-    }
-
-    async fn keep(&self, policy: KeptPolicy) {
-        self.0.lock().unwrap().push(policy);
-    }
-}
 
 struct World {
     dns: NameServer,
     host: PolicyHost,
     folder: TempDir,
-    keeper: Arc<InMemory>,
+    store: Store,
     names: Names,
 }
 
@@ -45,22 +27,22 @@ fn zone(id: &str, more: &str) -> String {
     )
 }
 
-fn world(zone: Zone) -> World {
+async fn world(zone: Zone) -> World {
     let dns = NameServer::start(&[zone]).unwrap();
     let host = PolicyHost::start(&[D]).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let keeper = Arc::default();
-    let names = names(&dns, &host, &folder, &keeper);
-    World { dns, host, folder, keeper, names }
+    let path = folder.path().join("store");
+    let store = mailstore::open(mailstore::Options { path, ..mailstore::Options::default() }).await.unwrap();
+    let names = names(&dns, &host, &folder, &store);
+    World { dns, host, folder, store, names }
 }
 
-fn names(dns: &NameServer, host: &PolicyHost, folder: &TempDir, keeper: &Arc<InMemory>) -> Names {
+fn names(dns: &NameServer, host: &PolicyHost, folder: &TempDir, store: &Store) -> Names {
     let dns =
         dns.table(folder.path()).unwrap().replace("[dns]", "look_up_seconds = 60\ncache_nothing_seconds = 0");
     let policies = host.table(folder.path(), "pause_seconds = 0").unwrap().replace("[mta_sts]", "");
     let names = Names::new(&toml::from_str(&dns).unwrap(), Itself::default()).unwrap();
-    let keeper = Arc::<InMemory>::clone(keeper);
-    names.with_policies(&toml::from_str(&policies).unwrap(), keeper).unwrap()
+    names.with_policies(&toml::from_str(&policies).unwrap(), Some(store.notes.clone())).unwrap()
 }
 
 impl World {
@@ -88,7 +70,7 @@ impl World {
 
 #[tokio::test]
 async fn a_policy_that_is_enforced_asks_for_its_hosts_and_tls() {
-    let world = world(Zone::unsigned(D, &zone("1", "")));
+    let world = world(Zone::unsigned(D, &zone("1", ""))).await;
     world.host.set(D, ENFORCE);
     assert_eq!(world.words().await, ["MTA-STS", "4.7.5"]);
     let [_, other] = world.promises().await;
@@ -100,7 +82,7 @@ async fn a_policy_that_is_enforced_asks_for_its_hosts_and_tls() {
 #[tokio::test]
 async fn a_policy_that_is_tested_or_none_asks_for_nothing() {
     for mode in ["testing", "none"] {
-        let world = world(Zone::unsigned(D, &zone("1", "")));
+        let world = world(Zone::unsigned(D, &zone("1", ""))).await;
         world.host.set(D, &ENFORCE.replace("enforce", mode));
         assert_eq!(world.words().await, ["nothing", "nothing"], "{mode}");
     }
@@ -108,7 +90,7 @@ async fn a_policy_that_is_tested_or_none_asks_for_nothing() {
 
 #[tokio::test]
 async fn without_a_record_nobody_is_asked_for_a_policy() {
-    let world = world(Zone::unsigned(D, &zone("1", "").replace("STSv1", "spf1")));
+    let world = world(Zone::unsigned(D, &zone("1", "").replace("STSv1", "spf1"))).await;
     world.host.set(D, ENFORCE);
     assert_eq!(world.words().await, ["nothing", "nothing"]);
     assert_eq!(world.host.times_asked(D), 0);
@@ -116,7 +98,7 @@ async fn without_a_record_nobody_is_asked_for_a_policy() {
 
 #[tokio::test]
 async fn a_policy_that_cannot_be_had_is_none() {
-    let world = world(Zone::unsigned(D, &zone("1", "")));
+    let world = world(Zone::unsigned(D, &zone("1", ""))).await;
     for (status, media_type, content) in [
         (404, "text/plain", ENFORCE),
         (301, "text/plain", ENFORCE),
@@ -133,7 +115,7 @@ async fn a_policy_that_cannot_be_had_is_none() {
 
 #[tokio::test]
 async fn a_policy_that_is_known_holds_whatever_happens_to_dns_and_its_host() {
-    let world = world(Zone::unsigned(D, &zone("1", "")));
+    let world = world(Zone::unsigned(D, &zone("1", ""))).await;
     world.host.set(D, ENFORCE);
     assert_eq!(world.words().await, ["MTA-STS", "4.7.5"]);
     // Another identifier, and the new policy cannot be had.
@@ -158,11 +140,11 @@ async fn a_policy_that_is_known_holds_whatever_happens_to_dns_and_its_host() {
 
 #[tokio::test]
 async fn a_policy_survives_a_restart() {
-    let world = world(Zone::unsigned(D, &zone("1", "")));
+    let world = world(Zone::unsigned(D, &zone("1", ""))).await;
     world.host.set(D, ENFORCE);
     assert_eq!(world.words().await, ["MTA-STS", "4.7.5"]);
     world.host.answer(D, 503, "text/plain", "");
-    let names = names(&world.dns, &world.host, &world.folder, &world.keeper);
+    let names = names(&world.dns, &world.host, &world.folder, &world.store);
     let after = World { names, ..world };
     assert_eq!(after.words().await, ["MTA-STS", "4.7.5"]);
     assert_eq!(after.host.times_asked(D), 1);
@@ -173,13 +155,13 @@ async fn dane_counts_alone_where_there_is_any() {
     let good = format!("_25._tcp.good TLSA {}\n", tlsa(3, 1, 1, b"key"));
     let unusable = format!("_25._tcp.other TLSA {}\n", tlsa(1, 1, 1, b"key"));
     let records = format!("{good}{unusable}");
-    let signed = world(Zone::signed(D, &zone("1", &records)));
+    let signed = world(Zone::signed(D, &zone("1", &records))).await;
     signed.host.set(D, &ENFORCE.replace("good", "nobody"));
     assert_eq!(signed.words().await, ["DANE", "DANE without a usable record"]);
-    let unsigned = world(Zone::unsigned(D, &zone("1", &records)));
+    let unsigned = world(Zone::unsigned(D, &zone("1", &records))).await;
     unsigned.host.set(D, ENFORCE);
     assert_eq!(unsigned.words().await, ["MTA-STS", "4.7.5"], "nobody vouches for these records");
-    let other_port = world(Zone::signed(D, &zone("1", &good.replace("_25", "_26"))));
+    let other_port = world(Zone::signed(D, &zone("1", &good.replace("_25", "_26")))).await;
     other_port.host.set(D, ENFORCE);
     assert_eq!(other_port.words().await, ["MTA-STS", "4.7.5"]);
 }
@@ -187,7 +169,7 @@ async fn dane_counts_alone_where_there_is_any() {
 #[tokio::test]
 async fn where_dns_does_not_say_whether_there_is_dane_mail_waits() {
     let records = format!("_25._tcp.good TLSA {}\n", tlsa(3, 1, 1, b"key"));
-    let world = world(Zone::signed(D, &zone("1", &records)));
+    let world = world(Zone::signed(D, &zone("1", &records))).await;
     for fault in [Fault::ServerFailure, Fault::WrongSignature, Fault::NoSignature] {
         for host in ["good", "other"] {
             world.dns.fail(&format!("_25._tcp.{host}.there.test"), "TLSA", fault);
