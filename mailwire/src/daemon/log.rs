@@ -9,6 +9,9 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The filter where none can be used.
 const FALLBACK: &str = "info";
+/// The library for DNS warns of what strangers send, with all of it. What matters of that we say ourselves; a filter that
+/// names one of these hears it all the same.
+const SILENT: &str = "hickory_net=off,hickory_proto=off,hickory_resolver=off";
 
 /// Starts logging; `filter` is as in `RUST_LOG` (`info`, `smtpd=debug`), which wins where it is set.
 /// A second call in one process changes nothing.
@@ -16,12 +19,12 @@ const FALLBACK: &str = "info";
 /// A panic becomes an event as well: its text can hold what came from outside.
 pub fn start(filter: &str) {
     let chosen = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| filter.to_owned());
-    let parsed = EnvFilter::try_new(&chosen);
+    let parsed = EnvFilter::try_new(with_silent(&chosen));
     let problem = parsed.as_ref().err().map(ToString::to_string);
     let colours = if io::stderr().is_terminal() { Colours::Kept } else { Colours::Escaped };
     let started = tracing_subscriber::fmt()
         .compact()
-        .with_env_filter(parsed.unwrap_or_else(|_| EnvFilter::new(FALLBACK)))
+        .with_env_filter(parsed.unwrap_or_else(|_| EnvFilter::new(with_silent(FALLBACK))))
         .with_ansi(matches!(colours, Colours::Kept))
         .with_writer(StandardError { colours })
         .try_init();
@@ -40,6 +43,11 @@ pub fn start(filter: &str) {
 /// What is wrong with it.
 pub fn check_filter(filter: &str) -> Result<(), String> {
     EnvFilter::try_new(filter).map(drop).map_err(|error| error.to_string())
+}
+
+/// `filter` without those of whom nothing is heard, unless it names them: what comes later counts.
+fn with_silent(filter: &str) -> String {
+    format!("{SILENT},{filter}")
 }
 
 /// What becomes of the sequences that colour a terminal.
@@ -122,6 +130,16 @@ fn colour_octets(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_library_for_dns_is_silent_unless_it_is_named() {
+        let shown = |filter: &str| EnvFilter::try_new(with_silent(filter)).unwrap().to_string();
+        let info = shown("info");
+        assert!(info.contains("hickory_net=off") && info.contains("info"), "{info}");
+        let named = shown("info,hickory_net=debug");
+        assert!(named.contains("hickory_net=debug") && !named.contains("hickory_net=off"), "{named}");
+        assert!(EnvFilter::try_new(with_silent("")).is_ok());
+    }
 
     #[test]
     fn an_event_cannot_forge_a_second_line() {

@@ -19,6 +19,7 @@ use mailwire::clock;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tracing::warn;
 
 pub(super) use hickory_resolver::proto::rr::{RData, RecordType};
 
@@ -32,6 +33,9 @@ use super::remembered::Remembered;
 const ALIASES_MAX: usize = 16;
 /// Most sets of records of which it is remembered that their signatures are right; some 200 octets each.
 const VALIDATIONS_MAX: usize = 50_000;
+/// What to do about it is known to whoever reads the log, and not to the sender of a message.
+const BOGUS: &str = "an answer of DNS is not signed right, and is not used; where all of them are not, the name servers do \
+                     not hand signatures on: name others by `name_servers` in [dns], or say `dnssec = \"off\"`";
 /// Octets of a datagram that is not torn on its way (RFC 9715 §3.2).
 const DATAGRAM_OCTETS: u16 = 1232;
 
@@ -193,6 +197,9 @@ impl Resolver {
             Ok(Err(error)) => (self.nothing(&asked, record_type, error), None),
             Err(_) => (Err(self.late()), None),
         };
+        if matches!(answer, Err(Failure::Bogus)) {
+            warn!(name, ?record_type, "{BOGUS}");
+        }
         let answer = answer.map_err(|failure| failure.about(name));
         self.remembered.remember(name, record_type, &answer, holds);
         answer
