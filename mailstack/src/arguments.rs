@@ -2,6 +2,7 @@
 
 mod account;
 mod backup;
+mod dkim;
 mod exchange;
 mod guard;
 mod maildrop;
@@ -17,6 +18,7 @@ pub(crate) use self::account::{
     SubaddressCommand, YesNo,
 };
 pub(crate) use self::backup::{BackupCommand, BackupOptions, RestoreOptions, SnapshotChoice};
+pub(crate) use self::dkim::{DkimCommand, MakeOptions};
 pub(crate) use self::exchange::{ExportOptions, ImportOptions, MailFormat};
 pub(crate) use self::guard::{ClearOptions, GuardCommand};
 pub(crate) use self::maildrop::{DeletedSelection, MaildropCommand, MaildropListOptions};
@@ -59,6 +61,9 @@ pub(crate) enum Command {
     ///
     /// It is asked now, as the configuration says. The exit status is 1 where mail for one of them could not go anywhere.
     Route(RouteOptions),
+    /// Make the keys that sign outgoing mail (DKIM), use and replace them
+    #[command(subcommand)]
+    Dkim(DkimCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -7,6 +7,7 @@ use mailstore::GuardOptions;
 use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::daemon::oauth::{Checker, OAuth};
 use mailwire::net::Certificates;
+use smtpd::dkim::Dkim;
 use smtpd::relay::names::{Dns, Itself, MtaStsConfig, Names};
 use smtpd::session::Policy;
 use thiserror::Error;
@@ -76,6 +77,7 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
         let names = Names::new(&dns, Itself::default());
         note(names.and_then(|names| names.with_policies(&policies, None)), &mut problems);
     }
+    note(file.table::<Dkim>("dkim"), &mut problems);
     note(file.table::<pop3d::Config>("pop3"), &mut problems);
     if let Some(tls) = note(file.table::<Tls>("tls"), &mut problems)
         && let Some(certificates) = note(Certificates::load(&tls.certificate, &tls.key), &mut problems)
@@ -178,6 +180,7 @@ mod tests {
         assert_eq!(file.table::<smtpd::Config>("smtp").unwrap(), smtpd::Config::default());
         assert_eq!(file.table::<Dns>("dns").unwrap(), Dns::default());
         assert_eq!(file.table::<MtaStsConfig>("mta_sts").unwrap(), MtaStsConfig::default());
+        assert_eq!(file.table::<Dkim>("dkim").unwrap(), Dkim::default());
         assert_eq!(file.table::<pop3d::Config>("pop3").unwrap(), pop3d::Config::default());
     }
 
@@ -199,6 +202,7 @@ mod tests {
             ("smtp", keys::<smtpd::Config>()),
             ("dns", keys::<Dns>()),
             ("mta_sts", keys::<MtaStsConfig>()),
+            ("dkim", keys::<Dkim>()),
             ("pop3", keys::<pop3d::Config>()),
         ];
         assert_eq!(tables.each_ref().map(|(table, _)| *table), TABLES);

@@ -148,6 +148,7 @@ const fn word(reason: Reason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use mailstore::Options;
+    use smtpd::dkim::Dkim;
 
     use super::*;
     use crate::trial::Trial;
@@ -201,7 +202,8 @@ mod tests {
 
     #[test]
     fn whoever_is_let_in_is_an_address_a_network_or_a_login() {
-        let place = Place { server: Trial::server(), store: Options::default(), trial: None };
+        let place =
+            Place { server: Trial::server(), store: Options::default(), dkim: Dkim::default(), trial: None };
         let options = |whom: &str| ClearOptions {
             whom: Some(whom.to_owned()),
             all: false,

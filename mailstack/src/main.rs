@@ -11,12 +11,14 @@ mod certificate;
 mod config;
 mod consent;
 mod daemons;
+mod dkim;
 mod exchange;
 mod explain;
 mod guard;
 mod listing;
 mod loopback;
 mod maildrop;
+mod names;
 mod output;
 mod passwords;
 mod place;
@@ -65,6 +67,7 @@ async fn run(command: Command, output: &Output) -> Result<(), Box<dyn Error>> {
         Command::Import(options) => exchange::import::run(&options, output).await?,
         Command::Export(options) => exchange::export::run(&options, output).await?,
         Command::Route(options) => route::run(&options, output).await?,
+        Command::Dkim(command) => dkim::run(&command, output).await?,
         Command::Config(command) => config::run(&command, output)?,
         Command::Store(command) => store::run(&command, output).await?,
         Command::Guard(command) => guard::run(&command, output).await?,

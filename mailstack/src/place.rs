@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use mailstore::{Addresses, OpenError, Options, Store};
 use mailwire::address::{AddressError, Domain, Mailbox};
 use mailwire::daemon::config::{ConfigError, ConfigFile, Server, TABLES};
+use smtpd::dkim::Dkim;
 use thiserror::Error;
 
 use crate::arguments::Whereabouts;
@@ -30,11 +31,12 @@ pub(crate) enum PlaceError {
     Domain { address: Addresses, domains: String },
 }
 
-/// A server's names and store.
+/// A server's names, its store and its keys.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) server: Server,
     pub(crate) store: Options,
+    pub(crate) dkim: Dkim,
     /// Where the server made itself.
     pub(crate) trial: Option<Trial>,
 }
@@ -49,7 +51,7 @@ impl Place {
         if !trial.has_store() {
             return Err(PlaceError::NoServer(trial.folder().to_owned()));
         }
-        Ok(Self { server: Trial::server(), store: trial.store(), trial: Some(trial) })
+        Ok(Self { server: Trial::server(), store: trial.store(), dkim: trial.dkim(), trial: Some(trial) })
     }
 
     fn configured(path: &Path) -> Result<Self, PlaceError> {
@@ -57,7 +59,7 @@ impl Place {
         let server: Server = file.table("server")?;
         let store = file.table::<Options>("store")?.of_domains(&server.domains);
         let store = Options { guard: file.table("guard")?, ..store };
-        Ok(Self { server, store, trial: None })
+        Ok(Self { server, store, dkim: file.table("dkim")?, trial: None })
     }
 
     /// Opens the store.
@@ -125,7 +127,8 @@ mod tests {
 
     #[test]
     fn an_address_elsewhere_is_refused_with_the_domains_that_are_here() {
-        let place = Place { server: Trial::server(), store: Options::default(), trial: None };
+        let place =
+            Place { server: Trial::server(), store: Options::default(), dkim: Dkim::default(), trial: None };
         assert!(place.local("carol@Example.Test").is_ok());
         assert_eq!(
             place.local("carol@example.org").unwrap_err().to_string(),

@@ -4,11 +4,11 @@ use std::error::Error;
 use std::net::IpAddr;
 
 use mailwire::address::{AddressError, Domain, Mailbox};
-use mailwire::daemon::config::{ConfigFile, Server, TABLES};
-use smtpd::relay::names::{Dns, Exchanger, Itself, MtaStsConfig, Names, NoRoute, Promise};
+use smtpd::relay::names::{Exchanger, Names, NoRoute, Promise};
 use thiserror::Error;
 
 use crate::arguments::RouteOptions;
+use crate::names::names;
 use crate::output::Output;
 
 /// Where servers take mail from each other.
@@ -21,7 +21,7 @@ struct Nowhere(String);
 
 /// Does what the options say.
 pub(crate) async fn run(options: &RouteOptions, output: &Output) -> Result<(), Box<dyn Error>> {
-    let names = names(options)?;
+    let names = names(options.config.as_deref())?;
     let mut nowhere = Vec::new();
     for text in &options.domains {
         let domain = domain(text)?;
@@ -45,20 +45,6 @@ pub(crate) async fn run(options: &RouteOptions, output: &Output) -> Result<(), B
         }
     }
     if nowhere.is_empty() { Ok(()) } else { Err(Nowhere(nowhere.join(", ")).into()) }
-}
-
-/// Asks as the configuration says.
-fn names(options: &RouteOptions) -> Result<Names, Box<dyn Error>> {
-    let Some(path) = &options.config else {
-        let names = Names::new(&Dns::default(), Itself::default())?;
-        return Ok(names.with_policies(&MtaStsConfig::default(), None)?);
-    };
-    let file = ConfigFile::read(path, &TABLES)?;
-    let server: Server = file.table("server")?;
-    let itself = Itself { names: [server.hostname].into(), ..Itself::default() };
-    let names = Names::new(&file.table("dns")?, itself)?;
-    // They are fetched anew: what is to be seen is what holds now.
-    Ok(names.with_policies(&file.table("mta_sts")?, None)?)
 }
 
 fn domain(text: &str) -> Result<Domain, AddressError> {

@@ -8,6 +8,7 @@ use mailstore::{Administration, AdministrationError, Alias, Options};
 use mailwire::address::Mailbox;
 use mailwire::daemon::config::Server;
 use mailwire::secret::Secret;
+use smtpd::dkim::Dkim;
 use thiserror::Error;
 
 use crate::certificate;
@@ -72,6 +73,11 @@ impl Trial {
     pub(crate) fn store(&self) -> Options {
         let options = Options { path: self.folder.join("store"), ..Options::default() };
         options.of_domains(&Self::server().domains)
+    }
+
+    /// Where the keys lie that sign its mail.
+    pub(crate) fn dkim(&self) -> Dkim {
+        Dkim { keys: self.folder.join("dkim") }
     }
 
     pub(crate) fn has_store(&self) -> bool {

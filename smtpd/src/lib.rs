@@ -9,6 +9,7 @@
 mod config;
 mod connection;
 mod content;
+pub mod dkim;
 mod login;
 mod receiving;
 pub mod relay;

@@ -151,6 +151,19 @@ impl Names {
         }
     }
 
+    /// The TXT records of a name, each in one piece (RFC 1035 §3.3.14); none where there is no such name.
+    ///
+    /// # Errors
+    /// Where DNS does not say.
+    pub async fn texts(&self, name: &str) -> Result<Vec<String>, NoRoute> {
+        let answer = match self.resolver.ask(name, RecordType::TXT).await {
+            Ok(answer) => answer,
+            Err(Nothing::NoName | Nothing::NoRecord) => return Ok(Vec::new()),
+            Err(Nothing::Failed(failed)) => return Err(failed),
+        };
+        Ok(answer.texts().iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect())
+    }
+
     /// Forgets every answer.
     pub fn forget(&self) {
         self.resolver.forget();

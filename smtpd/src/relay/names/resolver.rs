@@ -95,6 +95,17 @@ pub(super) struct Answer {
     pub(super) records: Vec<RData>,
 }
 
+impl Answer {
+    /// Its TXT records, each in one piece (RFC 1035 §3.3.14).
+    pub(super) fn texts(&self) -> Vec<Vec<u8>> {
+        let text = |record: &RData| {
+            let RData::TXT(text) = record else { return None };
+            Some(text.txt_data.concat())
+        };
+        self.records.iter().filter_map(text).collect()
+    }
+}
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Nothing {

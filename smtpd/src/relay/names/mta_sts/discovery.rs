@@ -15,7 +15,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use tracing::{info, warn};
 
 use super::super::no_route::NoRoute;
-use super::super::resolver::{RData, RecordType, Resolver};
+use super::super::resolver::{RecordType, Resolver};
 use super::cache::{Cache, Known, TOPIC};
 use super::config::MtaStsConfig;
 use super::policy::{Policy, PolicyError};
@@ -149,11 +149,7 @@ impl Shared {
     /// The identifier that DNS has.
     async fn id(&self, domain: &str) -> Option<String> {
         let answer = self.resolver.ask(&format!("_mta-sts.{domain}"), RecordType::TXT).await.ok()?;
-        let texts = answer.records.iter().filter_map(|record| {
-            let RData::TXT(text) = record else { return None };
-            Some(text.txt_data.concat())
-        });
-        record::id(&texts.collect::<Vec<_>>())
+        record::id(&answer.texts())
     }
 
     async fn fetch(&self, domain: &str) -> Result<Policy, FetchError> {

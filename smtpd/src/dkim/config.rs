@@ -1,0 +1,19 @@
+//! The table `[dkim]` of the configuration: where the keys lie.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// What the table `[dkim]` says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dkim {
+    /// The folder of the keys. Mail of domains that have none there is not signed.
+    pub keys: PathBuf,
+}
+
+impl Default for Dkim {
+    fn default() -> Self {
+        Self { keys: PathBuf::from("/var/lib/mailstack/dkim") }
+    }
+}
