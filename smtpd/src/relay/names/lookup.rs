@@ -1,7 +1,7 @@
 //! Names looked up: a domain's exchangers, and their addresses.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use mailstore::Notes;
@@ -169,9 +169,15 @@ impl Names {
         self.resolver.forget();
     }
 
-    /// Without the addresses of this server.
+    /// Without the addresses of this server, and without those that are of no single host: a system may take them for its
+    /// own (RFC 1122 §3.2.1.3).
     fn elsewhere(&self, host: &str, mut found: Addresses) -> Result<Addresses, NoRoute> {
-        found.addresses.retain(|address| !self.itself.addresses.contains(&address.to_canonical()));
+        found.addresses.retain(|address| {
+            let address = address.to_canonical();
+            let is_broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
+            let is_nobody = address.is_unspecified() || address.is_multicast() || is_broadcast;
+            !is_nobody && !self.itself.addresses.contains(&address)
+        });
         if found.addresses.is_empty() {
             return Err(NoRoute::LoopToSelf { domain: host.to_owned() });
         }

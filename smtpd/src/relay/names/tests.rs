@@ -143,6 +143,17 @@ async fn aliases_are_followed_and_u_labels_are_a_labels() {
 async fn no_mail_goes_back_to_this_server() {
     let world = world(&[Zone::signed("signed.test", &usual())]);
     assert_eq!(world.hosts("self.signed.test").await, ["first.signed.test"]);
+    for nobody in [
+        "[0.0.0.0]",
+        "[IPv6:::]",
+        "[224.0.0.1]",
+        "[255.255.255.255]",
+        "[IPv6:ff02::1]",
+        "[IPv6:::ffff:127.0.0.25]",
+    ] {
+        let nobody = world.names.addresses(nobody).await.unwrap_err();
+        assert_eq!(nobody.enhanced().to_string(), "5.4.6");
+    }
     let here = world.names.addresses("here.signed.test").await.unwrap_err();
     assert_eq!(here.enhanced().to_string(), "5.4.6");
     assert_eq!(world.code("here.signed.test").await, "5.4.6");

@@ -1,7 +1,9 @@
 //! A domain's policy: whether there is one, which, and what becomes of it where it cannot be fetched (RFC 8461 §3, §5.1).
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use mailstore::{Notes, Unavailable};
 use mailwire::cause::chain;
@@ -10,8 +12,7 @@ use mailwire::net::{
     HttpsClient, HttpsError, HttpsSetupError, HttpsUrl, HttpsUrlError, KnownRoots, QuestionLimits,
 };
 use thiserror::Error;
-use tokio::sync::{OnceCell, Semaphore};
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::sync::{OnceCell, Semaphore, oneshot};
 use tracing::{info, warn};
 
 use super::super::no_route::NoRoute;
@@ -35,8 +36,10 @@ enum FetchError {
     Https(#[from] HttpsError),
     #[error("what lies there is no policy")]
     Policy(#[from] PolicyError),
+    #[error("there is no thread to ask for it")]
+    Thread(#[source] io::Error),
     #[error("asking for it was cut off")]
-    CutOff(#[from] JoinError),
+    CutOff(#[from] oneshot::error::RecvError),
 }
 
 /// Finds policies. Clones share what is known.
@@ -50,7 +53,7 @@ struct Shared {
     roots: KnownRoots,
     limits: QuestionLimits,
     port: u16,
-    fetches: Semaphore,
+    fetches: Arc<Semaphore>,
     cache: Mutex<Cache>,
     notes: Option<Arc<dyn Notes>>,
     /// What was kept is taken up at the first question.
@@ -68,7 +71,7 @@ impl MtaSts {
             roots: KnownRoots::read(&config.roots())?,
             limits: config.limits(),
             port: config.port,
-            fetches: Semaphore::new(config.fetches_max),
+            fetches: Arc::new(Semaphore::new(config.fetches_max)),
             cache: Mutex::new(Cache::new(config.policies_max, config.pause_seconds)),
             notes,
             taken_up: OnceCell::new(),
@@ -158,9 +161,16 @@ impl Shared {
         let authority = if self.port == HTTPS_PORT { host } else { format!("{host}:{}", self.port) };
         let url = HttpsUrl::parse(&format!("https://{authority}/.well-known/mta-sts.txt"))?;
         // It is never closed.
-        let _turn = self.fetches.acquire().await;
+        let turn = Arc::clone(&self.fetches).acquire_owned().await;
         let client = HttpsClient::for_text(url, &self.roots, self.limits, addresses);
-        let text = spawn_blocking(move || client.get()).await??;
-        Ok(Policy::read(&text)?)
+        let (answer, answered) = oneshot::channel();
+        // Not one of the runtime's threads, whose end the process waits for: a host that stalls must not hold that up.
+        let ask = move || {
+            let text = client.get();
+            drop(turn);
+            let _ = answer.send(text);
+        };
+        thread::Builder::new().name("mta-sts".to_owned()).spawn(ask).map_err(FetchError::Thread)?;
+        Ok(Policy::read(&answered.await??)?)
     }
 }

@@ -1,12 +1,15 @@
 //! Promises about TLS, with a name server and a host of policies of the test's own.
 
+use std::io::{ErrorKind, Read as _};
+use std::net::{Ipv4Addr, TcpListener};
+
 use mailstack_tests::name_server::{Fault, NameServer, Zone, tlsa};
 use mailstack_tests::policy_host::PolicyHost;
 use mailstore::Store;
 use mailwire::address::Domain;
 use tempfile::TempDir;
 
-use super::super::{Itself, Names, NoRoute, Promise};
+use super::super::{Itself, MtaStsConfig, Names, NoRoute, Promise};
 
 struct World {
     dns: NameServer,
@@ -138,6 +141,36 @@ async fn a_policy_that_is_known_holds_whatever_happens_to_dns_and_its_host() {
     assert_eq!(world.words().await, ["MTA-STS", "MTA-STS"]);
 }
 
+#[test]
+fn a_host_that_stalls_does_not_hold_up_the_end_of_the_process() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let stalling = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let world = runtime.block_on(world(Zone::unsigned(D, &zone("1", ""))));
+    let dns = world.dns.table(world.folder.path()).unwrap().replace("[dns]", "");
+    let names = Names::new(&toml::from_str(&dns).unwrap(), Itself::default()).unwrap();
+    let port = stalling.local_addr().unwrap().port();
+    let policies = MtaStsConfig { port, fetch_seconds: 30, ..MtaStsConfig::default() };
+    let names = names.with_policies(&policies, None).unwrap();
+    runtime.block_on(world.store.close());
+    runtime.spawn(async move {
+        let domain = Domain::parse(D).unwrap();
+        let exchanger = &names.exchangers(&domain).await.unwrap()[0];
+        let addresses = names.addresses(&exchanger.host).await.unwrap();
+        names.promise(&domain, exchanger, &addresses, 25).await
+    });
+    let (mut asking, _) = stalling.accept().unwrap();
+    drop(runtime);
+    // Whoever asked is still there, and waits.
+    asking.set_nonblocking(true).unwrap();
+    let mut received = [0; 4096];
+    loop {
+        match asking.read(&mut received) {
+            Ok(octets) => assert_ne!(octets, 0, "the end was held up until nobody waited any more"),
+            Err(error) => break assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_policy_survives_a_restart() {
     let world = world(Zone::unsigned(D, &zone("1", ""))).await;
@@ -164,6 +197,17 @@ async fn dane_counts_alone_where_there_is_any() {
     let other_port = world(Zone::signed(D, &zone("1", &good.replace("_25", "_26")))).await;
     other_port.host.set(D, ENFORCE);
     assert_eq!(other_port.words().await, ["MTA-STS", "4.7.5"]);
+}
+
+#[tokio::test]
+async fn a_host_that_anybody_could_have_named_has_no_dane() {
+    let safe = format!("mx A 127.0.0.4\n_25._tcp.mx TLSA {}\n", tlsa(3, 1, 1, b"key"));
+    let ours = "@ MX 10 mx.safe.test.\n@ MX 20 other\nother A 127.0.0.3\n";
+    for (zone, expected) in [(Zone::unsigned(D, ours), "nothing"), (Zone::signed(D, ours), "DANE")] {
+        let world = world(zone).await;
+        world.dns.set(Zone::signed("safe.test", &safe)).unwrap();
+        assert_eq!(world.words().await, [expected, "nothing"], "RFC 7672 §2.2.1");
+    }
 }
 
 #[tokio::test]
