@@ -212,7 +212,8 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// Where the store cannot answer; what happened meanwhile is not known then.
     async fn changed(&self, since: u64) -> Result<u64, QueueError>;
-    /// Gives entries to one worker until `until` (seconds since 1970), until they are settled, or until its process ends.
+    /// Gives entries to one worker until `until` (seconds since 1970), until they are settled, or until its process ends. So
+    /// `until` may lie beyond the longest attempt; whoever settles later than that ends the lease of whoever has it then.
     /// Tells which ones: those that are there and that nobody else has.
     ///
     /// # Errors

@@ -54,7 +54,14 @@ impl Index {
     /// Brings the trees to what they are after this record. Applying a record twice, or after later ones have been
     /// applied once already, ends in the same state as long as all later ones follow again.
     pub(crate) fn apply(&self, committed: Committed<'_>) -> Result<(), IndexError> {
-        self.apply_traces(committed)?;
+        // Whoever looks through lives meanwhile finds the end of one before its entry goes, and none without its entry: one that is
+        // not in the queue and has no end of late is over.
+        self.apply_rows(committed)?;
+        self.apply_event(committed)?;
+        self.apply_beginning(committed)
+    }
+
+    fn apply_event(&self, committed: Committed<'_>) -> Result<(), IndexError> {
         match committed.event {
             Event::Message(message) | Event::Imported { message, .. } => {
                 self.apply_message(committed, message)

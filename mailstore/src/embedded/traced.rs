@@ -127,7 +127,7 @@ fn name(kind: u8, text: &str) -> [u8; 9] {
 
 impl TraceRecord {
     /// What its message can be found by.
-    fn names(&self) -> Vec<[u8; 9]> {
+    pub(crate) fn names(&self) -> Vec<[u8; 9]> {
         let address = |text: &str| Mailbox::parse(text).ok().map(|mailbox| address_name(&mailbox));
         match self {
             Self::Accepted { reverse_path, message_id, .. } => {
@@ -161,10 +161,17 @@ impl SettledEntry {
     }
 }
 
+fn rows(pairs: sled::Iter) -> impl Iterator<Item = Result<TracedRow, IndexError>> {
+    decoded(pairs).filter_map(|pair| match pair {
+        Ok((key, record)) => TraceKey::decode(&key).map(|key| Ok(TracedRow { key, record })),
+        Err(error) => Some(Err(error)),
+    })
+}
+
 impl Index {
-    /// What a record says of lives.
-    pub(super) fn apply_traces(&self, committed: Committed<'_>) -> Result<(), IndexError> {
-        let Committed { sequence, event, .. } = committed;
+    /// What a record says of lives that have begun.
+    pub(super) fn apply_rows(&self, committed: Committed<'_>) -> Result<(), IndexError> {
+        let event = committed.event;
         if let Event::Traced { rows } = event {
             let octets = rows.iter().try_fold(0_u64, |octets, row| {
                 self.put_trace(row.clone()).map(|put| octets.saturating_add(put))
@@ -175,6 +182,12 @@ impl Index {
         for row in event.settled().iter().flat_map(|entry| entry.rows(at)) {
             self.put_trace(row)?;
         }
+        Ok(())
+    }
+
+    /// The life that begins with a record.
+    pub(super) fn apply_beginning(&self, committed: Committed<'_>) -> Result<(), IndexError> {
+        let Committed { sequence, event, .. } = committed;
         let Some(message) = event.message().filter(|message| !message.relay.is_empty()) else {
             return Ok(());
         };
@@ -221,10 +234,27 @@ impl Index {
 
     /// All rows of a message, in their order.
     pub(crate) fn trace(&self, message: u64) -> impl Iterator<Item = Result<TracedRow, IndexError>> + use<> {
-        decoded(self.traces.scan_prefix(message.to_be_bytes())).filter_map(|pair| match pair {
-            Ok((key, record)) => TraceKey::decode(&key).map(|key| Ok(TracedRow { key, record })),
-            Err(error) => Some(Err(error)),
-        })
+        rows(self.traces.scan_prefix(message.to_be_bytes()))
+    }
+
+    /// All rows of all lives.
+    pub(crate) fn traces(&self) -> impl Iterator<Item = Result<TracedRow, IndexError>> + use<> {
+        rows(self.traces.iter())
+    }
+
+    /// True where a message is found by a name.
+    pub(crate) fn is_traced_as(&self, name: [u8; 9], message: u64) -> Result<bool, IndexError> {
+        Ok(self.trace_names.contains_key(keys::traced_as(name, message))?)
+    }
+
+    /// The same for two indexes that hold the same lives, found by the same names.
+    pub(crate) fn traces_checksum(&self) -> Result<u32, IndexError> {
+        let mut checksum = 0;
+        for pair in self.traces.iter().chain(self.trace_names.iter()) {
+            let (key, value) = pair?;
+            checksum = crc32c::crc32c_append(crc32c::crc32c_append(checksum, &key), &value);
+        }
+        Ok(checksum)
     }
 
     /// Messages that may be known by a name, the newest first, of those older than `before`.

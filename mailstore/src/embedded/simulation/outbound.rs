@@ -1,18 +1,15 @@
 //! The queue of the simulated store: asked by workers that agree on nothing, and looked at.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::host::Core;
 use super::super::index::Index;
+use super::super::traced::{TraceRecord, TracedRow};
 use super::messages::{recipient_terms, sent, terms};
 use super::model::{Found, Model};
 use super::session::{READ_OCTETS, Session, text};
 use super::view::{QueueChange, QueueChanges, QueueView, TraceView};
-use crate::{
-    Attempt, DuePlace, MessageId, Queue, QueueId, QueueOutcome, QueueState, Then, TracedAs, TracedRecipient,
-    Traces,
-};
+use crate::{Attempt, DuePlace, MessageId, Queue, QueueId, QueueOutcome, QueueState, Then};
 
 impl Session {
     pub(super) async fn look_at_queue(&self, model: &Model, found: &mut Found) -> Result<(), String> {
@@ -66,32 +63,35 @@ impl Session {
     }
 
     /// The lives of all messages with recipients elsewhere, each of which is found by what people know of it.
-    pub(super) async fn look_at_traces(&self, model: &Model, found: &mut Found) -> Result<(), String> {
-        let lives = self.core().index.ask(|index| index.trace_summaries(0, usize::MAX)).map_err(text)?;
-        let messages = lives.iter().map(|life| life.message).chain(model.view().traces.keys().copied());
-        let mut known: BTreeMap<String, Vec<MessageId>> = BTreeMap::new();
-        for message in messages.collect::<BTreeSet<_>>() {
-            let life = self.core().trace(MessageId(message)).await.map_err(text)?;
-            let Some(life) = life else { continue };
-            let mut view = TraceView::default();
-            for TracedRecipient { recipient, mailbox, attempts, ended } in life.recipients {
-                let address = mailbox.to_string();
-                if !known.contains_key(&address) {
-                    let known_as = TracedAs::Address(mailbox);
-                    let found = self.core().traced(&known_as, None, usize::MAX).await.map_err(text)?;
-                    known.insert(address.clone(), found);
+    pub(super) fn look_at_traces(&self, found: &mut Found) -> Result<(), String> {
+        let traces = &mut found.view.traces;
+        let look = |index: &Index| {
+            for row in index.traces() {
+                let TracedRow { key, record } = row?;
+                for name in record.names() {
+                    if !index.is_traced_as(name, key.message)? {
+                        return Ok(Some(key));
+                    }
                 }
-                if !known.get(&address).is_some_and(|known| known.contains(&MessageId(message))) {
-                    return Err(format!("message {message} is not found by its recipient {address}"));
+                let trace: &mut TraceView = traces.entry(key.message).or_default();
+                let recipient = key.place.saturating_sub(1);
+                match record {
+                    TraceRecord::Accepted { .. } => {}
+                    TraceRecord::Recipient(mailbox) => trace.recipients.push(mailbox),
+                    TraceRecord::Attempt(attempt) => {
+                        trace.attempts.insert((recipient, key.number), attempt.said);
+                    }
+                    TraceRecord::Ended { .. } => {
+                        trace.ended.insert(recipient);
+                    }
                 }
-                view.recipients.push(address);
-                let said = attempts.into_iter().map(|(number, attempt)| ((recipient, number), attempt.said));
-                view.attempts.extend(said);
-                view.ended.extend(ended.map(|_| recipient));
             }
-            found.view.traces.insert(message, view);
+            Ok(None)
+        };
+        match self.core().index.ask(look).map_err(text)? {
+            Some(key) => Err(format!("message {} is not found by what {key:?} is known as", key.message)),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

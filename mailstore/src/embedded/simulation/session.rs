@@ -203,7 +203,7 @@ impl Session {
             found.view.accounts.insert(address, view);
         }
         self.look_at_queue(model, &mut found).await?;
-        self.look_at_traces(model, &mut found).await?;
+        self.look_at_traces(&mut found)?;
         let live = self.core().index.ask(Index::count_live).map_err(text)?;
         if live != found.view.live() as u64 {
             return Err(format!("the index counts {live} entries and shows {}", found.view.live()));
@@ -352,8 +352,7 @@ fn contents(index: &Index) -> Result<String, IndexError> {
     }
     let due = index.due(None).collect::<Result<Vec<_>, _>>()?;
     let domains = index.queued_domains(None, usize::MAX)?;
-    let traces = index.trace_summaries(0, usize::MAX)?;
-    let rows = traces.iter().flat_map(|life| index.trace(life.message)).collect::<Result<Vec<_>, _>>()?;
+    let traces = index.traces_checksum()?;
     let (aliases, live) = (index.aliases()?, index.count_live()?);
     let quotas: BTreeMap<_, _> = index.quotas()?.into_iter().collect();
     let rules: BTreeMap<_, _> = index.rules()?.into_iter().collect();
@@ -362,7 +361,7 @@ fn contents(index: &Index) -> Result<String, IndexError> {
     let limits = (quotas, rules);
     Ok(format!(
         "{live} {accounts:?} {access:?} {aliases:?} {limits:?} {entries:?} {expunged:?} {queue:?} {due:?} \
-         {domains:?} {traces:?} {rows:?}"
+         {domains:?} {traces}"
     ))
 }
 

@@ -1,0 +1,48 @@
+//! An operator who is asked where a message is gets the answer from one command, while the server runs.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use mailstack_tests::server::Server;
+
+/// What `mailstack` says to these words.
+fn said(server: &Server, arguments: &[&str]) -> String {
+    server.mailstack(arguments, "").unwrap()
+}
+
+#[test]
+fn the_life_of_a_message_is_told_from_the_connection_to_its_deletion_on_a_telephone() {
+    let server = Server::usual().unwrap();
+    let mut smtp = server.submission("alice").unwrap();
+    smtp.ask("MAIL FROM:<alice@example.test>").unwrap().positive().unwrap();
+    smtp.ask("RCPT TO:<bob@example.test>").unwrap().positive().unwrap();
+    smtp.data(b"Message-ID: <where@example.test>\r\nFrom: alice@example.test\r\n\r\nhello\r\n")
+        .unwrap()
+        .positive()
+        .unwrap();
+    smtp.quit().unwrap();
+
+    let told = said(&server, &["explain", "where@example.test"]);
+    for event in ["connected", "TLS", "login", "submitted"] {
+        let row = told.lines().filter(|line| line.to_lowercase().contains(&event.to_lowercase()));
+        assert!(row.count() > 0, "{event}: {told}");
+    }
+    assert!(told.contains("in the maildrop of bob@example.test, unique-id "), "{told}");
+    assert_eq!(said(&server, &["explain", "--to", "bob@example.test", "--since", "2h"]), told);
+    let number = told.lines().next().unwrap().strip_prefix("message ").unwrap().to_owned();
+    assert_eq!(said(&server, &["explain", &number]), told);
+
+    let mut maildrop = server.maildrop("bob").unwrap();
+    maildrop.delete(1).unwrap();
+    maildrop.quit().unwrap();
+    let told = said(&server, &["explain", &number]);
+    assert!(told.contains("deleted from the maildrop of bob@example.test at "), "{told}");
+    // What it says to do brings the message back.
+    let (_, command) = told.split_once("(`mailstack ").unwrap();
+    let words: Vec<_> = command.split('`').next().unwrap().split(' ').collect();
+    said(&server, &words);
+    assert_eq!(server.maildrop("bob").unwrap().count().unwrap(), 1);
+
+    assert_eq!(said(&server, &["queue", "list"]), "nothing of that waits\n");
+    assert_eq!(said(&server, &["queue", "list", "--json"]), "");
+    let nobody = server.mailstack(&["explain", "nothing@example.test"], "").unwrap_err().to_string();
+    assert!(nobody.contains("nothing is kept of such a message"), "{nobody}");
+}
