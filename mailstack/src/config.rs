@@ -9,6 +9,7 @@ use mailwire::daemon::oauth::{Checker, OAuth};
 use mailwire::net::Certificates;
 use smtpd::dkim::Dkim;
 use smtpd::relay::names::{Dns, Itself, MtaStsConfig, Names};
+use smtpd::relay::{RelayConfig, RelayTables};
 use smtpd::session::Policy;
 use thiserror::Error;
 
@@ -31,6 +32,7 @@ pub(crate) struct Configuration {
     pub(crate) oauth: OAuth,
     pub(crate) smtp: smtpd::Config,
     pub(crate) pop3: pop3d::Config,
+    pub(crate) relay: RelayTables,
 }
 
 impl Configuration {
@@ -47,6 +49,7 @@ impl Configuration {
             oauth: file.table("oauth")?,
             smtp: file.table("smtp")?,
             pop3: file.table("pop3")?,
+            relay: RelayTables::read(&file)?,
         })
     }
 }
@@ -69,8 +72,12 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
         note(Checker::new(&oauth), &mut problems);
     }
     let smtp = note(file.table::<smtpd::Config>("smtp"), &mut problems);
-    if let (Some(server), Some(smtp)) = (server, smtp) {
-        note(Policy::new(&smtp, &server), &mut problems);
+    let relay = note(file.table::<RelayConfig>("relay"), &mut problems);
+    if let Some(relay) = &relay {
+        note(relay.check(), &mut problems);
+    }
+    if let (Some(server), Some(smtp), Some(relay)) = (server, smtp, relay) {
+        note(Policy::new(&smtp, &relay, &server), &mut problems);
     }
     let policies = note(file.table::<MtaStsConfig>("mta_sts"), &mut problems).unwrap_or_default();
     if let Some(dns) = note(file.table::<Dns>("dns"), &mut problems) {
@@ -178,6 +185,7 @@ mod tests {
         assert_eq!(file.table::<GuardOptions>("guard").unwrap(), GuardOptions::default());
         assert_eq!(file.table::<OAuth>("oauth").unwrap(), OAuth::default());
         assert_eq!(file.table::<smtpd::Config>("smtp").unwrap(), smtpd::Config::default());
+        assert_eq!(file.table::<RelayConfig>("relay").unwrap(), RelayConfig::default());
         assert_eq!(file.table::<Dns>("dns").unwrap(), Dns::default());
         assert_eq!(file.table::<MtaStsConfig>("mta_sts").unwrap(), MtaStsConfig::default());
         assert_eq!(file.table::<Dkim>("dkim").unwrap(), Dkim::default());
@@ -200,6 +208,7 @@ mod tests {
             ("guard", keys::<GuardOptions>()),
             ("oauth", keys::<OAuth>()),
             ("smtp", keys::<smtpd::Config>()),
+            ("relay", keys::<RelayConfig>()),
             ("dns", keys::<Dns>()),
             ("mta_sts", keys::<MtaStsConfig>()),
             ("dkim", keys::<Dkim>()),

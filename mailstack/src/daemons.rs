@@ -50,6 +50,7 @@ pub(crate) struct Common {
     pub(crate) tls: ServerTls,
     pub(crate) store: Store,
     pub(crate) tokens: Option<Arc<Checker>>,
+    pub(crate) relay: smtpd::relay::RelayTables,
 }
 
 impl Daemons {
@@ -59,15 +60,16 @@ impl Daemons {
         pop3: &pop3d::Config,
         common: &Common,
     ) -> Result<Self, BindError> {
-        let Common { server, certificates, tls, store, tokens } = common;
+        let Common { server, certificates, tls, store, tokens, relay } = common;
         let shared = smtpd::Shared {
             server: server.clone(),
             tls: Some(tls.clone()),
             store: store.clone(),
             tokens: tokens.clone(),
+            relay: relay.clone(),
         };
         let smtp = smtpd::Service::bind(smtp, &shared)?;
-        let smtpd::Shared { server, tls, store, tokens } = shared;
+        let smtpd::Shared { server, tls, store, tokens, .. } = shared;
         let pop3 = pop3d::Service::bind(pop3, &pop3d::Shared { server, tls, store: store.clone(), tokens })?;
         Ok(Self { smtp, pop3, certificates: Arc::clone(certificates), store })
     }

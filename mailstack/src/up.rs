@@ -8,6 +8,7 @@ use mailwire::daemon::config::Log;
 use mailwire::daemon::log;
 use mailwire::daemon::oauth::Checker;
 use mailwire::net::{Certificates, ServerTls};
+use smtpd::relay::{RelayConfig, RelayTables};
 use thiserror::Error;
 
 use crate::arguments::UpOptions;
@@ -34,12 +35,12 @@ pub(crate) async fn run(options: &UpOptions, output: &Output) -> Result<(), Box<
 
 /// A production server.
 async fn configured(path: &Path) -> Result<(), Box<dyn Error>> {
-    let Configuration { server, tls, log, store, oauth, smtp, pop3 } = Configuration::read(path)?;
+    let Configuration { server, tls, log, store, oauth, smtp, pop3, relay } = Configuration::read(path)?;
     log::start(&log.filter);
     let certificates = Certificates::load(&tls.certificate, &tls.key)?;
     let tls = tls.server(&certificates)?;
     let tokens = Checker::new(&oauth)?;
-    let common = Common { server, certificates, tls, store: mailstore::open(store).await?, tokens };
+    let common = Common { server, certificates, tls, store: mailstore::open(store).await?, tokens, relay };
     let daemons = Daemons::bind(&smtp, &pop3, &common)?;
     drop(common);
     Ok(daemons.serve(|| {}).await?)
@@ -55,7 +56,11 @@ async fn by_itself(options: &UpOptions, output: &Output) -> Result<(), Box<dyn E
     let store = mailstore::open(trial.store()).await?;
     let logins = trial.accounts(&*store.administration).await?;
     let tls = ServerTls::new(Arc::clone(&certificates));
-    let common = Common { server: Trial::server(), certificates, tls, store, tokens: None };
+    // Tried out, it bothers nobody else.
+    let relay = RelayConfig { enabled: false, ..RelayConfig::default() };
+    let relay = RelayTables { relay, ..RelayTables::default() };
+    let server = Trial::server();
+    let common = Common { server, certificates, tls, store, tokens: None, relay };
     let (daemons, moved) = Loopback::new(options.ports).bind(&common)?;
     drop(common);
     let bound = |service: Service| service.bound(&daemons).ok_or(ScreenError("a listener"));

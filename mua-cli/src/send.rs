@@ -8,7 +8,9 @@ use std::path::Path;
 use mailwire::address::{Domain, Mailbox, ReversePath};
 use mailwire::dot::Stuffer;
 use mailwire::sasl::Credentials;
-use mailwire::smtp::client::{Envelope, Failure as SessionFailure, Reason, Session, Settings, Step, Verdict};
+use mailwire::smtp::client::{
+    Envelope, Failure as SessionFailure, Login, Reason, Requests, Session, Settings, Step, Verdict,
+};
 use mailwire::smtp::{Hello, Reply, ReplyReader};
 
 use crate::compose::{self, Attachment, Draft, PARTS_OCTETS_MAX};
@@ -42,14 +44,19 @@ pub(crate) async fn run(options: &Send, output: &mut Output) -> Result<(), Failu
     let recipients = addresses.recipients();
     let envelope = Envelope {
         reverse_path: ReversePath::Mailbox(addresses.from.mailbox),
-        recipients: recipients.clone(),
+        recipients: recipients.iter().cloned().map(Into::into).collect(),
         content_octets: message.octets(),
         content: message.content(),
+        requests: Requests::default(),
     };
     let tls = link::tls_policy(&options.connect, &server);
     let link = Link::open(&options.connect, server).await?;
     let verdicts = Submission { link, replies: ReplyReader::default() }
-        .submit(envelope, |hello| Settings { hello, tls, credentials }, &mut message)
+        .submit(
+            envelope,
+            |hello| Settings { hello, tls, login: credentials.map(Login::Password) },
+            &mut message,
+        )
         .await?;
     report(&recipients, &verdicts, output)
 }
@@ -268,6 +275,7 @@ fn session_failure(failure: &SessionFailure) -> Failure {
         SessionFailure::Refused { .. } | SessionFailure::PasswordInClear => {
             Failure::new(Exit::Unavailable, text)
         }
+        SessionFailure::NoTokens => Failure::new(Exit::Unavailable, text),
         SessionFailure::NoMechanism => Failure::new(Exit::Unavailable, text)
             .advise("Without a login in the URL, mua sends without one, which servers take on port 25 only."),
         SessionFailure::Unexpected { .. } => Failure::new(Exit::Protocol, text),
@@ -308,7 +316,9 @@ fn refusal(reason: &Reason) -> Exit {
     match reason {
         Reason::Reply { command: "RCPT", .. } => Exit::NoUser,
         Reason::Reply { .. } => Exit::Unavailable,
-        Reason::NoSmtpUtf8 | Reason::NoEightBitMime | Reason::TooLarge { .. } => Exit::Data,
+        Reason::NoSmtpUtf8 | Reason::NoEightBitMime | Reason::NoRequireTls | Reason::TooLarge { .. } => {
+            Exit::Data
+        }
         Reason::NotReady => Exit::TryAgain,
     }
 }

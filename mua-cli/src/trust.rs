@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use mailwire::net::trusting_anyone;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -18,13 +19,11 @@ use crate::server::Server;
 /// Certificates that are taken from one file.
 const CERTIFICATES_MAX: usize = 1000;
 
-/// What the server's certificate is compared with.
+/// What the server's certificate is compared with: the system's roots, and certificates that the user has named.
 #[derive(Debug)]
-enum Trust {
-    /// A server on this host: its port could be anybody's of this host, in TLS or in clear.
-    Local,
-    /// The system's roots, and certificates that the user has named.
-    Roots { verifier: Arc<WebPkiServerVerifier>, named: Vec<CertificateDer<'static>> },
+struct Trust {
+    verifier: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
 }
 
 /// Verifies what the user trusts; the handshake's signatures are verified in any case.
@@ -38,7 +37,8 @@ struct Verifier {
 pub(crate) fn client_config(server: &Server, cert_file: Option<&Path>) -> Result<Arc<ClientConfig>, Failure> {
     let provider = Arc::new(ring::default_provider());
     let trust = match cert_file {
-        None if server.is_local() => Trust::Local,
+        // Its port could be anybody's of this host, in TLS or in clear.
+        None if server.is_local() => return Ok(trusting_anyone()),
         None => roots(Vec::new(), &provider)?,
         Some(path) => roots(certificates(path)?, &provider)?,
     };
@@ -64,7 +64,7 @@ fn roots(named: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) ->
             Failure::caused(Exit::Unavailable, "this system trusts no certificate at all", &error)
                 .advise("Install the system's CA certificates, or name the server's own by --cert-file.")
         })?;
-    Ok(Trust::Roots { verifier, named })
+    Ok(Trust { verifier, named })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
@@ -96,15 +96,11 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match &self.trust {
-            Trust::Local => Ok(ServerCertVerified::assertion()),
-            Trust::Roots { named, .. } if named.iter().any(|certificate| certificate == end_entity) => {
-                Ok(ServerCertVerified::assertion())
-            }
-            Trust::Roots { verifier, .. } => {
-                verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-            }
+        let Trust { verifier, named } = &self.trust;
+        if named.iter().any(|certificate| certificate == end_entity) {
+            return Ok(ServerCertVerified::assertion());
         }
+        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -156,7 +152,6 @@ mod tests {
         assert!(accepts(named(&[b"one", b"two"]), b"two"));
         assert!(!accepts(named(&[b"one"]), b"two"));
         assert!(!accepts(named(&[]), NOT_A_CERTIFICATE));
-        assert!(accepts(Trust::Local, NOT_A_CERTIFICATE));
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Submission and reception of mail over SMTP.
+//! Submission, reception and relay of mail over SMTP.
 //!
 //! [`Service`] binds the listeners of a [`Config`] and serves until it is drained. Each connection is one pure
 //! [`session::Session`]; `connection.rs` is the only place where session, socket and store meet. `replies.rs` holds
-//! all that the server can say, `trace.rs` the header fields that it adds, `content` looks at content as it passes.
+//! all that the server can say, `trace.rs` the header fields that it adds, `content` looks at content as it passes, and
+//! [`relay`] brings queued mail to other hosts.
 //!
 //! Invariant: this crate knows no POP3, keeps nothing itself, and says 250 to content only after a durable commit.
 

@@ -11,10 +11,11 @@ use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::daemon::oauth::Checker;
 use mailwire::daemon::{log, process, serving, signals};
 use mailwire::net::Certificates;
+use smtpd::relay::RelayTables;
 use smtpd::{Addresses, Config, Service, Shared};
 use tracing::{error, info};
 
-/// Submission and reception of mail over SMTP.
+/// Submission, reception and relay of mail over SMTP.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -51,7 +52,8 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let tokens = Checker::new(&file.table("oauth")?)?;
     let options = file.table::<Options>("store")?.of_domains(&server.domains);
     let store = mailstore::open(Options { guard: file.table("guard")?, ..options }).await?;
-    let shared = Shared { server, tls: Some(tls.server(&certificates)?), store: store.clone(), tokens };
+    let tls = Some(tls.server(&certificates)?);
+    let shared = Shared { server, tls, store: store.clone(), tokens, relay: RelayTables::read(&file)? };
     let service = Service::bind(&config, &shared)?;
     drop(shared);
     serving::until_drained(&certificates, |shutdown| {

@@ -403,7 +403,7 @@ pub(crate) fn elsewhere_not_reached() -> Reply {
     Reply::new(
         550,
         Enhanced(5, 7, 1),
-        "This server does not send to other domains yet, only to its own: please leave this recipient out",
+        "This server sends to its own domains only, not to others: please leave this recipient out",
     )
 }
 

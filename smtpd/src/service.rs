@@ -20,6 +20,7 @@ use tracing::{Instrument, error, info_span, warn};
 use crate::config::Config;
 use crate::connection::{Common, Conversation};
 use crate::receiving::Receiving;
+use crate::relay::{Relay, RelayError, RelayTables};
 use crate::replies;
 use crate::session::{Kind, Policy, PolicyError};
 
@@ -37,6 +38,8 @@ pub struct Shared {
     pub store: Store,
     /// Who checks tokens, where anybody does.
     pub tokens: Option<Arc<Checker>>,
+    /// Where mail for other domains goes.
+    pub relay: RelayTables,
 }
 
 /// Why the service cannot begin.
@@ -59,6 +62,9 @@ pub enum BindError {
     /// The server's own names are wrong.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// Mail for other domains cannot be sent there.
+    #[error("[relay] cannot be used")]
+    Relay(#[from] RelayError),
 }
 
 /// Where each listener is bound.
@@ -81,6 +87,7 @@ pub struct Service {
     limits: ConnectionLimits,
     proxies: Proxies,
     common: Arc<Common>,
+    relay: Option<Relay>,
 }
 
 struct Bound {
@@ -127,13 +134,15 @@ impl Service {
             };
             listeners.push(Bound { listener, kind: Kind::Lmtp, security });
         }
+        let relay = relay(shared, &addresses)?;
         Ok(Self {
             listeners,
             addresses,
+            relay,
             limits: config.connection_limits(),
             proxies: config.proxies(),
             common: Arc::new(Common {
-                policy: Arc::new(Policy::new(config, &shared.server)?),
+                policy: Arc::new(Policy::new(config, &shared.relay.relay, &shared.server)?),
                 store: shared.store.clone(),
                 receiving: Receiving::new(config.receiving_octets_max),
                 error_delay: config.error_delay(),
@@ -164,6 +173,9 @@ impl Service {
             let terms = Terms { security, limits: self.limits, refusal, proxies, door };
             running.spawn(listener.run(terms, shutdown.clone(), serve));
         }
+        if let Some(relay) = self.relay {
+            running.spawn(relay.run(shutdown.clone()));
+        }
         let deadline = async {
             shutdown.begun().await;
             tokio::time::sleep(self.limits.drain.saturating_add(LAST_WORDS)).await;
@@ -174,6 +186,15 @@ impl Service {
             () = deadline => warn!("sessions cut off at the end of the drain"),
         }
     }
+}
+
+/// Who brings mail to other domains, where that is wanted.
+fn relay(shared: &Shared, addresses: &Addresses) -> Result<Option<Relay>, RelayError> {
+    if !shared.relay.relay.enabled {
+        return Ok(None);
+    }
+    let own = addresses.reception.iter().map(SocketAddr::ip).filter(|address| !address.is_unspecified());
+    Relay::new(&shared.relay, &shared.server, own.collect(), &shared.store).map(Some)
 }
 
 /// Listeners for one service; they count their connections together.

@@ -100,7 +100,8 @@ pub(crate) fn internet_date_time(unix_seconds: u64) -> String {
     at(unix_seconds).to_rfc3339()
 }
 
-fn date_time(unix_seconds: u64) -> String {
+/// `date-time`, RFC 5322 §3.3.
+pub(crate) fn date_time(unix_seconds: u64) -> String {
     at(unix_seconds).to_rfc822()
 }
 

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use mailstack_tests::server::{ACCOUNTS, Server};
+use mailstack_tests::server::{ACCOUNTS, Configuration, Server};
 use mailstack_tests::smtp::Smtp;
 use mailstack_tests::stream::Stream;
 
@@ -82,6 +82,15 @@ const THROUGH_US: [&str; 34] = [
     "<+relaytest@victim.example+bob@example.test>",
 ];
 
+/// Those of them that a user may write: what stands behind the last `@` is a domain elsewhere, and that is where they go.
+const ELSEWHERE_BY_ITS_DOMAIN: [&str; 5] = [
+    "<relaytest%victim.example@mail.example.test>",
+    "<example.test!relaytest@victim.example>",
+    "<@example.test:relaytest@victim.example>",
+    "<@mail.example.test:relaytest@victim.example>",
+    "<@example.test,@other.example:relaytest@victim.example>",
+];
+
 /// A connection on which EHLO was said and nobody has logged in.
 type Connect = fn(&Server) -> io::Result<Smtp>;
 
@@ -154,12 +163,50 @@ fn a_stranger_on_the_ports_for_users_reaches_nobody_at_all() {
 }
 
 #[test]
-fn a_user_reaches_nobody_by_an_address_that_hides_another() {
+fn a_user_reaches_elsewhere_by_the_domain_behind_the_last_at_only() {
     let server = Server::usual().unwrap();
     let login: Connect = |server| server.submission("alice");
     for recipient in THROUGH_US {
+        let is_elsewhere = ELSEWHERE_BY_ITS_DOMAIN.contains(&recipient);
         let relayed = is_relayed(&server, login, "<alice@example.test>", recipient).unwrap();
-        assert!(!relayed, "RCPT TO:{recipient} was taken");
+        assert_eq!(relayed, is_elsewhere, "RCPT TO:{recipient}");
     }
     nothing_has_come(&server);
+}
+
+#[test]
+fn whoever_is_not_trusted_reaches_nobody_elsewhere_where_others_are() {
+    let relay = "trusted = [\"192.0.2.0/24\"]".to_owned();
+    let server = Server::start(&Configuration { relay, ..Configuration::default() }).unwrap();
+    let connect: Connect = |server| clear(server.addresses()?.reception, server);
+    for recipient in ELSEWHERE.into_iter().chain(THROUGH_US) {
+        let relayed = is_relayed(&server, connect, "<alice@example.test>", recipient).unwrap();
+        assert!(!relayed, "RCPT TO:{recipient} was taken");
+    }
+}
+
+#[test]
+fn a_network_that_is_trusted_needs_no_login_at_the_port_for_servers_and_nowhere_else() {
+    let usual = Configuration::default();
+    let relay = format!("trusted = [\"127.0.0.0/8\"]\n{}", usual.relay);
+    let server = Server::start(&Configuration { relay, ..usual }).unwrap();
+    let connect: Connect = |server| clear(server.addresses()?.reception, server);
+    assert!(is_relayed(&server, connect, "<a@b.example>", "<relaytest@victim.example>").unwrap());
+    // Its own mailboxes are here all the same.
+    assert!(
+        !is_relayed(&server, connect, "<a@b.example>", "<relaytest%victim.example@example.test>").unwrap()
+    );
+    let submission: Connect = |server| clear(server.addresses()?.submission, server);
+    let relayed = is_relayed(&server, submission, "<alice@example.test>", "<relaytest@victim.example>");
+    assert!(!relayed.unwrap());
+}
+
+#[test]
+fn where_relaying_is_off_users_hear_so_at_once() {
+    let relay = "enabled = false".to_owned();
+    let server = Server::start(&Configuration { relay, ..Configuration::default() }).unwrap();
+    let mut smtp = server.submission("alice").unwrap();
+    assert_eq!(smtp.ask("MAIL FROM:<alice@example.test>").unwrap().code, 250);
+    let refused = smtp.ask("RCPT TO:<relaytest@victim.example>").unwrap();
+    assert_eq!(refused.code, 550, "{refused:?}");
 }

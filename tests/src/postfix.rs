@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
+use crate::certificate::Certificate;
 use crate::clients::{left_out, run, skipped};
 use crate::deadline::wait_for;
 
@@ -31,6 +32,8 @@ showq     unix        n  -  n  -    -  showq
 error     unix        -  -  n  -    -  error
 retry     unix        -  -  n  -    -  error
 lmtp      unix        -  -  n  -    -  lmtp
+smtp      unix        -  -  n  -    -  smtp
+tlsmgr    unix        -  -  n  1000 1  tlsmgr
 anvil     unix        -  -  n  -    1  anvil
 postlog   unix-dgram  n  -  n  -    1  postlogd
 ";
@@ -39,6 +42,15 @@ postlog   unix-dgram  n  -  n  -    1  postlogd
 pub struct Postfix {
     folder: TempDir,
     child: Child,
+}
+
+/// Whether it has STARTTLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// It has.
+    Offered,
+    /// It has not, or somebody on the way keeps that secret.
+    Missing,
 }
 
 /// True where Postfix is installed and can be started; says loudly that something is skipped where it is not.
@@ -72,14 +84,46 @@ impl Postfix {
     /// # Errors
     /// Where it does not come up; the text has what it said.
     pub fn delivering_to(lmtp: &str) -> io::Result<Self> {
+        Self::start(&format!("lmtp:{lmtp}"), "", "")
+    }
+
+    /// Takes mail for `elsewhere.test` at this address and port, and delivers what is for `bob` there to
+    /// `bob@example.test` by `transport`, written as Postfix does: `lmtp:unix:/path`, `smtp:[127.0.0.1]:25`.
+    ///
+    /// # Errors
+    /// As [`Self::delivering_to`].
+    pub fn elsewhere(
+        (address, port): (&str, u16),
+        transport: &str,
+        tls: Tls,
+        certificate: &Certificate,
+    ) -> io::Result<Self> {
+        let tls = match tls {
+            Tls::Offered => "may",
+            Tls::Missing => "none",
+        };
+        let keys = format!(
+            "virtual_alias_domains = elsewhere.test
+virtual_alias_maps = inline:{{ bob@elsewhere.test=bob@example.test }}
+smtpd_tls_security_level = {tls}
+smtpd_tls_chain_files = {}, {}
+smtpd_tls_received_header = yes
+",
+            certificate.key.display(),
+            certificate.chain.display()
+        );
+        Self::start(transport, &format!("{address}:{port} inet n - n - - smtpd\n"), &keys)
+    }
+
+    fn start(transport: &str, services: &str, keys: &str) -> io::Result<Self> {
         let folder = TempDir::with_prefix("postfix-")?;
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
         // It makes a folder for its data itself, and gives it to a user of its own.
         for part in ["conf", "queue"] {
             fs::create_dir(folder.path().join(part))?;
         }
-        fs::write(folder.path().join("conf/main.cf"), configuration(folder.path(), lmtp))?;
-        fs::write(folder.path().join("conf/master.cf"), SERVICES)?;
+        fs::write(folder.path().join("conf/main.cf"), configuration(folder.path(), transport) + keys)?;
+        fs::write(folder.path().join("conf/master.cf"), SERVICES.to_owned() + services)?;
         let said = fs::File::create(folder.path().join("said"))?;
         let child = Command::new(PROGRAM)
             .arg("-c")
@@ -151,7 +195,7 @@ impl Drop for Postfix {
     }
 }
 
-fn configuration(folder: &Path, lmtp: &str) -> String {
+fn configuration(folder: &Path, transport: &str) -> String {
     let folder = folder.display();
     format!(
         "compatibility_level = 3.6
@@ -166,7 +210,7 @@ local_recipient_maps =
 inet_interfaces = loopback-only
 relay_domains = example.test
 relay_recipient_maps =
-relay_transport = lmtp:{lmtp}
+relay_transport = {transport}
 smtpd_relay_restrictions = permit_mynetworks, reject
 "
     )

@@ -71,6 +71,9 @@ pub struct Configuration {
     pub guard: &'static str,
     /// More lines of the table `[smtp]`.
     pub smtp: &'static str,
+    /// Lines of the table `[relay]`, `{}` in them for the folder; usually mail for other domains goes to a port where
+    /// nobody listens.
+    pub relay: String,
     /// More lines of the table `[pop3]`.
     pub pop3: &'static str,
     /// More tables, with their names.
@@ -91,6 +94,7 @@ impl Default for Configuration {
             tls: "",
             guard: "",
             smtp: "",
+            relay: "routes = [{ host = \"127.0.0.1\", port = 9, tls = \"never\" }]".to_owned(),
             pop3: "",
             tables: String::new(),
             accounts: Vec::new(),
@@ -376,6 +380,9 @@ lmtp = ["127.0.0.1:0", "unix:{folder}/lmtp.sock"]
 clear_login = "{clear_login}"
 {}
 
+[relay]
+{}
+
 [pop3]
 pop3 = ["127.0.0.1:0"]
 pop3s = ["127.0.0.1:0"]
@@ -390,6 +397,7 @@ clear_login = "{clear_login}"
             configuration.store_keys,
             configuration.guard,
             configuration.smtp,
+            configuration.relay.replace("{}", &folder),
             configuration.pop3,
             configuration.tables
         )

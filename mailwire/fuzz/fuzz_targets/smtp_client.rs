@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::sasl::Credentials;
 use mailwire::secret::Secret;
-use mailwire::smtp::client::{Content, Envelope, Session, Settings, Step};
+use mailwire::smtp::client::{Content, Envelope, Login, Requests, Session, Settings, Step};
 use mailwire::smtp::{Hello, ReplyReader};
 use mailwire::tls_policy::TlsPolicy;
 
@@ -13,9 +13,10 @@ fn envelope() -> Envelope {
     let mailbox = |text| Mailbox::parse(text).expect("a mailbox");
     Envelope {
         reverse_path: ReversePath::Mailbox(mailbox("alice@example.test")),
-        recipients: vec![mailbox("bob@example.test"), mailbox("carol@example.test")],
+        recipients: vec![mailbox("bob@example.test").into(), mailbox("carol@example.test").into()],
         content_octets: 100,
         content: Content::EightBit,
+        requests: Requests::default(),
     }
 }
 
@@ -24,7 +25,7 @@ fuzz_target!(|octets: &[u8]| {
     let settings = Settings {
         hello: Hello::Other("client".to_owned()),
         tls: TlsPolicy::Required,
-        credentials: Some(credentials),
+        login: Some(Login::Password(credentials)),
     };
     let (mut session, mut reader) = (Session::new(settings), ReplyReader::default());
     let (mut is_tls, mut transactions) = (false, 0);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use ureq::config::Config;
@@ -294,7 +295,21 @@ fn config(roots: Arc<Vec<Certificate<'static>>>, limits: QuestionLimits, accept:
         .build()
 }
 
+/// These roots, for connections that are not HTTPS.
+///
+/// # Errors
+/// Where they cannot be read, or there are none.
+pub fn trusting(roots: &Roots) -> Result<RootCertStore, HttpsSetupError> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(found(roots)?);
+    if store.is_empty() { Err(HttpsSetupError::NoRoots) } else { Ok(store) }
+}
+
 fn certificates(roots: &Roots) -> Result<Vec<Certificate<'static>>, HttpsSetupError> {
+    Ok(found(roots)?.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect())
+}
+
+fn found(roots: &Roots) -> Result<Vec<CertificateDer<'static>>, HttpsSetupError> {
     let found: Vec<CertificateDer<'static>> = match roots {
         Roots::File(path) => certificates_in(path)?,
         // A system's broken certificate is no reason to fail while another one may do.
@@ -303,7 +318,7 @@ fn certificates(roots: &Roots) -> Result<Vec<Certificate<'static>>, HttpsSetupEr
     if found.is_empty() {
         return Err(HttpsSetupError::NoRoots);
     }
-    Ok(found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect())
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Connections, listeners and TLS on tokio; knows lines and content, and no protocol.
 
+mod anyone;
 mod certificates;
 mod channel;
 mod connection;
@@ -25,6 +26,7 @@ mod tickets;
 mod tls;
 mod unix_socket;
 
+pub use anyone::trusting_anyone;
 pub use certificates::{CertificateError, Certificates, ClientAuthorities};
 pub use connection::Connection;
 pub use dane::{Dane, DaneError, Tlsa, trusting_dane};
@@ -35,6 +37,7 @@ pub(crate) use https::testing as answering;
 #[cfg(feature = "https")]
 pub use https::{
     HttpsClient, HttpsError, HttpsSetupError, HttpsUrl, HttpsUrlError, KnownRoots, QuestionLimits, Roots,
+    trusting,
 };
 pub use limits::{ConnectionLimits, ListenerLimits};
 pub use listen_address::{ListenAddress, ListenAddressError};

@@ -299,6 +299,12 @@ impl Mechanism {
         ours.filter(|mechanism| theirs.contains(mechanism)).collect()
     }
 
+    /// Those that a server names and a client with a token has, in the order in which it tries them.
+    pub(crate) fn offered_for_tokens(names: &[String]) -> VecDeque<Self> {
+        let is_offered = |mechanism: &Self| names.iter().any(|name| Self::named(name) == Some(*mechanism));
+        [Self::OAuthBearer, Self::XOAuth2].into_iter().filter(is_offered).collect()
+    }
+
     /// True where the password itself goes over the wire.
     pub(crate) const fn sends_password(self) -> bool {
         match self {

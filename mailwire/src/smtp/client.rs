@@ -11,11 +11,11 @@ use std::collections::VecDeque;
 
 use thiserror::Error;
 
-pub use transaction::{Content, Envelope, Reason, Verdict};
+pub use transaction::{Content, Envelope, Reason, Recipient, Requests, Verdict};
 use transaction::{Progress, Transaction};
 
 use super::{Command, Extension, Hello, Reply};
-use crate::sasl::{self, Credentials, Mechanism, ScramMeans};
+use crate::sasl::{self, BearerToken, Credentials, Mechanism, ScramMeans};
 use crate::secret::Secret;
 use crate::tls_policy::{Channel, TlsPolicy};
 
@@ -30,7 +30,16 @@ pub struct Settings {
     /// Whether it insists on TLS.
     pub tls: TlsPolicy,
     /// Who logs in; `None` where nobody does.
-    pub credentials: Option<Credentials>,
+    pub login: Option<Login>,
+}
+
+/// By what a client logs in.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// A password: SCRAM-SHA-256 where it can be, else PLAIN or LOGIN.
+    Password(Credentials),
+    /// A token: OAUTHBEARER or XOAUTH2.
+    Token(BearerToken),
 }
 
 /// What whoever holds the connection does next.
@@ -77,6 +86,9 @@ pub enum Failure {
     /// The server offers no mechanism that the client has.
     #[error("the server offers neither AUTH PLAIN nor AUTH LOGIN")]
     NoMechanism,
+    /// The server takes no tokens.
+    #[error("the server offers neither AUTH OAUTHBEARER nor AUTH XOAUTH2")]
+    NoTokens,
     /// The server accepted the login without having shown that it knows the password (RFC 5802 §5).
     #[error("the server did not prove that it knows the password: it may be another than it says")]
     Impostor,
@@ -226,8 +238,7 @@ impl Session {
             return self.introduced();
         }
         // RFC 5321 §3.2: a server that does not know EHLO is asked with HELO; it has nothing of what follows.
-        let needs_extensions =
-            self.settings.credentials.is_some() || self.settings.tls == TlsPolicy::Required;
+        let needs_extensions = self.settings.login.is_some() || self.settings.tls == TlsPolicy::Required;
         if reply.code() / 100 == 5 && !needs_extensions {
             self.state = State::Helo;
             return send(&Command::Helo(self.settings.hello.clone()));
@@ -257,23 +268,28 @@ impl Session {
     }
 
     fn login(&mut self) -> Step {
-        if self.settings.credentials.is_none() {
-            return self.ready();
-        }
+        let Some(login) = &self.settings.login else { return self.ready() };
         if !self.settings.tls.allows_password(self.channel) {
             return self.failed(Failure::PasswordInClear);
         }
         let offered = self.extensions.iter().find_map(|extension| {
             if let Extension::Auth(mechanisms) = extension { Some(mechanisms.as_slice()) } else { None }
         });
-        let untried = Mechanism::offered(offered.unwrap_or_default(), self.scram.as_ref());
+        let offered = offered.unwrap_or_default();
+        let untried = match login {
+            Login::Password(_) => Mechanism::offered(offered, self.scram.as_ref()),
+            Login::Token(_) => Mechanism::offered_for_tokens(offered),
+        };
         self.auth(untried)
     }
 
     /// Tries the next mechanism.
     fn auth(&mut self, mut untried: VecDeque<Mechanism>) -> Step {
         let Some((mechanism, mut exchange)) = untried.pop_front().and_then(|next| self.exchange(next)) else {
-            return self.failed(Failure::NoMechanism);
+            return self.failed(match self.settings.login {
+                Some(Login::Token(_)) => Failure::NoTokens,
+                Some(Login::Password(_)) | None => Failure::NoMechanism,
+            });
         };
         let mut octets = auth_line(mechanism, exchange.initial());
         if octets.expose().len() > AUTH_COMMAND_OCTETS_MAX
@@ -287,8 +303,12 @@ impl Session {
     }
 
     fn exchange(&self, mechanism: Mechanism) -> Option<(Mechanism, sasl::Client)> {
-        let credentials = self.settings.credentials.clone()?;
-        let exchange = sasl::Client::with_password(mechanism, credentials, self.scram.as_ref())?;
+        let exchange = match self.settings.login.clone()? {
+            Login::Password(credentials) => {
+                sasl::Client::with_password(mechanism, credentials, self.scram.as_ref())?
+            }
+            Login::Token(token) => sasl::Client::with_token(mechanism, &token),
+        };
         Some((mechanism, exchange))
     }
 
@@ -369,6 +389,7 @@ fn auth_line(mechanism: Mechanism, initial: Option<Secret<String>>) -> Secret<Ve
 mod tests {
     use super::*;
     use crate::address::{Domain, Mailbox, ReversePath};
+    use crate::smtp::{ByMode, DeliverBy, Notify, OriginalRecipient, Return};
 
     /// Plays a script: `S:` is what the server says, `C:` what the session must answer, `[...]` a step without octets.
     fn play(session: &mut Session, script: &str) {
@@ -428,18 +449,19 @@ mod tests {
     fn envelope(content: Content, recipients: &[&str]) -> Envelope {
         Envelope {
             reverse_path: ReversePath::Mailbox(Mailbox::parse("a@a.example").unwrap()),
-            recipients: recipients.iter().map(|text| Mailbox::parse(text).unwrap()).collect(),
+            recipients: recipients.iter().map(|text| Mailbox::parse(text).unwrap().into()).collect(),
             content_octets: 1000,
             content,
+            requests: Requests::default(),
         }
     }
 
     fn session(tls: TlsPolicy, password: Option<&str>) -> Session {
-        let credentials = password.map(|password| Credentials {
-            login: "a".to_owned(),
-            password: Secret::new(password.to_owned()),
+        let login = password.map(|password| {
+            let password = Secret::new(password.to_owned());
+            Login::Password(Credentials { login: "a".to_owned(), password })
         });
-        Session::new(Settings { hello: Hello::Domain(Domain::parse("c.example").unwrap()), tls, credentials })
+        Session::new(Settings { hello: Hello::Domain(Domain::parse("c.example").unwrap()), tls, login })
     }
 
     /// A session without TLS and login that is ready, with what `extensions` announce.
@@ -746,6 +768,75 @@ mod tests {
         let step =
             ready(&["SIZE 0", "8BITMIME", "SMTPUTF8"]).transaction(envelope(Content::Utf8, &["ä@b.example"]));
         assert_eq!(shown(step), ["MAIL FROM:<a@a.example> SIZE=1000 BODY=8BITMIME SMTPUTF8"]);
+    }
+
+    /// Everything that can be asked.
+    fn asking() -> Envelope {
+        let mut envelope = envelope(Content::SevenBit, &["b@b.example"]);
+        envelope.requests = Requests {
+            ret: Some(Return::Headers),
+            envid: Some("my id".to_owned()),
+            by: Some(DeliverBy { seconds: 60, mode: ByMode::Notify, trace: true }),
+            mt_priority: Some(-3),
+            requiretls: false,
+        };
+        for recipient in &mut envelope.recipients {
+            recipient.notify = Some(Notify::Never);
+            let (address_type, address) = ("rfc822".to_owned(), "c@c.example".to_owned());
+            recipient.original = Some(OriginalRecipient { address_type, address });
+        }
+        envelope
+    }
+
+    #[test]
+    fn what_is_asked_is_said_where_the_server_has_the_extension() {
+        for (extensions, mail, rcpt) in [
+            (&["DSN"][..], " RET=HDRS ENVID=my+20id", " NOTIFY=NEVER ORCPT=rfc822;c@c.example"),
+            (&["DELIVERBY 30"], " BY=60;NT", ""),
+            (&["MT-PRIORITY"], " MT-PRIORITY=-3", ""),
+            (&["REQUIRETLS"], "", ""),
+        ] {
+            let mut session = ready(extensions);
+            let said = shown(session.transaction(asking()));
+            assert_eq!(said, [format!("MAIL FROM:<a@a.example>{mail}")]);
+            let said = shown(session.reply(Reply::plain(250, "ok")));
+            assert_eq!(said, [format!("RCPT TO:<b@b.example>{rcpt}")]);
+        }
+    }
+
+    #[test]
+    fn a_message_that_requires_tls_goes_to_servers_that_promise_it_only() {
+        let mut envelope = asking();
+        envelope.requests = Requests { requiretls: true, ..Requests::default() };
+        let refused = "[refused: the server does not promise to keep the message under TLS (REQUIRETLS)]";
+        assert_eq!(shown(ready(&["DSN"]).transaction(envelope.clone())), [refused]);
+        let said = shown(ready(&["REQUIRETLS"]).transaction(envelope));
+        assert_eq!(said, ["MAIL FROM:<a@a.example> REQUIRETLS"]);
+    }
+
+    #[test]
+    fn a_token_logs_in_by_what_the_server_has() {
+        let session = || {
+            let token = BearerToken { login: Some("a".to_owned()), token: Secret::new("t".to_owned()) };
+            let (hello, tls) = (Hello::Domain(Domain::parse("c.example").unwrap()), TlsPolicy::Implicit);
+            Session::new(Settings { hello, tls, login: Some(Login::Token(token)) })
+        };
+        let begun = "S: 220 hi\nC: EHLO c.example\nS: 250-hi\n";
+        let xoauth2 = sasl::encode(b"user=a\x01auth=Bearer t\x01\x01");
+        play(
+            &mut session(),
+            &format!("{begun}S: 250 AUTH PLAIN XOAUTH2\nC: AUTH XOAUTH2 {xoauth2}\nS: 235 ok\n[ready]"),
+        );
+        // RFC 7628 §3.2.3: the refusal is acknowledged before it is final.
+        play(
+            &mut session(),
+            &format!(
+                "{begun}S: 250 AUTH XOAUTH2\nC: AUTH XOAUTH2 {xoauth2}\nS: 334 e30=\nC: AQ==\nS: 535 5.7.8 no\n\
+                 [failed: the server did not accept the login: 535 5.7.8 no]"
+            ),
+        );
+        let none = "[failed: the server offers neither AUTH OAUTHBEARER nor AUTH XOAUTH2]";
+        play(&mut session(), &format!("{begun}S: 250 AUTH PLAIN LOGIN\n{none}"));
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub(crate) enum Problem {
 pub(crate) struct Inspector {
     octets: u64,
     ends_in_cr: bool,
+    /// All of it so far, as it is stored.
+    is_ascii: bool,
     repairs: u64,
     /// Of binary content.
     converter: Option<Converter>,
@@ -62,7 +64,7 @@ impl Inspector {
             LineEnds::Strict | LineEnds::Repaired => None,
         };
         let header = HeaderSection::new(rules);
-        Self { octets: 0, ends_in_cr: false, repairs: 0, converter, header, problem: None }
+        Self { octets: 0, ends_in_cr: false, is_ascii: true, repairs: 0, converter, header, problem: None }
     }
 
     /// Looks at the next octets of the content, which stand in `content` behind `before`, and takes out of them what is
@@ -101,6 +103,7 @@ impl Inspector {
         if self.converter.as_ref().is_some_and(|converter| converter.octets() > self.octets_max()) {
             self.found(Problem::TooBigEncoded);
         }
+        self.is_ascii = self.is_ascii && content.get(before..).unwrap_or_default().is_ascii();
         let line_ends = self.header.rules().line_ends;
         match line_ends {
             LineEnds::Strict | LineEnds::Binary => {
@@ -148,6 +151,11 @@ impl Inspector {
     /// Line ends that were not CRLF and have become so.
     pub(crate) const fn repairs(&self) -> u64 {
         self.repairs
+    }
+
+    /// True where no octet has its eighth bit set.
+    pub(crate) const fn is_ascii(&self) -> bool {
+        self.is_ascii
     }
 
     /// True where this field was seen.
@@ -270,6 +278,17 @@ mod tests {
         let message =
             inspected(b"Subject: y\r\n Date: x\r\nDates: 1\r\n\r\nDate: x\r\nMessage-ID: <a@b>\r\n");
         assert_eq!(facts(&message), Ok((false, false, false)));
+    }
+
+    #[test]
+    fn octets_beyond_ascii_are_seen_wherever_they_stand() {
+        for (content, expected) in
+            [("A: b\r\n\r\nx\r\n", true), ("A: \u{e4}\r\n", false), ("A: b\r\n\r\n\u{e4}", false)]
+        {
+            for chunk in 1..=content.len() {
+                assert_eq!(chopped(content.as_bytes(), chunk).is_ascii(), expected, "{content:?} by {chunk}");
+            }
+        }
     }
 
     #[test]

@@ -1,3 +1,52 @@
-//! Mail on its way to other hosts: where a domain's mail goes to, and how the connection there is kept safe.
+//! Mail on its way to other hosts: out of the queue, to whichever host takes it, and the reports that senders get.
+//!
+//! ```text
+//! queue ─► dispatcher ─► board ─► worker ─► approach ─► link ─► conclusion ─► queue
+//!           (what is due)  (by destination)   (which host)  (session)   └─► report
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config.rs` | [`RelayConfig`]: the table `[relay]` |
+//! | `service.rs` | [`Relay`]: all of it, from its configuration to the end of the drain |
+//! | `dispatcher.rs` | the one task that knows what is due |
+//! | `board.rs` | what is to be sent, by destination, and who may begin |
+//! | `limit.rs` | how many sessions a destination gets |
+//! | `route.rs` | where mail goes |
+//! | `worker.rs` | one worker of one destination |
+//! | `approach.rs` | hosts, addresses and TLS in their order |
+//! | `link.rs` | one session with another server |
+//! | `dialogue.rs` | what was said in it, for the trace |
+//! | `security.rs` | how a connection is protected |
+//! | `envelope.rs` | what is said of a message to the next server |
+//! | `content.rs` | its octets |
+//! | `verdict.rs` | what an attempt came to for one recipient |
+//! | `schedule.rs` | when it is tried again, and when it is given up |
+//! | `conclusion.rs` | outcomes and reports, made true |
+//! | `report/` | what senders read |
+//! | `names/` | what DNS says |
 
+mod approach;
+mod board;
+mod conclusion;
+mod config;
+mod content;
+mod dialogue;
+mod dispatcher;
+mod envelope;
+mod limit;
+mod link;
 pub mod names;
+mod report;
+mod route;
+mod schedule;
+mod security;
+mod service;
+#[cfg(test)]
+mod testing;
+mod verdict;
+mod worker;
+
+pub use config::{RelayConfig, RelayTables, RouteConfig, TlsMode};
+pub use route::RouteError;
+pub use service::{Relay, RelayError};

@@ -286,7 +286,7 @@ impl Session {
                 format!("from {from} with {octets} octets, {parts} parts converted from binary")
             }
         };
-        envelope.convert();
+        envelope.convert(inspector);
         Delivery {
             steps: self.steps(&envelope),
             delivery_prefix: trace::return_path(&envelope.reverse_path).into_bytes(),
@@ -294,7 +294,7 @@ impl Session {
             reverse_path: envelope.reverse_path,
             maildrops: envelope.maildrops.into_iter().collect(),
             fate: envelope.fate,
-            relay: Vec::new(),
+            relay: envelope.relay,
             terms: envelope.terms,
             local: envelope.local,
             trace: TraceRow {

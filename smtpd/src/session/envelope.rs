@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use mailstore::{
-    Account, Body, Fate, LocalRecipient, MaildropId, Recipient, RecipientTerms, Terms, Unavailable,
+    Account, Body, ByMode, Fate, LocalRecipient, MaildropId, Recipient, RecipientTerms, RelayRecipient,
+    Terms, Unavailable,
 };
 use mailwire::address::{Domain, ForwardPath, Mailbox, ReversePath};
 use mailwire::smtp::{MailParameters, RcptParameters, Reply};
@@ -12,7 +13,7 @@ use mailwire::smtp::{MailParameters, RcptParameters, Reply};
 use super::machine::{Client, Phase};
 use super::terms::rcpt_terms;
 use super::{Kind, RecipientQuestion, SenderQuestion, Session, Step};
-use crate::content::octets_encoded;
+use crate::content::{Inspector, octets_encoded};
 use crate::replies;
 
 /// One transaction's envelope (RFC 5321 §2.3.1).
@@ -30,8 +31,10 @@ pub(super) struct Envelope {
     pub(super) maildrops: BTreeSet<MaildropId>,
     /// What becomes of the other recipients where one cannot be served.
     pub(super) fate: Fate,
-    /// Accepted recipients for whom something is asked.
+    /// Accepted recipients here for whom something is asked.
     pub(super) local: Vec<LocalRecipient>,
+    /// Accepted recipients elsewhere, each once.
+    pub(super) relay: Vec<RelayRecipient>,
     /// How many recipients were refused.
     pub(super) refused: usize,
     pub(super) begun: Begun,
@@ -61,6 +64,7 @@ impl Envelope {
             recipients: Vec::new(),
             maildrops: BTreeSet::new(),
             local: Vec::new(),
+            relay: Vec::new(),
             refused: 0,
             begun: Begun { mail: now, recipients: now, content: now },
         }
@@ -76,10 +80,14 @@ impl Envelope {
         if self.is_binary() { octets_encoded(self.octets_declared) } else { self.octets_declared }
     }
 
-    /// Binary content has become lines, so that is what the message has from now on.
-    pub(super) fn convert(&mut self) {
-        if self.is_binary() {
-            self.terms.body = Some(Body::EightBit);
+    /// Binary content has become lines, so that is what the message has from now on. What goes elsewhere is called what it
+    /// is, since programs send 8-bit content without saying so (RFC 6152 §3).
+    pub(super) fn convert(&mut self, inspector: &Inspector) {
+        match (self.relay.is_empty(), inspector.is_ascii()) {
+            (false, true) => self.terms.body = Some(Body::SevenBit),
+            (false, false) => self.terms.body = Some(Body::EightBit),
+            (true, _) if self.is_binary() => self.terms.body = Some(Body::EightBit),
+            (true, _) => {}
         }
     }
 
@@ -89,6 +97,34 @@ impl Envelope {
         match &mut self.fate {
             Fate::Shared => {}
             Fate::Apart(groups) => groups.push(maildrops),
+        }
+    }
+
+    /// A recipient elsewhere, from `now` on, or from when the sender wants it, until it is given up.
+    fn add_elsewhere(&mut self, mailbox: Mailbox, terms: RecipientTerms, (now, seconds): (u64, u64)) {
+        self.recipients.push(mailbox.clone());
+        if self.relay.iter().any(|known| known.mailbox == mailbox) {
+            return;
+        }
+        let due = self.terms.release_at.unwrap_or(now).max(now);
+        let expires = due.saturating_add(seconds);
+        // RFC 2852 §4.1.
+        let by = self.terms.deliver_by.filter(|by| by.mode == ByMode::Return).map(|by| by.at);
+        let expires = by.map_or(expires, |at| expires.min(at));
+        self.relay.push(RelayRecipient { mailbox, due, expires, terms });
+    }
+}
+
+/// Where a recipient's mail is kept.
+enum Place {
+    Here(Mailbox),
+    Elsewhere(Mailbox),
+}
+
+impl Place {
+    const fn mailbox(&self) -> &Mailbox {
+        match self {
+            Self::Here(mailbox) | Self::Elsewhere(mailbox) => mailbox,
         }
     }
 }
@@ -193,39 +229,68 @@ impl Session {
             return self.refuse_recipient(replies::too_many_recipients(self.policy.recipients_max));
         }
         let (is_utf8, octets_declared) = (envelope.terms.is_utf8, envelope.octets_declared);
-        match self.local_mailbox(forward_path) {
-            Ok(mailbox) if mailbox.needs_smtputf8() && !is_utf8 => {
+        match self.place(forward_path) {
+            Ok(place) if place.mailbox().needs_smtputf8() && !is_utf8 => {
                 self.no_recipient(replies::recipient_needs_smtputf8())
             }
-            Ok(mailbox) if octets_declared > self.policy.octets_max_for(std::slice::from_ref(&mailbox)) => {
+            Ok(Place::Here(mailbox))
+                if octets_declared > self.policy.octets_max_for(std::slice::from_ref(&mailbox)) =>
+            {
                 let octets_max = self.policy.octets_max_for(&[mailbox]);
                 self.no_recipient(replies::too_big_for_recipient(octets_max))
             }
-            Ok(mailbox) => Step::Recipient(RecipientQuestion { mailbox, octets_declared, terms }),
+            Ok(Place::Here(mailbox)) => {
+                Step::Recipient(RecipientQuestion { mailbox, octets_declared, terms })
+            }
+            Ok(Place::Elsewhere(mailbox)) => self.elsewhere(mailbox, terms),
             Err(reply) => self.no_recipient(reply),
         }
     }
 
-    /// The mailbox here that is meant, where it is in one of our domains at all.
-    fn local_mailbox(&self, forward_path: ForwardPath) -> Result<Mailbox, Reply> {
+    /// Nobody is asked about a recipient elsewhere: its own server says what it has to say.
+    fn elsewhere(&mut self, mailbox: Mailbox, terms: RecipientTerms) -> Step {
+        let times = (self.now, self.policy.relay.expire_seconds);
+        if let Phase::Transaction(envelope) = &mut self.phase {
+            envelope.add_elsewhere(mailbox, terms, times);
+        }
+        Step::Reply(replies::recipient_accepted())
+    }
+
+    /// The mailbox that is meant, and where it is. Only whoever may relay reaches one elsewhere, and a mailbox in one of
+    /// our domains is never elsewhere, whatever its local part looks like.
+    fn place(&self, forward_path: ForwardPath) -> Result<Place, Reply> {
         let mailbox = match forward_path {
             // RFC 5321 §4.5.1: without a domain in any case.
-            ForwardPath::Postmaster => return Ok(self.policy.postmaster.clone()),
+            ForwardPath::Postmaster => return Ok(Place::Here(self.policy.postmaster.clone())),
             ForwardPath::Mailbox(mailbox) => mailbox,
         };
         match (mailbox.domain(), self.kind) {
-            (domain @ Domain::Name(_), _) if self.policy.is_local(domain) => Ok(mailbox),
+            (domain @ Domain::Name(_), _) if self.policy.is_local(domain) => Ok(Place::Here(mailbox)),
             // RFC 5321 §4.1.3: the address that the client has connected to stands for the primary domain.
             (Domain::Address(address), _) if self.is_our_address(*address) => {
                 let domain = self.policy.postmaster.domain();
                 Mailbox::parse(&format!("{}@{domain}", mailbox.local_part()))
+                    .map(Place::Here)
                     .map_err(|_| replies::no_such_mailbox())
             }
+            (Domain::Name(_) | Domain::Address(_), _) if self.may_relay() => Ok(Place::Elsewhere(mailbox)),
             (Domain::Name(_) | Domain::Address(_), Kind::Reception | Kind::Lmtp) => {
                 Err(replies::relaying_denied())
             }
             (Domain::Name(_) | Domain::Address(_), Kind::Submission) => Err(replies::elsewhere_not_reached()),
         }
+    }
+
+    /// Users who have logged in, and whom the configuration trusts; never a stranger, whatever the recipient looks like.
+    fn may_relay(&self) -> bool {
+        let relay = &self.policy.relay;
+        relay.enabled
+            && match self.kind {
+                // MAIL has asked for the login (RFC 6409 §4.3).
+                Kind::Submission => self.account.is_some(),
+                Kind::Reception => self.peer.address.is_some_and(|peer| relay.trusts(peer)),
+                Kind::Lmtp => false,
+            }
     }
 
     fn is_our_address(&self, address: IpAddr) -> bool {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use mailwire::address::{AddressError, Domain, Mailbox};
 use mailwire::daemon::config::Server;
 use mailwire::daemon::login::ClearLogin;
-use mailwire::net::TlsDetails;
+use mailwire::net::{Network, TlsDetails};
 use thiserror::Error;
 
 use crate::config::{BareLineEnds, Config, DomainConfig};
+use crate::relay::RelayConfig;
 
 /// What a listener's sessions are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,23 @@ pub struct Policy {
     pub(super) deliver_by_seconds_min: u32,
     pub(super) expand_aliases: bool,
     pub(super) received_names_login: bool,
+    pub(super) relay: RelayPolicy,
+}
+
+/// Who may send mail to other domains.
+#[derive(Clone, Debug)]
+pub(super) struct RelayPolicy {
+    pub(super) enabled: bool,
+    trusted: Vec<Network>,
+    /// Seconds after which what could not be delivered goes back.
+    pub(super) expire_seconds: u64,
+}
+
+impl RelayPolicy {
+    /// True for addresses whose programs need no login.
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(peer))
+    }
 }
 
 /// Who is at the other end, and how.
@@ -99,7 +117,7 @@ impl Policy {
     ///
     /// # Errors
     /// Where the server's domains are none.
-    pub fn new(config: &Config, server: &Server) -> Result<Self, PolicyError> {
+    pub fn new(config: &Config, relay: &RelayConfig, server: &Server) -> Result<Self, PolicyError> {
         let postmasters =
             server.domains.iter().map(|name| postmaster(name)).collect::<Result<Vec<_>, _>>()?;
         let domains: Vec<_> = postmasters.iter().map(|mailbox| mailbox.domain().clone()).collect();
@@ -123,6 +141,11 @@ impl Policy {
             deliver_by_seconds_min: config.deliver_by_seconds_min,
             expand_aliases: config.expand_aliases,
             received_names_login: config.received_names_login,
+            relay: RelayPolicy {
+                enabled: relay.enabled,
+                trusted: relay.trusted.clone(),
+                expire_seconds: relay.expire_seconds,
+            },
         })
     }
 
@@ -176,7 +199,11 @@ mod tests {
 
     fn configured(config: &Config, domains: &[&str]) -> Result<Policy, PolicyError> {
         let domains = domains.iter().map(ToString::to_string).collect();
-        Policy::new(config, &Server { hostname: "mail.example.test".to_owned(), domains })
+        Policy::new(
+            config,
+            &RelayConfig::default(),
+            &Server { hostname: "mail.example.test".to_owned(), domains },
+        )
     }
 
     fn domain(name: &str) -> Domain {

@@ -14,6 +14,7 @@ use mailwire::net::TlsDetails;
 use mailwire::sasl::{BearerToken, ChannelBindings, Nonce, Surroundings, TokenVerdict, Tokens};
 use mailwire::smtp::Reply;
 use smtpd::Config;
+use smtpd::relay::RelayConfig;
 use smtpd::session::{self, Incoming, Kind, Policy, Session, Step, Then, Tls};
 
 use crate::accounts::Accounts;
@@ -298,7 +299,7 @@ fn peer(address: IpAddr, tls: Tls) -> session::Peer {
 pub(crate) fn policy(config: &Config) -> Arc<Policy> {
     let domains = ["example.test", "second.test", "caught.test"].map(str::to_owned).to_vec();
     let server = Server { hostname: "mail.example.test".to_owned(), domains };
-    Arc::new(Policy::new(config, &server).unwrap())
+    Arc::new(Policy::new(config, &RelayConfig::default(), &server).unwrap())
 }
 
 /// What a connection under TLS gives to a login; no client has a certificate.

@@ -6,7 +6,10 @@ use thiserror::Error;
 
 use super::Failure;
 use crate::address::{ForwardPath, Mailbox, ReversePath};
-use crate::smtp::{Body, Command, Extension, MailParameters, RcptParameters, Reply};
+use crate::smtp::{
+    Body, Command, DeliverBy, Extension, MailParameters, Notify, OriginalRecipient, RcptParameters, Reply,
+    Return,
+};
 
 /// Commands in one group. Bounded, since client and server would wait for each other for ever where both of their send
 /// buffers are full (RFC 2920 §3.1).
@@ -18,11 +21,47 @@ pub struct Envelope {
     /// Where reports go.
     pub reverse_path: ReversePath,
     /// Who gets it.
-    pub recipients: Vec<Mailbox>,
+    pub recipients: Vec<Recipient>,
     /// Octets of the content, before dot-stuffing.
     pub content_octets: u64,
     /// What the content needs.
     pub content: Content,
+    /// What else is asked of the server.
+    pub requests: Requests,
+}
+
+/// Who gets a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// The address.
+    pub mailbox: Mailbox,
+    /// What the sender wants to hear about, said where the server has DSN (RFC 3461 §4.1).
+    pub notify: Option<Notify>,
+    /// The address that the sender used first, likewise (RFC 3461 §4.2).
+    pub original: Option<OriginalRecipient>,
+}
+
+impl From<Mailbox> for Recipient {
+    /// Nothing is asked for it.
+    fn from(mailbox: Mailbox) -> Self {
+        Self { mailbox, notify: None, original: None }
+    }
+}
+
+/// What is asked of a server for all recipients; but for REQUIRETLS it is said where the server has the extension, and
+/// left out where not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// What comes back with a report (RFC 3461 §4.3).
+    pub ret: Option<Return>,
+    /// What a report calls the message (RFC 3461 §4.4).
+    pub envid: Option<String>,
+    /// Until when it is of use (RFC 2852 §4).
+    pub by: Option<DeliverBy>,
+    /// The higher, the sooner (RFC 6710 §3).
+    pub mt_priority: Option<i8>,
+    /// Nobody carries it on but over verified TLS (RFC 8689 §2): a server without the extension does not get it.
+    pub requiretls: bool,
 }
 
 /// What a content needs of the server.
@@ -64,6 +103,9 @@ pub enum Reason {
     /// The message is 8-bit and the server does not have 8BITMIME (RFC 6152 §3).
     #[error("the server does not take 8-bit content (8BITMIME)")]
     NoEightBitMime,
+    /// The message needs REQUIRETLS and the server does not have it (RFC 8689 §4.2.1).
+    #[error("the server does not promise to keep the message under TLS (REQUIRETLS)")]
+    NoRequireTls,
     /// The message is larger than the server announced (RFC 1870 §6.1).
     #[error("the message has {octets} octets and the server takes at most {octets_max}")]
     TooLarge {
@@ -103,6 +145,8 @@ pub(super) struct Transaction {
     envelope: Envelope,
     parameters: MailParameters,
     group_max: usize,
+    /// Whether the server has DSN.
+    dsn: bool,
     unsent: VecDeque<Part>,
     in_flight: VecDeque<Part>,
     /// One a recipient; `None` while it is accepted or not yet answered.
@@ -136,6 +180,9 @@ impl Reason {
         if needs_smtputf8(envelope) && !extensions.contains(&Extension::SmtpUtf8) {
             return Some(Self::NoSmtpUtf8);
         }
+        if envelope.requests.requiretls && !extensions.contains(&Extension::RequireTls) {
+            return Some(Self::NoRequireTls);
+        }
         match envelope.content {
             Content::EightBit if !extensions.contains(&Extension::EightBitMime) => Some(Self::NoEightBitMime),
             Content::SevenBit | Content::EightBit | Content::Utf8 => None,
@@ -159,7 +206,9 @@ impl Reason {
                 }
             }
             Self::NotReady => Verdict::Deferred(self),
-            Self::NoSmtpUtf8 | Self::NoEightBitMime | Self::TooLarge { .. } => Verdict::Refused(self),
+            Self::NoSmtpUtf8 | Self::NoEightBitMime | Self::NoRequireTls | Self::TooLarge { .. } => {
+                Verdict::Refused(self)
+            }
         }
     }
 }
@@ -180,10 +229,17 @@ impl Transaction {
     pub(super) fn new(envelope: Envelope, extensions: &[Extension]) -> Self {
         let eight_bit =
             envelope.content != Content::SevenBit && extensions.contains(&Extension::EightBitMime);
+        let dsn = extensions.contains(&Extension::Dsn);
+        let Requests { ret, envid, by, mt_priority, requiretls } = envelope.requests.clone();
         let parameters = MailParameters {
             size_octets: extensions.iter().find_map(size_limit).map(|_| envelope.content_octets),
             body: eight_bit.then_some(Body::EightBitMime),
             smtputf8: needs_smtputf8(&envelope),
+            ret: ret.filter(|_| dsn),
+            envid: envid.filter(|_| dsn),
+            by: by.filter(|_| extensions.iter().any(has_deliver_by)),
+            mt_priority: mt_priority.filter(|_| extensions.iter().any(has_priorities)),
+            requiretls,
             ..MailParameters::default()
         };
         let group_max = if extensions.contains(&Extension::Pipelining) { GROUP_COMMANDS_MAX } else { 1 };
@@ -191,7 +247,7 @@ impl Transaction {
         let unsent = std::iter::once(Part::Mail).chain(rcpts).chain([Part::Data]).collect();
         let verdicts = vec![None; envelope.recipients.len()];
         let in_flight = VecDeque::new();
-        Self { envelope, parameters, group_max, unsent, in_flight, verdicts, stage: Stage::None }
+        Self { envelope, parameters, group_max, dsn, unsent, in_flight, verdicts, stage: Stage::None }
     }
 
     /// RSET comes before MAIL, since the last transaction was left open.
@@ -283,13 +339,24 @@ impl Transaction {
             Part::Mail => {
                 Command::Mail(self.envelope.reverse_path.clone(), Box::new(self.parameters.clone())).encode()
             }
-            Part::Rcpt(index) => self.envelope.recipients.get(index).map_or(Vec::new(), |mailbox| {
-                Command::Rcpt(ForwardPath::Mailbox(mailbox.clone()), Box::<RcptParameters>::default())
-                    .encode()
-            }),
+            Part::Rcpt(index) => {
+                let recipient = self.envelope.recipients.get(index);
+                recipient.map_or(Vec::new(), |recipient| self.rcpt(recipient.clone()).encode())
+            }
             Part::Data => Command::Data.encode(),
             Part::End => Vec::new(),
         }
+    }
+
+    /// With what is asked, where the server has DSN.
+    fn rcpt(&self, recipient: Recipient) -> Command {
+        let Recipient { mailbox, notify, original } = recipient;
+        let parameters = RcptParameters {
+            notify: notify.filter(|_| self.dsn),
+            original_recipient: original.filter(|_| self.dsn),
+            unknown: Vec::new(),
+        };
+        Command::Rcpt(ForwardPath::Mailbox(mailbox), Box::new(parameters))
     }
 
     fn rcpt_answered(&mut self, index: usize, code: u16, reason: Reason) {
@@ -324,9 +391,17 @@ fn needs_smtputf8(envelope: &Envelope) -> bool {
     };
     reverse_path
         || envelope.content == Content::Utf8
-        || envelope.recipients.iter().any(Mailbox::needs_smtputf8)
+        || envelope.recipients.iter().any(|recipient| recipient.mailbox.needs_smtputf8())
 }
 
 fn size_limit(extension: &Extension) -> Option<u64> {
     if let Extension::Size(octets_max) = extension { Some(*octets_max) } else { None }
+}
+
+const fn has_deliver_by(extension: &Extension) -> bool {
+    matches!(extension, Extension::DeliverBy(_))
+}
+
+const fn has_priorities(extension: &Extension) -> bool {
+    matches!(extension, Extension::MtPriority(_))
 }

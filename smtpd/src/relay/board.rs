@@ -1,0 +1,455 @@
+//! What is to be sent, by destination: jobs that wait for their turn, and who may begin. Pure: it is told the time.
+//!
+//! A destination that is down, slow or refuses holds nothing up but its own mail: it has its own queue here and its own
+//! limit, and while it is not there its mail waits in the store and takes no room here.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use mailstore::{MessageId, QueueEntry};
+use tokio::sync::Notify;
+
+use super::config::RelayConfig;
+use super::limit::Limit;
+use super::route::Destination;
+
+/// Destinations that are remembered while nothing is to be sent to them.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// What one transaction is for: recipients of one message at one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Job {
+    pub(super) message: MessageId,
+    /// At least one; as many as one transaction may have.
+    pub(super) entries: Vec<QueueEntry>,
+    /// Until when they are ours, seconds since 1970.
+    pub(super) leased_until: u64,
+}
+
+/// All destinations.
+#[derive(Debug)]
+pub(super) struct Board {
+    destinations: HashMap<Destination, Account>,
+    /// Destinations with jobs and room for a session, each once, the one that has waited longest first.
+    ready: VecDeque<Destination>,
+    bounds: Bounds,
+    entries: usize,
+    connecting: usize,
+    sessions: usize,
+    /// Orders jobs of one priority.
+    sequence: u64,
+}
+
+/// The limits of the configuration.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    entries_max: usize,
+    sessions_max: usize,
+    connecting_max: usize,
+    destination_sessions_max: usize,
+    recipients_max: usize,
+    down_seconds: u64,
+    down_seconds_max: u64,
+}
+
+/// One destination.
+#[derive(Debug)]
+struct Account {
+    /// By priority, the highest first, then by age.
+    jobs: BTreeMap<(Reverse<i8>, u64), Job>,
+    limit: Limit,
+    /// Workers: those that connect, and those below.
+    running: usize,
+    /// Sessions.
+    connected: usize,
+    /// Sessions that wait for a further message.
+    idle: usize,
+    /// Rings when there is one.
+    bell: Arc<Notify>,
+    is_ready: bool,
+    /// Connection failures in a row.
+    failures: u32,
+    down: Option<Down>,
+}
+
+/// A destination could not be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Down {
+    /// Seconds since 1970.
+    pub(super) until: u64,
+    pub(super) reason: String,
+}
+
+/// What became of an entry that was brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    /// It waits here.
+    Waits,
+    /// Its destination is down: nothing is tried.
+    Down(Box<QueueEntry>, Down),
+}
+
+impl Board {
+    pub(super) fn new(config: &RelayConfig) -> Self {
+        let bounds = Bounds {
+            entries_max: config.entries_max,
+            sessions_max: config.sessions_max,
+            connecting_max: config.connecting_max,
+            destination_sessions_max: config.destination_sessions_max,
+            recipients_max: config.recipients_max,
+            // Less than the shortest wait, so that what failed first is what tries again.
+            down_seconds: config.retry_seconds / 2,
+            down_seconds_max: config.retry_seconds_max / 4,
+        };
+        Self {
+            destinations: HashMap::new(),
+            ready: VecDeque::new(),
+            bounds,
+            entries: 0,
+            connecting: 0,
+            sessions: 0,
+            sequence: 0,
+        }
+    }
+
+    /// How many more entries there is room for.
+    pub(super) const fn room(&self) -> usize {
+        self.bounds.entries_max.saturating_sub(self.entries)
+    }
+
+    /// Sessions, and connections that are being made.
+    pub(super) const fn busy(&self) -> (usize, usize) {
+        (self.sessions, self.connecting)
+    }
+
+    /// Takes an entry that is ours until `leased_until`.
+    pub(super) fn add(
+        &mut self,
+        destination: &Destination,
+        entry: QueueEntry,
+        (now, leased_until): (u64, u64),
+    ) -> Added {
+        let bounds = self.bounds;
+        let account = self
+            .destinations
+            .entry(destination.clone())
+            .or_insert_with(|| Account::new(bounds.destination_sessions_max));
+        if let Some(down) = account.down.clone().filter(|down| down.until > now) {
+            return Added::Down(Box::new(entry), down);
+        }
+        self.sequence = self.sequence.saturating_add(1);
+        self.entries = self.entries.saturating_add(1);
+        account.put(entry, leased_until, bounds.recipients_max, self.sequence);
+        self.offer(destination);
+        Added::Waits
+    }
+
+    /// The next job for which a connection is to be made; both count from now on.
+    pub(super) fn start(&mut self) -> Option<(Destination, Job)> {
+        while self.connecting < self.bounds.connecting_max && self.sessions < self.bounds.sessions_max {
+            let destination = self.ready.pop_front()?;
+            let Some(account) = self.destinations.get_mut(&destination) else { continue };
+            account.is_ready = false;
+            let Some((_, job)) = account.jobs.pop_first() else { continue };
+            account.running = account.running.saturating_add(1);
+            self.connecting = self.connecting.saturating_add(1);
+            self.entries = self.entries.saturating_sub(job.entries.len());
+            self.offer(&destination);
+            return Some((destination, job));
+        }
+        None
+    }
+
+    /// A connection is there.
+    pub(super) fn connected(&mut self, destination: &Destination) {
+        self.connecting = self.connecting.saturating_sub(1);
+        self.sessions = self.sessions.saturating_add(1);
+        if let Some(account) = self.destinations.get_mut(destination) {
+            account.connected = account.connected.saturating_add(1);
+            (account.failures, account.down) = (0, None);
+        }
+    }
+
+    /// A session has gone, and its worker makes another connection.
+    pub(super) fn disconnected(&mut self, destination: &Destination) {
+        self.sessions = self.sessions.saturating_sub(1);
+        self.connecting = self.connecting.saturating_add(1);
+        if let Some(account) = self.destinations.get_mut(destination) {
+            account.connected = account.connected.saturating_sub(1);
+        }
+    }
+
+    /// A worker without a session has ended.
+    pub(super) fn ended(&mut self, destination: &Destination) {
+        self.connecting = self.connecting.saturating_sub(1);
+        if let Some(account) = self.destinations.get_mut(destination) {
+            account.running = account.running.saturating_sub(1);
+        }
+        self.offer(destination);
+        self.forget();
+    }
+
+    /// The next job for a session. There is none where its destination is allowed fewer sessions than it has.
+    pub(super) fn next(&mut self, destination: &Destination) -> Option<Job> {
+        let account = self.destinations.get_mut(destination)?;
+        if account.connected > account.limit.allowed() {
+            return None;
+        }
+        let (_, job) = account.jobs.pop_first()?;
+        self.entries = self.entries.saturating_sub(job.entries.len());
+        Some(job)
+    }
+
+    /// A session waits for a further message: until it does no more, no connection is made. What it gets rings.
+    pub(super) fn waits(&mut self, destination: &Destination) -> Arc<Notify> {
+        let Some(account) = self.destinations.get_mut(destination) else { return Arc::default() };
+        account.idle = account.idle.saturating_add(1);
+        Arc::clone(&account.bell)
+    }
+
+    /// It does no more.
+    pub(super) fn waits_no_more(&mut self, destination: &Destination) {
+        if let Some(account) = self.destinations.get_mut(destination) {
+            account.idle = account.idle.saturating_sub(1);
+        }
+        self.offer(destination);
+    }
+
+    /// A transaction has gone well.
+    pub(super) fn went_well(&mut self, destination: &Destination) {
+        if let Some(account) = self.destinations.get_mut(destination) {
+            account.limit.went_well();
+        }
+        self.offer(destination);
+    }
+
+    /// The destination has put something off, or broken off.
+    pub(super) fn was_trouble(&mut self, destination: &Destination) {
+        if let Some(account) = self.destinations.get_mut(destination) {
+            account.limit.was_trouble();
+        }
+    }
+
+    /// No connection could be made. Unless others are there, nothing is tried for a while, and what waits here is handed
+    /// back.
+    pub(super) fn failed(&mut self, destination: &Destination, now: u64, reason: &str) -> Vec<Job> {
+        let Bounds { down_seconds, down_seconds_max, .. } = self.bounds;
+        let Some(account) = self.destinations.get_mut(destination) else { return Vec::new() };
+        account.limit.was_trouble();
+        if account.connected > 0 {
+            return Vec::new();
+        }
+        let factor = 1_u64.checked_shl(account.failures).unwrap_or(u64::MAX);
+        account.failures = account.failures.saturating_add(1);
+        let seconds = down_seconds.saturating_mul(factor).min(down_seconds_max.max(down_seconds));
+        account.down = Some(Down { until: now.saturating_add(seconds), reason: reason.to_owned() });
+        self.take_all(destination)
+    }
+
+    /// Everything that waits for a destination.
+    pub(super) fn take_all(&mut self, destination: &Destination) -> Vec<Job> {
+        let Some(account) = self.destinations.get_mut(destination) else { return Vec::new() };
+        let jobs: Vec<Job> = std::mem::take(&mut account.jobs).into_values().collect();
+        let entries: usize = jobs.iter().map(|job| job.entries.len()).sum();
+        self.entries = self.entries.saturating_sub(entries);
+        jobs
+    }
+
+    /// Puts a destination on the list of those that may begin, where it has something to do and room to do it, and rings
+    /// where a session waits for that.
+    fn offer(&mut self, destination: &Destination) {
+        let Some(account) = self.destinations.get_mut(destination) else { return };
+        if account.jobs.is_empty() {
+            return;
+        }
+        if account.idle > 0 {
+            account.bell.notify_one();
+        } else if !account.is_ready && account.running < account.limit.allowed() {
+            account.is_ready = true;
+            self.ready.push_back(destination.clone());
+        }
+    }
+
+    /// Destinations that have nothing to do are not remembered without bound; those that are down last.
+    fn forget(&mut self) {
+        if self.destinations.len() <= REMEMBERED_MAX.saturating_mul(2) {
+            return;
+        }
+        let mut left = self.destinations.len();
+        self.destinations.retain(|_, account| {
+            let goes = left > REMEMBERED_MAX && account.running == 0 && account.jobs.is_empty();
+            left = left.saturating_sub(usize::from(goes));
+            !goes
+        });
+    }
+}
+
+impl Account {
+    fn new(sessions_max: usize) -> Self {
+        Self {
+            jobs: BTreeMap::new(),
+            limit: Limit::new(sessions_max),
+            running: 0,
+            connected: 0,
+            idle: 0,
+            bell: Arc::default(),
+            is_ready: false,
+            failures: 0,
+            down: None,
+        }
+    }
+
+    /// Puts an entry beside the others of its message, where these are the last that came.
+    fn put(&mut self, entry: QueueEntry, leased_until: u64, recipients_max: usize, sequence: u64) {
+        let priority = Reverse(entry.terms.priority.unwrap_or(0));
+        let last = self.jobs.range_mut(..=(priority, u64::MAX)).next_back();
+        if let Some((_, job)) = last.filter(|((of, _), job)| {
+            *of == priority && job.message == entry.id.message && job.entries.len() < recipients_max
+        }) {
+            job.leased_until = job.leased_until.min(leased_until);
+            job.entries.push(entry);
+            return;
+        }
+        let job = Job { message: entry.id.message, entries: vec![entry], leased_until };
+        self.jobs.insert((priority, sequence), job);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mailwire::address::Domain;
+
+    use super::super::testing::entry;
+    use super::*;
+
+    fn board(toml: &str) -> Board {
+        Board::new(&toml::from_str(toml).unwrap())
+    }
+
+    fn to(domain: &str) -> Destination {
+        Destination::Domain(None, Domain::parse(domain).unwrap())
+    }
+
+    fn add(board: &mut Board, message: u64, recipient: u32, domain: &str) -> Added {
+        board.add(&to(domain), entry(message, recipient, &format!("b@{domain}")), (1000, 5000))
+    }
+
+    /// Messages and how many recipients each, of all jobs that may begin.
+    fn started(board: &mut Board) -> Vec<(u64, usize)> {
+        std::iter::from_fn(|| board.start()).map(|(_, job)| (job.message.0, job.entries.len())).collect()
+    }
+
+    #[test]
+    fn recipients_of_one_message_go_together_up_to_as_many_as_a_transaction_may_have() {
+        let mut board = board("recipients_max = 2");
+        for recipient in 0..3 {
+            add(&mut board, 1, recipient, "b.example");
+        }
+        add(&mut board, 1, 3, "c.example");
+        assert_eq!(board.room(), RelayConfig::default().entries_max - 4);
+        assert_eq!(started(&mut board), [(1, 2), (1, 1), (1, 1)]);
+        assert_eq!(board.room(), RelayConfig::default().entries_max);
+    }
+
+    #[test]
+    fn each_destination_has_its_turn_and_its_own_limit() {
+        let mut board = board("");
+        for message in 0..5 {
+            add(&mut board, message, 0, "slow.example");
+        }
+        add(&mut board, 9, 0, "b.example");
+        assert_eq!(started(&mut board), [(0, 1), (9, 1), (1, 1)]);
+        board.connected(&to("slow.example"));
+        board.went_well(&to("slow.example"));
+        assert_eq!(started(&mut board), [(2, 1)]);
+    }
+
+    #[test]
+    fn what_is_connecting_and_what_is_connected_are_bounded_apart() {
+        let mut board = board("connecting_max = 2\nsessions_max = 1");
+        for domain in ["b.example", "c.example", "d.example"] {
+            add(&mut board, 1, 0, domain);
+        }
+        assert_eq!(started(&mut board).len(), 2);
+        board.ended(&to("b.example"));
+        board.connected(&to("c.example"));
+        assert_eq!(started(&mut board).len(), 0, "as many sessions as may be");
+        board.disconnected(&to("c.example"));
+        assert_eq!(started(&mut board).len(), 1);
+    }
+
+    #[test]
+    fn mail_of_higher_priority_goes_first() {
+        let mut board = board("destination_sessions_max = 1");
+        for (message, priority) in [(1, None), (2, Some(-4)), (3, Some(4)), (4, Some(4))] {
+            let mut entry = entry(message, 0, "b@b.example");
+            entry.terms.priority = priority;
+            board.add(&to("b.example"), entry, (1000, 5000));
+        }
+        assert_eq!(started(&mut board), [(3, 1)]);
+        board.connected(&to("b.example"));
+        let rest = std::iter::from_fn(|| board.next(&to("b.example"))).map(|job| job.message.0);
+        assert_eq!(rest.collect::<Vec<_>>(), [4, 1, 2]);
+    }
+
+    #[test]
+    fn where_no_connection_can_be_made_nothing_is_tried_for_a_while_that_grows() {
+        let mut board = board("");
+        for message in 0..4 {
+            add(&mut board, message, 0, "b.example");
+        }
+        add(&mut board, 9, 0, "c.example");
+        started(&mut board);
+        let back = board.failed(&to("b.example"), 1000, "refused");
+        assert_eq!(back.len(), 2);
+        assert!(matches!(add(&mut board, 5, 0, "b.example"), Added::Down(_, down) if down.until == 1150));
+        assert_eq!(add(&mut board, 6, 0, "c.example"), Added::Waits);
+        let again =
+            |board: &mut Board, now| board.add(&to("b.example"), entry(7, 0, "b@b.example"), (now, now));
+        assert_eq!(again(&mut board, 1150), Added::Waits);
+        board.failed(&to("b.example"), 2000, "refused");
+        assert!(matches!(again(&mut board, 2299), Added::Down(_, down) if down.until == 2300));
+    }
+
+    #[test]
+    fn a_session_that_is_there_speaks_against_a_connection_that_failed() {
+        let mut board = board("");
+        for message in 0..4 {
+            add(&mut board, message, 0, "b.example");
+        }
+        started(&mut board);
+        board.connected(&to("b.example"));
+        assert_eq!(board.failed(&to("b.example"), 1000, "refused"), []);
+        assert_eq!(add(&mut board, 5, 0, "b.example"), Added::Waits);
+    }
+
+    #[test]
+    fn while_a_session_waits_no_connection_is_made() {
+        let mut board = board("");
+        add(&mut board, 1, 0, "b.example");
+        started(&mut board);
+        board.connected(&to("b.example"));
+        let bell = board.waits(&to("b.example"));
+        add(&mut board, 2, 0, "b.example");
+        assert_eq!(started(&mut board), []);
+        let mut rings = std::pin::pin!(bell.notified());
+        assert!(rings.as_mut().enable());
+        assert_eq!(board.next(&to("b.example")).map(|job| job.message.0), Some(2));
+        board.waits_no_more(&to("b.example"));
+        add(&mut board, 3, 0, "b.example");
+        assert_eq!(started(&mut board), [(3, 1)]);
+    }
+
+    #[test]
+    fn destinations_without_work_are_forgotten() {
+        let mut board = board("entries_max = 100000");
+        for number in 0..=2 * REMEMBERED_MAX {
+            let domain = format!("d{number}.example");
+            add(&mut board, 1, 0, &domain);
+            board.start();
+            board.ended(&to(&domain));
+        }
+        assert_eq!(board.destinations.len(), REMEMBERED_MAX);
+    }
+}

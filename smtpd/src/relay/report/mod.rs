@@ -1,0 +1,48 @@
+//! Reports to senders (RFC 3464): that a message was not delivered, is delayed, or has left for a server that will not
+//! tell.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `send.rs` | a report becomes a message, by one commit with the outcomes that it is about |
+//! | `frame.rs` | its header and its parts |
+//! | `words.rs` | what a person reads |
+//! | `status.rs` | what a program reads (RFC 3464 §2, RFC 6533 §6) |
+//! | `returned.rs` | the message that comes back, or its header section |
+
+mod frame;
+mod returned;
+mod send;
+mod status;
+mod words;
+
+use mailstore::QueueEntry;
+use mailwire::smtp::Enhanced;
+
+use super::verdict::Finding;
+
+pub(super) use send::{SendError, send};
+
+/// What a report is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// It will not be delivered.
+    Failed,
+    /// It has not been delivered yet.
+    Delayed,
+    /// It has been handed on to a server that sends no reports about it.
+    Relayed,
+}
+
+/// One recipient that a report is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'a> {
+    pub(super) entry: &'a QueueEntry,
+    pub(super) finding: &'a Finding,
+    pub(super) status: Enhanced,
+    /// Its time is over.
+    pub(super) is_expired: bool,
+    /// The host that was asked; empty where none was.
+    pub(super) host: &'a str,
+    /// Seconds since 1970 until when it is tried.
+    pub(super) retry_until: Option<u64>,
+}

@@ -1,0 +1,77 @@
+//! The relay as a whole: made of its configuration, run until the drain.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use mailstore::Store;
+use mailwire::address::{AddressError, Domain, Mailbox};
+use mailwire::daemon::config::Server;
+use mailwire::net::{HttpsSetupError, Shutdown};
+use thiserror::Error;
+
+use super::config::RelayTables;
+use super::dispatcher::Dispatcher;
+use super::names::{Itself, Names, NamesError};
+use super::route::{RouteError, Routes};
+use super::security::Trust;
+use super::worker::{Common, Means};
+
+/// Why nothing can be relayed.
+#[derive(Debug, Error)]
+pub enum RelayError {
+    /// A route cannot be used.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// Nobody can be asked about names.
+    #[error(transparent)]
+    Names(#[from] NamesError),
+    /// Nobody is trusted as `ca_file` says.
+    #[error("[relay] ca_file cannot be used")]
+    Trust(#[from] HttpsSetupError),
+    /// The server's own name or domain is wrong.
+    #[error("[server] has a name that is none")]
+    Server(#[from] AddressError),
+}
+
+/// Takes mail out of the queue and to other hosts.
+pub struct Relay {
+    common: Arc<Common>,
+}
+
+impl Relay {
+    /// By configuration; `addresses` are those at which this server takes mail from others.
+    ///
+    /// # Errors
+    /// See [`RelayError`].
+    pub fn new(
+        tables: &RelayTables,
+        server: &Server,
+        addresses: HashSet<IpAddr>,
+        store: &Store,
+    ) -> Result<Self, RelayError> {
+        let config = &tables.relay;
+        let hostname = Domain::parse(&server.hostname)?;
+        let domains = server.domains.iter().map(|name| Domain::parse(name)).collect::<Result<Vec<_>, _>>()?;
+        let primary = domains.first().unwrap_or(&hostname);
+        let itself = Itself { names: HashSet::from([server.hostname.to_lowercase()]), addresses };
+        let means = Means {
+            store: store.clone(),
+            config: config.clone(),
+            routes: Routes::new(config)?,
+            names: Names::new(&tables.dns, itself)?
+                .with_policies(&tables.mta_sts, Some(Arc::clone(&store.notes)))?,
+            trust: Trust::new(&config.roots())?,
+            postmaster: Mailbox::parse(&format!("postmaster@{primary}"))?,
+            hostname,
+            domains,
+        };
+        Ok(Self { common: Arc::new(Common::new(means)) })
+    }
+
+    /// Relays until the drain has begun and what was under way has come to its end. Whoever drops this future breaks that
+    /// off.
+    pub async fn run(self, shutdown: Shutdown) {
+        Dispatcher::new(self.common, shutdown).run().await;
+    }
+}

@@ -1,0 +1,393 @@
+//! One worker of one destination: gets to a session, sends job after job over it, and says what became of each.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mailstore::{MessageId, QueueEntry, Store};
+use mailwire::address::{Domain, Mailbox};
+use mailwire::cause::chain;
+use mailwire::clock;
+use mailwire::net::Shutdown;
+use mailwire::smtp::client::{Envelope, Reason, Verdict};
+use mailwire::smtp::{Enhanced, Hello};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::approach::{Reached, Unreachable, reach};
+use super::board::{Board, Job};
+use super::conclusion::{Attempted, conclude};
+use super::config::RelayConfig;
+use super::content::Content;
+use super::envelope::{self, Hindrance};
+use super::link::{Ending, Obstacle, Waits};
+use super::names::Names;
+use super::route::{Destination, Routes};
+use super::schedule::Schedule;
+use super::security::Trust;
+use super::verdict::{Fate, Finding};
+
+/// Seconds for which a job must still be ours when its transaction begins: longer than a usual one takes.
+const LEASE_SECONDS_LEFT_MIN: u64 = 30 * 60;
+
+/// What all workers share.
+pub(super) struct Common {
+    pub(super) store: Store,
+    pub(super) config: RelayConfig,
+    pub(super) routes: Routes,
+    pub(super) schedule: Schedule,
+    pub(super) names: Names,
+    pub(super) trust: Trust,
+    board: Mutex<Board>,
+    /// Rings when the board may have room, or something to start.
+    pub(super) room: Notify,
+    pub(super) hello: Hello,
+    pub(super) hostname: String,
+    /// Who sends reports.
+    pub(super) postmaster: Mailbox,
+    /// Domains whose mail is kept here.
+    pub(super) domains: Vec<Domain>,
+    /// Messages of which nobody knows whether they were taken: the connection broke behind the final dot.
+    pub(super) in_doubt: AtomicU64,
+}
+
+/// Who this server is, and what it works with.
+pub(super) struct Means {
+    pub(super) store: Store,
+    pub(super) config: RelayConfig,
+    pub(super) routes: Routes,
+    pub(super) names: Names,
+    pub(super) trust: Trust,
+    pub(super) hostname: Domain,
+    pub(super) postmaster: Mailbox,
+    pub(super) domains: Vec<Domain>,
+}
+
+impl Common {
+    pub(super) fn new(means: Means) -> Self {
+        let Means { store, config, routes, names, trust, hostname, postmaster, domains } = means;
+        Self {
+            store,
+            schedule: Schedule::new(&config),
+            board: Mutex::new(Board::new(&config)),
+            config,
+            routes,
+            names,
+            trust,
+            room: Notify::new(),
+            hostname: hostname.to_string(),
+            hello: Hello::Domain(hostname),
+            postmaster,
+            domains,
+            in_doubt: AtomicU64::new(0),
+        }
+    }
+
+    /// All destinations. Nothing is awaited while one has it.
+    pub(super) fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) const fn waits(&self) -> Waits {
+        Waits {
+            connect: Duration::from_secs(self.config.connect_seconds),
+            reply: Duration::from_secs(self.config.reply_seconds),
+            end: Duration::from_secs(self.config.end_seconds),
+            limits: self.config.connection_limits(),
+        }
+    }
+}
+
+/// One worker.
+pub(super) struct Worker {
+    pub(super) common: Arc<Common>,
+    pub(super) destination: Destination,
+    pub(super) shutdown: Shutdown,
+}
+
+/// Whether a session has served a message before: the server may have closed it since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    Fresh,
+    Used,
+}
+
+/// A job under way.
+struct Work {
+    /// Of whom nothing is known yet.
+    left: Vec<QueueEntry>,
+    findings: Vec<(QueueEntry, Finding)>,
+    /// What was wrong with the server, if anything was.
+    trouble: Option<Finding>,
+}
+
+/// What became of a job.
+enum Done {
+    /// Its outcomes are known; whether the destination was all right.
+    Concluded { trouble: Option<Finding> },
+    /// The session was gone before anything had been tried: another one may do better.
+    Again(Job),
+}
+
+impl Worker {
+    /// From the first job to the end of the last session.
+    pub(super) async fn run(self, job: Job) {
+        let mut next = Some(job);
+        while let Some(job) = next {
+            next = match reach(&self.common, &self.destination).await {
+                Ok(reached) => {
+                    self.common.board().connected(&self.destination);
+                    let (next, trouble) = self.session(reached, job).await;
+                    self.common.board().disconnected(&self.destination);
+                    match trouble {
+                        Some(finding) if next.is_none() => self.put_off_others(&finding, "").await,
+                        Some(_) | None => {}
+                    }
+                    next
+                }
+                Err(unreachable) => {
+                    self.unreachable(job, unreachable).await;
+                    None
+                }
+            };
+        }
+        self.common.board().ended(&self.destination);
+        self.common.room.notify_one();
+    }
+
+    /// Sends over one connection. Gives the job to go on with over another one, or why the destination is to be left alone.
+    async fn session(&self, mut reached: Reached, first: Job) -> (Option<Job>, Option<Finding>) {
+        let mut messages = 0_u32;
+        let mut job = first;
+        let messages_max = reached.link.limits().mail_max.unwrap_or(u32::MAX);
+        let messages_max = messages_max.min(self.common.config.session_messages_max).max(1);
+        let end = loop {
+            let age = if messages == 0 { Age::Fresh } else { Age::Used };
+            messages = messages.saturating_add(1);
+            let trouble = match self.job(&mut reached, job, age).await {
+                Done::Again(job) => break (Some(job), None),
+                Done::Concluded { trouble } => trouble,
+            };
+            self.common.room.notify_one();
+            if self.shutdown.has_begun() {
+                break (None, None);
+            }
+            if reached.link.is_over() && trouble.is_some() && age == Age::Fresh {
+                break (None, trouble);
+            }
+            if reached.link.is_over() || messages >= messages_max {
+                break (self.common.board().next(&self.destination), None);
+            }
+            match self.wait_for_job().await {
+                Some(next) => job = next,
+                None => break (None, None),
+            }
+        };
+        reached.link.close().await;
+        end
+    }
+
+    /// The next job, for which an idle session waits a little.
+    async fn wait_for_job(&self) -> Option<Job> {
+        if let Some(job) = self.common.board().next(&self.destination) {
+            return Some(job);
+        }
+        let bell = self.common.board().waits(&self.destination);
+        let job = async {
+            loop {
+                bell.notified().await;
+                if let Some(job) = self.common.board().next(&self.destination) {
+                    return job;
+                }
+            }
+        };
+        let idle = Duration::from_secs(self.common.config.session_idle_seconds);
+        let job = tokio::select! {
+            job = timeout(idle, job) => job.ok(),
+            () = self.shutdown.begun() => None,
+        };
+        self.common.board().waits_no_more(&self.destination);
+        job
+    }
+
+    /// One message to all its recipients here: mostly one transaction, more where the server takes few recipients at once.
+    async fn job(&self, reached: &mut Reached, job: Job, session: Age) -> Done {
+        let now = clock::unix_seconds();
+        // Somebody else may have it soon: it stays due.
+        if job.leased_until < now.saturating_add(LEASE_SECONDS_LEFT_MIN) {
+            debug!(
+                message_id = job.message.0,
+                "a job waited too long for its turn, and is taken up again later"
+            );
+            return Done::Concluded { trouble: None };
+        }
+        let mut work = Work { left: job.entries, findings: Vec::new(), trouble: None };
+        while !work.left.is_empty() {
+            let rest = work.left.split_off(self.recipients_max(reached).min(work.left.len()));
+            let part = std::mem::replace(&mut work.left, rest);
+            let envelope = match envelope::of(&part, &reached.link, clock::unix_seconds()) {
+                Ok(envelope) => envelope,
+                Err(Hindrance { status, said }) => {
+                    work.found(part, &Finding::never(status, said));
+                    continue;
+                }
+            };
+            match self.transact(reached, envelope, &part).await {
+                Ending::Verdicts(verdicts) => {
+                    work.sort(part, &verdicts);
+                    if reached.link.is_over() {
+                        work.give_up(work.trouble.clone().unwrap_or_else(gone));
+                    }
+                }
+                Ending::Lost(_) if session == Age::Used && work.findings.is_empty() => {
+                    let entries = part.into_iter().chain(work.left).collect();
+                    return Done::Again(Job { entries, ..job });
+                }
+                Ending::Lost(obstacle) => {
+                    work.left.splice(0..0, part);
+                    work.give_up(Finding::of_obstacle(&obstacle));
+                }
+                Ending::InDoubt(obstacle) => {
+                    self.note_doubt(job.message, reached, &obstacle);
+                    work.left.splice(0..0, part);
+                    work.give_up(Finding::of_obstacle(&obstacle));
+                }
+            }
+        }
+        self.conclude(reached, work).await
+    }
+
+    /// RFC 5321 §4.5.4.2 has no way around it: either it is lost, or it may arrive twice.
+    fn note_doubt(&self, message: MessageId, reached: &Reached, obstacle: &Obstacle) {
+        let in_doubt = self.common.in_doubt.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        warn!(
+            message_id = message.0,
+            place = reached.place,
+            reason = chain(obstacle),
+            in_doubt,
+            "nobody knows whether the message was taken: it is sent again and may arrive twice"
+        );
+    }
+
+    async fn conclude(&self, reached: &mut Reached, work: Work) -> Done {
+        let Work { findings, trouble, .. } = work;
+        match &trouble {
+            None => self.common.board().went_well(&self.destination),
+            Some(_) => self.common.board().was_trouble(&self.destination),
+        }
+        let attempted = Attempted {
+            place: reached.place.clone(),
+            host: reached.host.clone(),
+            dialogue: reached.link.take_dialogue(),
+            tells: reached.link.tells(),
+        };
+        conclude(&self.common, &attempted, findings).await;
+        Done::Concluded { trouble }
+    }
+
+    async fn transact(&self, reached: &mut Reached, envelope: Envelope, part: &[QueueEntry]) -> Ending {
+        let Some(entry) = part.first() else { return Ending::Verdicts(Vec::new()) };
+        let queue = &*self.common.store.queue;
+        reached.link.transact(envelope, &mut Content::new(queue, entry.id, entry.octets)).await
+    }
+
+    /// RFC 9422 §4.2: what the server says, where that is less.
+    fn recipients_max(&self, reached: &Reached) -> usize {
+        let announced = reached.link.limits().rcpt_max.and_then(|most| usize::try_from(most).ok());
+        announced.unwrap_or(usize::MAX).min(self.common.config.recipients_max).max(1)
+    }
+
+    /// There is no session: the job is put off or failed, and with it what else waits for the destination.
+    async fn unreachable(&self, job: Job, unreachable: Unreachable) {
+        let Unreachable { finding, place } = unreachable;
+        let attempted = Attempted::without_session(place.clone());
+        let findings = job.entries.into_iter().map(|entry| (entry, finding.clone())).collect();
+        conclude(&self.common, &attempted, findings).await;
+        self.put_off_others(&finding, &place).await;
+    }
+
+    /// What waits for the destination is not tried: it would meet the same.
+    async fn put_off_others(&self, finding: &Finding, place: &str) {
+        let now = clock::unix_seconds();
+        let jobs = match finding.fate {
+            Fate::Never => self.common.board().take_all(&self.destination),
+            Fate::Later | Fate::Taken => self.common.board().failed(&self.destination, now, &finding.said),
+        };
+        let place = if finding.fate == Fate::Never { place } else { "" };
+        for job in jobs {
+            let finding = not_tried(finding);
+            let findings = job.entries.into_iter().map(|entry| (entry, finding.clone())).collect();
+            conclude(&self.common, &Attempted::without_session(place.to_owned()), findings).await;
+        }
+    }
+}
+
+/// What is said of an entry for which nobody was asked, since the destination could not be reached just before.
+pub(super) fn not_tried(finding: &Finding) -> Finding {
+    match finding.fate {
+        Fate::Never => finding.clone(),
+        Fate::Later | Fate::Taken => {
+            let said = format!("not tried, since the last attempt had failed: {}", finding.said);
+            Finding { said, is_reply: false, ..finding.clone() }
+        }
+    }
+}
+
+/// The server closed without a word.
+fn gone() -> Finding {
+    Finding::later(Enhanced(4, 4, 2), "the server has closed the connection")
+}
+
+/// What tells that a server is in trouble: that it puts off a whole transaction, or goes away.
+fn worst(verdicts: &[Verdict]) -> Option<Finding> {
+    let is_trouble = |verdict: &&Verdict| matches!(verdict, Verdict::Deferred(_));
+    let all = verdicts.iter().all(|verdict| is_trouble(&verdict));
+    let farewell = verdicts.iter().find(|verdict| code(verdict) == Some(421));
+    let first = verdicts.first().filter(|_| all);
+    farewell.or(first).map(Finding::of_verdict)
+}
+
+impl Work {
+    /// The same for all of `part`.
+    fn found(&mut self, part: Vec<QueueEntry>, finding: &Finding) {
+        self.findings.extend(part.into_iter().map(|entry| (entry, finding.clone())));
+    }
+
+    /// Nothing more is tried.
+    fn give_up(&mut self, finding: Finding) {
+        let left = std::mem::take(&mut self.left);
+        self.found(left, &finding);
+        self.trouble = Some(finding);
+    }
+
+    /// Notes what became of each recipient. Those that were one too many are tried at once, since the server took as many
+    /// as it takes (RFC 5321 §4.5.3.1.10).
+    fn sort(&mut self, part: Vec<QueueEntry>, verdicts: &[Verdict]) {
+        self.trouble = self.trouble.take().or_else(|| worst(verdicts));
+        let any_accepted = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Accepted(_)));
+        let mut again = Vec::new();
+        for (entry, verdict) in part.into_iter().zip(verdicts) {
+            if any_accepted && is_one_too_many(verdict) {
+                again.push(entry);
+            } else {
+                self.findings.push((entry, Finding::of_verdict(verdict)));
+            }
+        }
+        self.left.splice(0..0, again);
+    }
+}
+
+fn is_one_too_many(verdict: &Verdict) -> bool {
+    let is_rcpt = matches!(verdict, Verdict::Deferred(Reason::Reply { command: "RCPT", .. }));
+    is_rcpt && matches!(code(verdict), Some(452 | 552))
+}
+
+fn code(verdict: &Verdict) -> Option<u16> {
+    match verdict {
+        Verdict::Accepted(reply)
+        | Verdict::Deferred(Reason::Reply { reply, .. })
+        | Verdict::Refused(Reason::Reply { reply, .. }) => Some(reply.code()),
+        Verdict::Deferred(_) | Verdict::Refused(_) => None,
+    }
+}
