@@ -139,19 +139,33 @@ impl Dispatcher {
         let ids: Vec<QueueId> = page.iter().map(|entry| entry.id).collect();
         let mut ours = self.common.store.queue.lease(&ids, leased_until).await?;
         ours.sort_unstable();
-        let mut not_now = Vec::new();
-        let mut too_late = Vec::new();
-        for entry in page.into_iter().filter(|entry| ours.binary_search(&entry.id).is_ok()) {
+        let page = page.into_iter().filter(|entry| ours.binary_search(&entry.id).is_ok());
+        for findings in self.post(page, now, leased_until) {
+            if !findings.is_empty() {
+                conclude(&self.common, &Attempted::default(), findings).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts entries on the board, all of them at once, or a worker would take a message's first recipient before the others
+    /// are there. Gives those for which nothing is tried now, and those for which nothing is tried any more.
+    fn post(
+        &self,
+        page: impl Iterator<Item = QueueEntry>,
+        now: u64,
+        leased_until: u64,
+    ) -> [Vec<(QueueEntry, Finding)>; 2] {
+        let (mut not_now, mut too_late) = (Vec::new(), Vec::new());
+        let mut board = self.common.board();
+        for entry in page {
             if is_too_late(&entry, now) {
-                let finding = Finding::never(
-                    Enhanced(5, 4, 7),
-                    "the time is over within which the sender wanted it delivered",
-                );
-                too_late.push((entry, finding));
+                let said = "the time is over within which the sender wanted it delivered";
+                too_late.push((entry, Finding::never(Enhanced(5, 4, 7), said)));
                 continue;
             }
             let destination = self.common.routes.destination(&entry);
-            match self.common.board().add(&destination, entry, (now, leased_until)) {
+            match board.add(&destination, entry, (now, leased_until)) {
                 Added::Waits => {}
                 Added::Down(entry, Down { reason, .. }) => {
                     let finding = Finding::later(Enhanced(4, 4, 1), &reason);
@@ -159,12 +173,7 @@ impl Dispatcher {
                 }
             }
         }
-        for findings in [not_now, too_late] {
-            if !findings.is_empty() {
-                conclude(&self.common, &Attempted::default(), findings).await;
-            }
-        }
-        Ok(())
+        [not_now, too_late]
     }
 
     /// Starts a worker for each destination that may have one more.

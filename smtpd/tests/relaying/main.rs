@@ -39,6 +39,18 @@ async fn a_session_serves_one_message_after_the_other() {
 }
 
 #[tokio::test]
+async fn a_message_is_not_torn_apart_by_sessions_that_wait_for_work() {
+    let peer = Peer::new(Script::default()).await;
+    let world = World::new(&[("b.test", &peer)], "").await;
+    for _ in 0..50 {
+        world.send(Mail::to(&["one@b.test", "two@b.test", "three@b.test"])).await;
+    }
+    world.is_done().await;
+    assert_eq!(peer.messages().len(), 50);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_session_ends_after_as_many_messages_as_the_server_takes() {
     let script = Script::default().says("EHLO", &["250-peer.test\r\n250 LIMITS MAILMAX=2 RCPTMAX=1"]);
     let peer = Peer::new(script).await;
