@@ -51,6 +51,11 @@ impl Folder {
         Self(path)
     }
 
+    /// False where nothing was ever put into it.
+    pub(super) fn is_there(&self) -> bool {
+        self.0.is_dir()
+    }
+
     /// The domains that have keys, in their order.
     ///
     /// # Errors

@@ -43,6 +43,12 @@ impl Signatory {
         Self(Arc::new(Known { folder, signers: Mutex::default(), turns }))
     }
 
+    /// False where there are no keys at all.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        self.0.folder.is_there()
+    }
+
     /// Begins with a message, as soon as it is its turn. It costs the network threads nothing.
     pub async fn begin(&self) -> Signing {
         let turn = Arc::clone(&self.0.turns).acquire_owned().await;

@@ -8,6 +8,8 @@ use mailwire::net::{ConnectionLimits, Network, Roots};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+use crate::dkim::Dkim;
+
 use super::names::{Dns, MtaStsConfig};
 use super::route::{RouteError, Routes};
 
@@ -25,6 +27,8 @@ pub struct RelayTables {
     pub dns: Dns,
     /// `[mta_sts]`.
     pub mta_sts: MtaStsConfig,
+    /// `[dkim]`.
+    pub dkim: Dkim,
 }
 
 impl RelayTables {
@@ -33,7 +37,12 @@ impl RelayTables {
     /// # Errors
     /// Where one of them is wrong.
     pub fn read(file: &ConfigFile) -> Result<Self, ConfigError> {
-        Ok(Self { relay: file.table("relay")?, dns: file.table("dns")?, mta_sts: file.table("mta_sts")? })
+        Ok(Self {
+            relay: file.table("relay")?,
+            dns: file.table("dns")?,
+            mta_sts: file.table("mta_sts")?,
+            dkim: file.table("dkim")?,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A queued message's octets, read from the store piece by piece while they are sent.
 
-use mailstore::{Queue, QueueError, QueueId};
+use mailstore::{Queue, QueueEntry, QueueError, QueueId};
 use thiserror::Error;
 
 /// Octets that are read at a time.
@@ -21,17 +21,28 @@ pub(super) struct Content<'a> {
     id: QueueId,
     octets: u64,
     offset: u64,
+    /// What goes before all of it, until it has gone.
+    front: Vec<u8>,
     piece: Vec<u8>,
 }
 
 impl<'a> Content<'a> {
-    /// All `octets` of it.
-    pub(super) const fn new(queue: &'a dyn Queue, id: QueueId, octets: u64) -> Self {
-        Self { queue, id, octets, offset: 0, piece: Vec::new() }
+    /// All of it.
+    pub(super) const fn new(queue: &'a dyn Queue, entry: &QueueEntry) -> Self {
+        Self { queue, id: entry.id, octets: entry.octets, offset: 0, front: Vec::new(), piece: Vec::new() }
+    }
+
+    /// With `front` before it.
+    pub(super) fn behind(self, front: &[u8]) -> Self {
+        Self { front: front.to_vec(), ..self }
     }
 
     /// The next piece; `None` behind the last one. What is not whole is never taken for the end.
     pub(super) async fn next(&mut self) -> Result<Option<&[u8]>, ContentError> {
+        if !self.front.is_empty() {
+            self.piece = std::mem::take(&mut self.front);
+            return Ok(Some(&self.piece));
+        }
         let left = self.octets.saturating_sub(self.offset);
         if left == 0 {
             return Ok(None);

@@ -1,6 +1,7 @@
 //! What is said of a message to the next server: its addresses, what its content needs, and what its sender asks for.
 
 use mailstore::{Body, ByMode, Notify, QueueEntry, Returns, Terms};
+use mailwire::clock;
 use mailwire::smtp::client::{Content, Envelope, Recipient, Requests};
 use mailwire::smtp::{self, Enhanced};
 
@@ -21,9 +22,12 @@ pub(super) struct Abilities {
     pub(super) deliver_by_seconds_min: Option<u32>,
 }
 
-/// The envelope of one message's recipients over `link`.
-pub(super) fn of(entries: &[QueueEntry], link: &Link, now: u64) -> Result<Envelope, Hindrance> {
-    envelope(entries, link.abilities(), now)
+/// The envelope over `link` of one message's recipients, with so much in front of its content.
+pub(super) fn of(entries: &[QueueEntry], front: &[u8], link: &Link) -> Result<Envelope, Hindrance> {
+    let mut envelope = envelope(entries, link.abilities(), clock::unix_seconds())?;
+    let front_octets = u64::try_from(front.len()).unwrap_or(u64::MAX);
+    envelope.content_octets = envelope.content_octets.saturating_add(front_octets);
+    Ok(envelope)
 }
 
 fn envelope(entries: &[QueueEntry], abilities: Abilities, now: u64) -> Result<Envelope, Hindrance> {

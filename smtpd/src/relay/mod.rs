@@ -20,6 +20,7 @@
 //! | `security.rs` | how a connection is protected |
 //! | `envelope.rs` | what is said of a message to the next server |
 //! | `content.rs` | its octets |
+//! | `signing.rs` | the DKIM signatures in front of them |
 //! | `verdict.rs` | what an attempt came to for one recipient |
 //! | `schedule.rs` | when it is tried again, and when it is given up |
 //! | `conclusion.rs` | outcomes and reports, made true |
@@ -42,6 +43,7 @@ mod route;
 mod schedule;
 mod security;
 mod service;
+mod signing;
 #[cfg(test)]
 mod testing;
 mod verdict;

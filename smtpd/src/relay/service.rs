@@ -16,6 +16,7 @@ use super::names::{Itself, Names, NamesError};
 use super::route::{RouteError, Routes};
 use super::security::Trust;
 use super::worker::{Common, Means};
+use crate::dkim::{Folder, Signatory};
 
 /// Why nothing can be relayed.
 #[derive(Debug, Error)]
@@ -62,6 +63,7 @@ impl Relay {
             names: Names::new(&tables.dns, itself)?
                 .with_policies(&tables.mta_sts, Some(Arc::clone(&store.notes)))?,
             trust: Trust::new(&config.roots())?,
+            signatory: Signatory::new(Folder::new(tables.dkim.keys.clone())),
             postmaster: Mailbox::parse(&format!("postmaster@{primary}"))?,
             hostname,
             domains,

@@ -26,7 +26,9 @@ use super::names::Names;
 use super::route::{Destination, Routes};
 use super::schedule::Schedule;
 use super::security::Trust;
+use super::signing;
 use super::verdict::{Fate, Finding};
+use crate::dkim::Signatory;
 
 /// Seconds for which a job must still be ours when its transaction begins: longer than a usual one takes.
 const LEASE_SECONDS_LEFT_MIN: u64 = 30 * 60;
@@ -39,6 +41,7 @@ pub(super) struct Common {
     pub(super) schedule: Schedule,
     pub(super) names: Names,
     pub(super) trust: Trust,
+    pub(super) signatory: Signatory,
     board: Mutex<Board>,
     /// Rings when the board may have room, or something to start.
     pub(super) room: Notify,
@@ -59,6 +62,7 @@ pub(super) struct Means {
     pub(super) routes: Routes,
     pub(super) names: Names,
     pub(super) trust: Trust,
+    pub(super) signatory: Signatory,
     pub(super) hostname: Domain,
     pub(super) postmaster: Mailbox,
     pub(super) domains: Vec<Domain>,
@@ -66,7 +70,7 @@ pub(super) struct Means {
 
 impl Common {
     pub(super) fn new(means: Means) -> Self {
-        let Means { store, config, routes, names, trust, hostname, postmaster, domains } = means;
+        let Means { store, config, routes, names, trust, signatory, hostname, postmaster, domains } = means;
         Self {
             store,
             schedule: Schedule::new(&config),
@@ -75,6 +79,7 @@ impl Common {
             routes,
             names,
             trust,
+            signatory,
             room: Notify::new(),
             hostname: hostname.to_string(),
             hello: Hello::Domain(hostname),
@@ -222,18 +227,22 @@ impl Worker {
             );
             return Done::Concluded { trouble: None };
         }
+        let signatures = match job.entries.first() {
+            Some(entry) => signing::signatures(&self.common, entry).await,
+            None => Vec::new(),
+        };
         let mut work = Work { left: job.entries, findings: Vec::new(), trouble: None };
         while !work.left.is_empty() {
             let rest = work.left.split_off(self.recipients_max(reached).min(work.left.len()));
             let part = std::mem::replace(&mut work.left, rest);
-            let envelope = match envelope::of(&part, &reached.link, clock::unix_seconds()) {
+            let envelope = match envelope::of(&part, &signatures, &reached.link) {
                 Ok(envelope) => envelope,
                 Err(Hindrance { status, said }) => {
                     work.found(part, &Finding::never(status, said));
                     continue;
                 }
             };
-            match self.transact(reached, envelope, &part).await {
+            match self.transact(reached, envelope, (&part, &signatures)).await {
                 Ending::Verdicts(verdicts) => {
                     work.sort(part, &verdicts);
                     if reached.link.is_over() {
@@ -286,10 +295,15 @@ impl Worker {
         Done::Concluded { trouble }
     }
 
-    async fn transact(&self, reached: &mut Reached, envelope: Envelope, part: &[QueueEntry]) -> Ending {
+    async fn transact(
+        &self,
+        reached: &mut Reached,
+        envelope: Envelope,
+        (part, signatures): (&[QueueEntry], &[u8]),
+    ) -> Ending {
         let Some(entry) = part.first() else { return Ending::Verdicts(Vec::new()) };
-        let queue = &*self.common.store.queue;
-        reached.link.transact(envelope, &mut Content::new(queue, entry.id, entry.octets)).await
+        let mut content = Content::new(&*self.common.store.queue, entry).behind(signatures);
+        reached.link.transact(envelope, &mut content).await
     }
 
     /// RFC 9422 §4.2: what the server says, where that is less.

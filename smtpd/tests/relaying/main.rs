@@ -27,6 +27,27 @@ async fn all_recipients_of_a_destination_go_in_one_transaction() {
 }
 
 #[tokio::test]
+async fn what_leaves_is_signed_with_the_key_that_its_author_has_at_that_time() {
+    let script = Script::default().says("EHLO", &["250-peer.test\r\n250 SIZE 1000000"]);
+    let peer = Peer::new(script).await;
+    let world = World::new(&[("b.test", &peer)], "").await;
+    for (selector, messages) in [("one", 1), ("two", 2)] {
+        world.sign_with(selector);
+        world.send(Mail::to(&["one@b.test"])).await;
+        world.is_done().await;
+        assert_eq!(peer.messages().len(), messages);
+        let message = peer.messages().pop().unwrap();
+        let begin = format!("DKIM-Signature: v=1; a=ed25519-sha256; s={selector}; d=example.test; ");
+        assert!(message.content.starts_with(&begin), "{}", message.content);
+        let content = message.content.replace("\r\n..", "\r\n.");
+        assert!(content.ends_with(&format!(";\r\nReceived: here\r\n{CONTENT}")), "{content}");
+        // RFC 1870 §6.1: of all that is sent.
+        assert_eq!(message.mail, format!("MAIL FROM:<alice@example.test> SIZE={}", content.len()));
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_session_serves_one_message_after_the_other() {
     let peer = Peer::new(Script::default()).await;
     let world = World::new(&[("b.test", &peer)], "destination_sessions_max = 1").await;

@@ -7,11 +7,12 @@ use mailstore::{
     Account, Body, Delivery, Fate, Options, QueueFilter, RecipientTerms, RelayRecipient, Store, Terms,
     TraceRow,
 };
-use mailwire::address::{Mailbox, ReversePath};
+use mailwire::address::{Domain, Mailbox, ReversePath};
 use mailwire::clock;
 use mailwire::daemon::config::Server;
 use mailwire::net::{Shutdown, ShutdownTrigger};
 use mailwire::secret::Secret;
+use smtpd::dkim::{Algorithm, Dkim, Folder, Selector};
 use smtpd::relay::{Relay, RelayTables};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -72,11 +73,21 @@ impl World {
             Server { hostname: "mail.example.test".to_owned(), domains: vec!["example.test".to_owned()] };
         let dns = toml::from_str(dns).unwrap();
         let mta_sts = toml::from_str("enabled = false").unwrap();
-        let tables = RelayTables { relay, dns, mta_sts };
+        let dkim = Dkim { keys: folder.path().join("dkim") };
+        let tables = RelayTables { relay, dns, mta_sts, dkim };
         let relay = Relay::new(&tables, &server, HashSet::new(), &store).unwrap();
         let (trigger, shutdown) = Shutdown::new();
         let relaying = tokio::spawn(relay.run(shutdown));
         Self { folder, store, alice, trigger, relaying }
+    }
+
+    /// Makes a key, with which mail from alice's domain is signed from now on.
+    pub(crate) fn sign_with(&self, selector: &str) {
+        let keys = Folder::new(self.folder.path().join("dkim"));
+        let (domain, selector) =
+            (Domain::parse("example.test").unwrap(), selector.parse::<Selector>().unwrap());
+        keys.make(&domain, &selector, Algorithm::Ed25519).unwrap();
+        keys.sign_with(&domain, &[selector]).unwrap();
     }
 
     /// Accepts a message from alice; it is due at once.

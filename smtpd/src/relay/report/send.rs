@@ -109,7 +109,7 @@ async fn returned(common: &Common, frame: &Frame<'_>, subject: &Subject<'_>) -> 
             Form::Plain
         }));
     }
-    let mut content = Content::new(&*common.store.queue, entry.id, entry.octets);
+    let mut content = Content::new(&*common.store.queue, entry);
     let mut headers = HeaderSection::default();
     loop {
         let octets = match content.next().await {
@@ -136,7 +136,7 @@ async fn write(
     match returned {
         Returned::Headers(headers) => draft.write(headers.octets()).await?,
         Returned::Message(_) => {
-            let mut content = Content::new(&*common.store.queue, subject.entry.id, subject.entry.octets);
+            let mut content = Content::new(&*common.store.queue, subject.entry);
             while let Some(octets) = content.next().await.map_err(SendError::Content)? {
                 draft.write(octets).await?;
             }
