@@ -89,6 +89,34 @@ async fn the_queue_gives_what_is_due_earliest_first() {
 }
 
 #[tokio::test]
+async fn all_recipients_of_a_message_come_into_the_queue_together() {
+    const MESSAGES: usize = 20;
+    with_store(async |store| {
+        let names: Vec<_> = (0..20).map(|number| format!("r{number}@b.test")).collect();
+        let to: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        let send_all = async {
+            for _ in 0..MESSAGES {
+                send(&store, &to).await;
+            }
+        };
+        let look = async {
+            loop {
+                let entries = store.queue.due(1, None, 1_000).await.unwrap();
+                let messages: Vec<_> =
+                    entries.chunk_by(|one, other| one.id.message == other.id.message).collect();
+                assert!(messages.iter().all(|entries| entries.len() == to.len()));
+                if messages.len() == MESSAGES {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(send_all, look);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn whoever_goes_on_behind_a_place_sees_each_entry_once() {
     with_store(async |store| {
         send(&store, &[("c@x.test", 300), ("a@x.test", 100), ("b@y.test", 100), ("d@y.test", 400)]).await;

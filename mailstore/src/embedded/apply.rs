@@ -146,6 +146,7 @@ impl Index {
             self.put_entry(*maildrop, committed.sequence, &entry, value.clone())?;
             self.note_carried(*maildrop, committed.sequence, message)?;
         }
+        let _coming = (!message.relay.is_empty()).then(|| self.coming());
         for (recipient, relay) in (0_u32..).zip(&message.relay) {
             let waiting = MovedRecipient {
                 recipient,

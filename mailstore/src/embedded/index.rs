@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,6 +67,8 @@ pub(crate) struct Index {
     pub(crate) carried: Carried,
     /// Up to where what is due is taken.
     pub(super) front: Front,
+    /// Held while the recipients of a message come into the queue: whoever looks for what is due sees all or none.
+    coming: RwLock<()>,
     pub(super) accounts: Tree,
     pub(super) scram: Tree,
     pub(super) app_passwords: Tree,
@@ -110,6 +112,7 @@ impl Index {
             trace_names: db.open_tree("trace_names")?,
             carried: Carried::default(),
             front: Front::default(),
+            coming: RwLock::default(),
             accounts: db.open_tree("accounts")?,
             scram: db.open_tree("scram")?,
             app_passwords: db.open_tree("app_passwords")?,
@@ -262,6 +265,16 @@ impl Index {
     pub(crate) fn restated(&self, segment: u32) -> u64 {
         let restated = self.restated.lock().unwrap_or_else(PoisonError::into_inner);
         restated.get(&segment).copied().unwrap_or_default()
+    }
+
+    /// While it is held, all recipients of a message come into the queue.
+    pub(super) fn coming(&self) -> RwLockWriteGuard<'_, ()> {
+        self.coming.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// While it is held, of no message only some recipients are in the queue.
+    pub(super) fn has_come(&self) -> RwLockReadGuard<'_, ()> {
+        self.coming.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known of the maildrops; whoever changes their entries keeps it meanwhile.

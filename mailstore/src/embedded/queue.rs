@@ -127,6 +127,7 @@ impl Core {
     ) -> Result<Vec<QueueEntry>, IndexError> {
         self.end_old_leases()?;
         self.index.ask(|index| {
+            let _has_come = index.has_come();
             let (front, _) = index.first_due(|id| self.queue_leases.has(id))?;
             let mut entries = Vec::new();
             for place in index.due(front.max(after)) {
