@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 
+use mailstack_tests::chopping::Chopping;
 use mailstack_tests::dialogue::{ClearLogin, Port, Protocol, PutsOff, Rules, Setting, Tokens, Transport};
 use mailstack_tests::issuer::Issuer;
-use mailstack_tests::player::{Chopping, Peer as _, Security, World, play_all};
+use mailstack_tests::player::{Peer as _, Security, World, play_all};
 use mailstack_tests::server::{Configuration, Server};
 use mailstack_tests::smtp::Smtp;
 use mailstack_tests::stream::Stream;

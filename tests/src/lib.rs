@@ -6,6 +6,7 @@
 pub mod apart;
 pub mod calls;
 pub mod certificate;
+pub mod chopping;
 pub mod client_authority;
 pub mod clients;
 pub mod collectors;

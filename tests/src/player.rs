@@ -5,7 +5,7 @@
 //! connections of one dialogue share, then plays all scripts with [`play_all`]:
 //!
 //! ```no_run
-//! # use std::io; use mailstack_tests::{dialogue::*, player::*};
+//! # use std::io; use mailstack_tests::{chopping::*, dialogue::*, player::*};
 //! # struct Session; struct Accounts;
 //! # impl Peer for Session {
 //! #     fn send(&mut self, _: &[u8]) -> io::Result<()> { Ok(()) }
@@ -30,8 +30,10 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io;
 
+use crate::chopping::Chopping;
 use crate::dialogue::{Begin, Dialogue, Port, Protocol, Setting, Step, Transport};
 use crate::pattern::{Captures, Pattern};
+use crate::stream::is_end;
 use crate::text;
 use crate::variations::{cuts, pipelined};
 
@@ -92,47 +94,6 @@ pub trait World {
     /// # Errors
     /// Where it cannot be opened.
     fn connect(&mut self, security: Security) -> io::Result<Self::Peer>;
-}
-
-/// How the client's octets are cut up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chopping {
-    /// As the script has them: lines in a row in one write.
-    Whole,
-    /// One octet at a time.
-    Octets,
-    /// In pieces of a few octets, now more and now fewer.
-    Pieces,
-    /// In two, behind so many octets of all that the script says.
-    At(usize),
-    /// As [`Self::Whole`], and without waiting for replies where a client need not (RFC 2920 §3.1).
-    Pipelined,
-}
-
-/// How many octets [`Chopping::Pieces`] sends at a time, in turn.
-const PIECES: [usize; 8] = [1, 2, 21, 3, 8, 5, 34, 13];
-
-impl Chopping {
-    /// The sizes of the pieces of a write of so many octets, in front of which the script had `before`.
-    fn sizes(self, before: usize, octets: usize) -> Vec<usize> {
-        match self {
-            Self::Whole | Self::Pipelined => vec![octets],
-            Self::Octets => vec![1; octets],
-            Self::Pieces => {
-                let mut left = octets;
-                let piece = |&size: &usize| {
-                    let piece = left.min(size);
-                    left -= piece;
-                    (piece > 0).then_some(piece)
-                };
-                PIECES.iter().cycle().map_while(piece).collect()
-            }
-            Self::At(at) => match at.checked_sub(before) {
-                Some(front) if front < octets => vec![front, octets - front],
-                Some(_) | None => vec![octets],
-            },
-        }
-    }
 }
 
 /// What went otherwise than the script says, with the dialogue up to there.
@@ -268,10 +229,14 @@ struct Play<'a, W: World> {
     said: String,
 }
 
-/// A connection, and a line that was read for the script already.
+/// A connection.
 struct Open<P> {
     peer: P,
+    /// A line that was read for the script already.
     greeting: Option<Vec<u8>>,
+    /// Why the server takes nothing any more. One that ends the connection may do so while the client still talks, so that
+    /// is told only where the script does not say that the connection ends.
+    ended: Option<io::Error>,
 }
 
 impl<W: World> Play<'_, W> {
@@ -296,7 +261,10 @@ impl<W: World> Play<'_, W> {
                 self.connection(*connection)?.peer.close().map_err(|error| format!("closing failed: {error}"))
             }
             Step::Closed { connection } => match self.receive(*connection)? {
-                Received::Closed => Ok(()),
+                Received::Closed => {
+                    self.connection(*connection)?.ended = None;
+                    Ok(())
+                }
                 other @ (Received::Line(_) | Received::Nothing) => {
                     Err(format!("expected the end of the connection, got {}", shown(&other)))
                 }
@@ -307,6 +275,9 @@ impl<W: World> Play<'_, W> {
     /// Nothing may be left that the script does not mention.
     fn finish(&mut self) -> Result<(), String> {
         for connection in self.connections.keys().copied().collect::<Vec<_>>() {
+            if let Some(error) = self.connection(connection)?.ended.take() {
+                return Err(format!("sending failed: {error}"));
+            }
             self.connection(connection)?.peer.close().map_err(|error| format!("closing failed: {error}"))?;
             match self.receive(connection)? {
                 Received::Closed => {}
@@ -330,12 +301,18 @@ impl<W: World> Play<'_, W> {
         for line in octets.split_inclusive(|&octet| octet == b'\n') {
             let _ = writeln!(self.transcript, "C{connection}: {}", excerpt(line));
         }
-        let peer = &mut self.connection(connection)?.peer;
+        let open = self.connection(connection)?;
         let mut rest = octets;
         for size in sizes {
             let (piece, behind) = rest.split_at_checked(*size).unwrap_or((rest, b""));
-            peer.send(piece).map_err(|error| format!("sending failed: {error}"))?;
-            rest = behind;
+            match open.peer.send(piece) {
+                Ok(()) => rest = behind,
+                Err(error) if is_end(&error) => {
+                    open.ended = Some(error);
+                    break;
+                }
+                Err(error) => return Err(format!("sending failed: {error}")),
+            }
         }
         Ok(())
     }
@@ -399,7 +376,7 @@ impl<W: World> Play<'_, W> {
                 Transport::Tls => Security::Tls,
             };
             let peer = self.world.connect(security).map_err(|error| format!("connecting failed: {error}"))?;
-            self.connections.insert(number, Open { peer, greeting: None });
+            self.connections.insert(number, Open { peer, greeting: None, ended: None });
             self.prologue(number)?;
         }
         self.connections.get_mut(&number).ok_or_else(|| "no such connection".to_owned())
@@ -500,9 +477,10 @@ mod tests {
     use std::collections::VecDeque;
     use std::path::Path;
 
-    /// Answers each line with `250 ` and the line, and closes at `QUIT`.
+    /// Answers each line with `250 ` and the line, and closes at `QUIT`, whatever else comes.
     #[derive(Default)]
     struct Echo {
+        quit: bool,
         input: Vec<u8>,
         output: VecDeque<Received>,
     }
@@ -516,11 +494,17 @@ mod tests {
     impl Peer for Echo {
         fn send(&mut self, octets: &[u8]) -> io::Result<()> {
             for &octet in octets {
+                if self.quit {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
                 self.input.push(octet);
                 if self.input.ends_with(b"\r\n") {
                     let line = std::mem::take(&mut self.input);
                     match line.as_slice() {
-                        b"QUIT\r\n" => self.output.push_back(Received::Closed),
+                        b"QUIT\r\n" => {
+                            self.quit = true;
+                            self.output.push_back(Received::Closed);
+                        }
                         b"STARTTLS\r\n" => self.says(b"220 go\r\n"),
                         b"EHLO client.example.test\r\n" => {
                             self.says(b"250-mail\r\n");
@@ -606,12 +590,12 @@ mod tests {
     }
 
     #[test]
-    fn every_octet_is_in_one_piece() {
-        assert_eq!(Chopping::Pieces.sizes(0, 30), [1, 2, 21, 3, 3]);
-        assert_eq!(Chopping::At(7).sizes(5, 10), [2, 8]);
-        assert_eq!(Chopping::At(7).sizes(7, 10), [0, 10]);
-        assert_eq!(Chopping::At(7).sizes(0, 7), [7]);
-        assert_eq!(Chopping::At(7).sizes(8, 3), [3]);
+    fn a_server_may_end_the_connection_while_the_client_still_talks() {
+        for chopping in [Chopping::Whole, Chopping::Octets, Chopping::Pieces] {
+            played(Transport::Plain, chopping, "S: *\nC: QUIT\nC: a\nS! closed\n").unwrap();
+            let failure = played(Transport::Plain, chopping, "S: *\nC: QUIT\nC: a\n").unwrap_err();
+            assert!(failure.to_string().contains("sending failed"), "{failure}");
+        }
     }
 
     struct Bare;

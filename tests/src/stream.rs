@@ -143,8 +143,9 @@ impl Stream {
     }
 }
 
-/// A server that closes with something unread resets the connection, and some do not say that TLS ends.
-fn is_end(error: &io::Error) -> bool {
+/// Whether it is the end of the connection: a server that closes with something unread resets it, and some do not say that
+/// TLS ends.
+pub(crate) fn is_end(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
     [BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof].contains(&error.kind())
 }

@@ -3,8 +3,9 @@
 use std::io;
 use std::num::NonZeroU16;
 
+use mailstack_tests::chopping::Chopping;
 use mailstack_tests::dialogue::{self, ClearLogin, Protocol, PutsOff, Setting};
-use mailstack_tests::player::{self, Chopping, Received, Security, World, play_all, play_all_cut};
+use mailstack_tests::player::{self, Received, Security, World, play_all, play_all_cut};
 use mailstore::{Expiry, Rules, Takeover};
 use mailwire::sasl::Tokens;
 use pop3d::session::{Login, Offer, Stls};

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use mailstack_tests::chopping::Chopping;
 use mailstack_tests::dialogue::{self, ClearLogin, Port, Protocol, PutsOff, Setting, Transport};
-use mailstack_tests::player::{Chopping, Security, World, play_all, play_all_cut};
+use mailstack_tests::player::{Security, World, play_all, play_all_cut};
 use mailwire::sasl::Tokens;
 use smtpd::Config;
 use smtpd::session::{Kind, Policy};
