@@ -1,7 +1,8 @@
 //! What an attempt came to, made true: outcomes in the queue, and the reports that senders get, each in one commit with the
 //! outcomes that it is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mailstore::{
@@ -193,17 +194,13 @@ pub(super) async fn settle(common: &Common, outcomes: Vec<QueueOutcome>) {
             let error = match common.store.queue.settle(outcomes.to_vec()).await {
                 Ok(_) => break,
                 Err(error @ (QueueError::Missing | QueueError::TooMany)) => {
-                    error!(reason = chain(&error), "outcomes of the queue are lost");
+                    lose(common, outcomes, &error);
                     break;
                 }
                 Err(error @ QueueError::Unavailable(_)) => error,
             };
             if waited >= SETTLE {
-                error!(
-                    reason = chain(&error),
-                    outcomes = outcomes.len(),
-                    "outcomes of the queue are lost: mail may be sent twice"
-                );
+                lose(common, outcomes, &error);
                 break;
             }
             warn!(
@@ -217,6 +214,16 @@ pub(super) async fn settle(common: &Common, outcomes: Vec<QueueOutcome>) {
     }
 }
 
+/// The queue will never hear of these: what another host has taken is sent again when its lease is over.
+fn lose(common: &Common, outcomes: &[QueueOutcome], error: &QueueError) {
+    let relayed = outcomes.iter().filter(|outcome| outcome.then == Then::Relayed);
+    let messages: BTreeSet<MessageId> = relayed.map(|outcome| outcome.id.message).collect();
+    let (reason, outcomes, twice) = (chain(error), outcomes.len(), messages.len());
+    let doubts = u64::try_from(twice).unwrap_or(u64::MAX);
+    let in_doubt = common.in_doubt.fetch_add(doubts, Ordering::Relaxed).saturating_add(doubts);
+    error!(reason, outcomes, twice, in_doubt, "outcomes of the queue are lost: messages may be sent twice");
+}
+
 fn log(case: &Case, attempted: &Attempted) {
     let Case { entry, finding, then, .. } = case;
     let message_id = entry.id.message.0;
@@ -227,5 +234,32 @@ fn log(case: &Case, attempted: &Attempted) {
         Then::Defer { due, .. } => info!(message_id, recipient, place, %status, said, due, "deferred"),
         Then::Failed | Then::Removed => info!(message_id, recipient, place, %status, said, "failed"),
         Then::Expired => info!(message_id, recipient, place, %status, said, "expired"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mailstore::QueueId;
+
+    use super::super::testing::{Sick, common};
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_taken_and_cannot_be_noted_is_counted_by_message() {
+        let (_folder, common) = common(Arc::new(Sick::default())).await;
+        let outcome = |message, recipient, then| {
+            let id = QueueId { message: MessageId(message), recipient };
+            QueueOutcome { id, attempt: None, then }
+        };
+        let outcomes = vec![
+            outcome(1, 0, Then::Relayed),
+            outcome(1, 1, Then::Relayed),
+            outcome(2, 0, Then::Failed),
+            outcome(3, 0, Then::Relayed),
+        ];
+        settle(&common, outcomes).await;
+        assert_eq!(common.in_doubt.load(Ordering::Relaxed), 2);
     }
 }

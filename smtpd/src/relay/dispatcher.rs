@@ -60,11 +60,16 @@ impl Dispatcher {
     /// future breaks them off.
     pub(super) async fn run(mut self) {
         let common = Arc::clone(&self.common);
-        let watch = |since| {
+        let watch = |since, pause: Duration| {
             let queue = Arc::clone(&common.store.queue);
-            Box::pin(async move { queue.changed(since).await }) as Pin<Box<dyn Future<Output = _> + Send>>
+            Box::pin(async move {
+                if !pause.is_zero() {
+                    sleep(pause).await;
+                }
+                queue.changed(since).await
+            }) as Pin<Box<dyn Future<Output = _> + Send>>
         };
-        let mut changed = watch(self.changes);
+        let mut changed = watch(self.changes, Duration::ZERO);
         loop {
             let wakes_at = match self.fill().await {
                 Ok(due) => until(due),
@@ -77,14 +82,13 @@ impl Dispatcher {
             match self.wait(changed.as_mut(), wakes_at).await {
                 Woken::Changed(Ok(count)) => {
                     self.changes = count;
-                    changed = watch(count);
+                    changed = watch(count, Duration::ZERO);
                 }
                 Woken::Changed(Err(error)) => {
                     warn!(reason = chain(&error), "the queue does not say what changes");
-                    sleep(STORE_PAUSE).await;
-                    // Whatever happened meanwhile is not known.
+                    // Whatever happens meanwhile is not known.
                     (self.sweep, self.changes) = (None, 0);
-                    changed = watch(0);
+                    changed = watch(0, STORE_PAUSE);
                 }
                 Woken::Other => {}
                 Woken::Drain => break,
@@ -205,4 +209,27 @@ fn until(due: Option<u64>) -> Instant {
     let seconds = due.map(|due| due.saturating_sub(clock::unix_seconds()));
     let pause = seconds.map_or(SLEEP_MAX, |seconds| Duration::from_secs(seconds.max(1)));
     clock::instant() + pause.min(SLEEP_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Sick, common};
+    use super::*;
+
+    #[tokio::test]
+    async fn the_drain_does_not_wait_for_a_store_that_does_not_answer() {
+        let queue = Arc::new(Sick::default());
+        let (_folder, common) = common(queue.clone()).await;
+        let (trigger, shutdown) = Shutdown::new();
+        let running = tokio::spawn(Dispatcher::new(Arc::new(common), shutdown).run());
+        queue.asked.notified().await;
+        let times = queue.times_due.load(Ordering::Relaxed);
+        trigger.trigger();
+        running.await.unwrap();
+        assert_eq!(
+            queue.times_due.load(Ordering::Relaxed),
+            times,
+            "the pause was over before the drain began"
+        );
+    }
 }
