@@ -4,18 +4,15 @@ use std::sync::Arc;
 
 use ring::digest::{SHA256, SHA512, digest};
 use thiserror::Error;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::{
     Resumption, verify_server_cert_signed_by_trust_anchor, verify_server_name,
 };
-use tokio_rustls::rustls::crypto::{self, CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::server::ParsedCertificate;
-use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
-};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, OtherError, RootCertStore};
 
-use super::tls::use_ring;
+use super::judge::{Judge, Shown, trusting_as};
 
 /// Most TLSA records of a host that are looked at; what is behind them might as well not be there.
 const RECORDS_MAX: usize = 32;
@@ -142,31 +139,6 @@ impl Dane {
         (!usable.is_empty()).then_some(Self { records: usable, names })
     }
 
-    fn verify(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-        provider: &CryptoProvider,
-    ) -> Result<(), Error> {
-        // RFC 7672 §3.1.1: of that certificate nothing else counts, neither names nor dates.
-        let own = |record: &&Usable| record.usage == Usage::EndEntity;
-        if self.records.iter().filter(own).any(|record| record.is_about(end_entity)) {
-            return Ok(());
-        }
-        let anchors = self.anchors(intermediates);
-        if anchors.is_empty() {
-            return Err(unlike(DaneError::NoMatch));
-        }
-        let parsed = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&parsed, &anchors, intermediates, now, algorithms)?;
-        if self.names.iter().any(|name| verify_server_name(&parsed, name).is_ok()) {
-            return Ok(());
-        }
-        Err(unlike(DaneError::OtherName))
-    }
-
     /// The authorities that records are about: those of the server's chain (RFC 7672 §3.1.2: it must show them), and those
     /// that stand in records themselves.
     fn anchors(&self, chain: &[CertificateDer<'_>]) -> RootCertStore {
@@ -182,6 +154,29 @@ impl Dane {
     }
 }
 
+/// Trusts the certificates for which records vouch.
+impl Judge for Dane {
+    fn judge(&self, shown: &Shown<'_>) -> Result<(), Error> {
+        // RFC 7672 §3.1.1: of that certificate nothing else counts, neither names nor dates.
+        let own = |record: &&Usable| record.usage == Usage::EndEntity;
+        if self.records.iter().filter(own).any(|record| record.is_about(shown.end_entity)) {
+            return Ok(());
+        }
+        let anchors = self.anchors(shown.intermediates);
+        if anchors.is_empty() {
+            return Err(unlike(DaneError::NoMatch));
+        }
+        let parsed = ParsedCertificate::try_from(shown.end_entity)?;
+        let (intermediates, now) = (shown.intermediates, shown.now);
+        let algorithms = default_provider().signature_verification_algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&parsed, &anchors, intermediates, now, algorithms)?;
+        if self.names.iter().any(|name| verify_server_name(&parsed, name).is_ok()) {
+            return Ok(());
+        }
+        Err(unlike(DaneError::OtherName))
+    }
+}
+
 fn unlike(error: DaneError) -> Error {
     CertificateError::Other(OtherError(Arc::new(error))).into()
 }
@@ -189,58 +184,10 @@ fn unlike(error: DaneError) -> Error {
 /// A client's configuration that takes the certificates for which a host's TLSA records vouch, and no others.
 #[must_use]
 pub fn trusting_dane(dane: Dane) -> Arc<ClientConfig> {
-    use_ring();
-    let verifier = Arc::new(Verifier { dane, provider: Arc::new(crypto::ring::default_provider()) });
-    let config = ClientConfig::builder().dangerous().with_custom_certificate_verifier(verifier);
-    let mut config = config.with_no_client_auth();
+    let mut config = trusting_as(dane);
     // It is for one connection.
     config.resumption = Resumption::disabled();
     Arc::new(config)
-}
-
-/// Lets certificates through for which records vouch.
-#[derive(Debug)]
-struct Verifier {
-    dane: Dane,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        self.dane.verify(end_entity, intermediates, now, &self.provider)?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

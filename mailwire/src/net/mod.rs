@@ -12,6 +12,7 @@ mod end_point;
 mod failure;
 #[cfg(feature = "https")]
 mod https;
+mod judge;
 mod limits;
 mod listen_address;
 mod listener;
@@ -39,6 +40,7 @@ pub use https::{
     HttpsClient, HttpsError, HttpsSetupError, HttpsUrl, HttpsUrlError, KnownRoots, QuestionLimits, Roots,
     trusting,
 };
+pub use judge::{Judge, Shown, trusting_as};
 pub use limits::{ConnectionLimits, ListenerLimits};
 pub use listen_address::{ListenAddress, ListenAddressError};
 pub use listener::{Listener, Security, Terms};

@@ -2,7 +2,7 @@
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use ring::digest;
-use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::UnixTime;
 
 use super::super::testing::{Ends, PATIENT, Tls};
 use super::super::{Connection, TlsError};
@@ -45,7 +45,13 @@ impl World {
 
     fn with_chain(&self, records: &[Tlsa], chain: &[CertificateDer<'static>]) -> Result<(), Error> {
         let dane = Dane::new(records, &[HOST.to_owned(), "example.test".to_owned()]).unwrap();
-        dane.verify(&self.leaf, chain, UnixTime::now(), &default_provider())
+        dane.judge(&Shown {
+            end_entity: &self.leaf,
+            intermediates: chain,
+            server_name: &ServerName::try_from(HOST).unwrap(),
+            ocsp_response: &[],
+            now: UnixTime::now(),
+        })
     }
 }
 
