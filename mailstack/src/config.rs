@@ -7,7 +7,7 @@ use mailstore::GuardOptions;
 use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::daemon::oauth::{Checker, OAuth};
 use mailwire::net::Certificates;
-use smtpd::dkim::Dkim;
+use smtpd::dkim::{Dkim, Folder};
 use smtpd::relay::names::{Dns, Itself, MtaStsConfig, Names};
 use smtpd::relay::{RelayConfig, RelayTables};
 use smtpd::session::Policy;
@@ -84,7 +84,9 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
         let names = Names::new(&dns, Itself::default());
         note(names.and_then(|names| names.with_policies(&policies, None)), &mut problems);
     }
-    note(file.table::<Dkim>("dkim"), &mut problems);
+    if let Some(dkim) = note(file.table::<Dkim>("dkim"), &mut problems) {
+        note(Folder::new(dkim.keys).check(), &mut problems);
+    }
     note(file.table::<pop3d::Config>("pop3"), &mut problems);
     if let Some(tls) = note(file.table::<Tls>("tls"), &mut problems)
         && let Some(certificates) = note(Certificates::load(&tls.certificate, &tls.key), &mut problems)

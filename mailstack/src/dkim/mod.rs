@@ -27,6 +27,8 @@ const MESSAGE_OCTETS_MAX: u64 = 1 << 30;
 pub(crate) enum SignError {
     #[error("reading the message failed")]
     Read(#[source] io::Error),
+    #[error("the message has more than {MESSAGE_OCTETS_MAX} octets, which no server takes; it is not signed")]
+    TooLong,
     #[error(
         "no key signs for the domain in the message's From; `mailstack dkim list` shows which ones there are"
     )]
@@ -159,7 +161,11 @@ fn seconds(at: i64) -> u64 {
 
 async fn sign(folder: Folder, output: &Output) -> Result<(), Box<dyn Error>> {
     let mut message = Vec::new();
-    io::stdin().take(MESSAGE_OCTETS_MAX).read_to_end(&mut message).map_err(SignError::Read)?;
+    let octets =
+        io::stdin().take(MESSAGE_OCTETS_MAX + 1).read_to_end(&mut message).map_err(SignError::Read)?;
+    if u64::try_from(octets).is_ok_and(|octets| octets > MESSAGE_OCTETS_MAX) {
+        return Err(SignError::TooLong.into());
+    }
     let signing = Signatory::new(folder).begin().await;
     for piece in message.chunks(PIECE_OCTETS) {
         if !signing.pass(piece.to_vec()).await {

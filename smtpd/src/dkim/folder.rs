@@ -1,11 +1,12 @@
 //! The folder of the keys: a folder for each domain, in it `SELECTOR.pem` for each key, and in `signing` which of them sign.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use mailwire::address::Domain;
+use mailwire::secret::Secret;
 
 use super::{Algorithm, DkimError, KeyPair, Selector};
 
@@ -15,8 +16,6 @@ const KEY_SUFFIX: &str = ".pem";
 const SIGNING: &str = "signing";
 /// Most octets of a key's file: one of 4096 bits has 3,300.
 const FILE_OCTETS_MAX: u64 = 64 << 10;
-/// Who may read a key's file: whoever owns the folder, and its group, so that smtpd may be a user of its own.
-const KEY_MODE: u32 = 0o640;
 
 /// Whether a key is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +50,21 @@ impl Folder {
         Self(path)
     }
 
-    /// False where nothing was ever put into it.
+    /// False where nothing was ever put into it. Where that cannot be known, whoever reads a key is told why.
     pub(super) fn is_there(&self) -> bool {
-        self.0.is_dir()
+        !matches!(fs::metadata(&self.0), Err(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Reads every key that signs.
+    ///
+    /// # Errors
+    /// Where one of them cannot be read.
+    pub fn check(&self) -> Result<(), DkimError> {
+        for name in self.domains()? {
+            let domain = Domain::parse(&name).map_err(|_| DkimError::Domain(name))?;
+            self.signing(&domain)?;
+        }
+        Ok(())
     }
 
     /// The domains that have keys, in their order.
@@ -61,8 +72,8 @@ impl Folder {
     /// # Errors
     /// Where the folder cannot be read.
     pub fn domains(&self) -> Result<Vec<String>, DkimError> {
-        let mut domains: Vec<_> =
-            names_in(&self.0)?.into_iter().filter(|name| self.0.join(name).is_dir()).collect();
+        let mut domains = names_in(&self.0)?;
+        domains.retain(|name| self.0.join(name).is_dir());
         domains.sort_unstable();
         Ok(domains)
     }
@@ -94,9 +105,14 @@ impl Folder {
     }
 
     /// What changes whenever other keys sign; `None` where none do.
-    pub(super) fn stamp(&self, domain: &Domain) -> Option<(u64, i64, i64)> {
-        let known = fs::metadata(self.of(domain).ok()?.join(SIGNING)).ok()?;
-        Some((known.ino(), known.mtime(), known.mtime_nsec()))
+    ///
+    /// # Errors
+    /// Where that cannot be known.
+    pub(super) fn stamp(&self, domain: &Domain) -> Result<Option<(u64, i64, i64)>, DkimError> {
+        let Ok(folder) = self.of(domain) else { return Ok(None) };
+        let path = folder.join(SIGNING);
+        let known = if_there(fs::metadata(&path)).map_err(DkimError::file("reading", &path))?;
+        Ok(known.map(|known| (known.ino(), known.mtime(), known.mtime_nsec())))
     }
 
     /// Makes a key, which rests until [`Self::sign_with`].
@@ -105,7 +121,7 @@ impl Folder {
     /// Where the selector is taken, or the key cannot be written.
     pub fn make(&self, domain: &Domain, selector: &Selector, algorithm: Algorithm) -> Result<Key, DkimError> {
         let (_, text) = KeyPair::make(algorithm)?;
-        self.add(domain, selector, &text)
+        self.add(domain, selector, text.expose().as_bytes())
     }
 
     /// Takes a key that was made elsewhere.
@@ -114,24 +130,32 @@ impl Folder {
     /// Where `source` holds none, the selector is taken, or the key cannot be written.
     pub fn take(&self, domain: &Domain, selector: &Selector, source: &Path) -> Result<Key, DkimError> {
         let text = read(source)?;
-        if KeyPair::read(&text).is_none() {
+        if KeyPair::read(text.expose()).is_none() {
             return Err(DkimError::NoKey { path: source.to_owned() });
         }
-        self.add(domain, selector, &String::from_utf8_lossy(&text))
+        self.add(domain, selector, text.expose())
     }
 
-    fn add(&self, domain: &Domain, selector: &Selector, text: &str) -> Result<Key, DkimError> {
+    fn add(&self, domain: &Domain, selector: &Selector, text: &[u8]) -> Result<Key, DkimError> {
         let folder = self.of(domain)?;
-        fs::create_dir_all(&folder).map_err(DkimError::file("writing", &folder))?;
-        belong_alike(&folder, &self.0).map_err(DkimError::file("writing", &folder))?;
+        self.make_ready(&folder).map_err(DkimError::file("writing", &folder))?;
         let path = folder.join(format!("{selector}{KEY_SUFFIX}"));
-        match written(&path, text.as_bytes(), &self.0) {
+        match written(&path, text, &self.0) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(DkimError::Taken { domain: name(domain), selector: selector.clone() });
             }
             outcome => outcome.map_err(DkimError::file("writing", &path))?,
         }
         key(&folder, selector.clone(), &[])
+    }
+
+    /// Makes the folder of a domain, and the one that it lies in.
+    fn make_ready(&self, folder: &Path) -> io::Result<()> {
+        if let Some(above) = self.0.parent() {
+            fs::create_dir_all(above)?;
+            made(&self.0, above)?;
+        }
+        made(folder, &self.0)
     }
 
     /// Lets these keys sign from now on, and no others; none: mail of the domain is not signed.
@@ -199,10 +223,8 @@ pub(super) fn name(domain: &Domain) -> String {
 
 /// The names in a folder; none where it is not there.
 fn names_in(folder: &Path) -> Result<Vec<String>, DkimError> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(DkimError::file("reading", folder))?,
-    };
+    let entries = if_there(fs::read_dir(folder)).map_err(DkimError::file("reading", folder))?;
+    let Some(entries) = entries else { return Ok(Vec::new()) };
     let names = entries.map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
     let names: Result<Vec<_>, _> = names.filter_map(Result::transpose).collect();
     names.map_err(DkimError::file("reading", folder))
@@ -211,50 +233,66 @@ fn names_in(folder: &Path) -> Result<Vec<String>, DkimError> {
 /// The selectors of the keys that sign.
 fn signing(folder: &Path) -> Result<Vec<Selector>, DkimError> {
     let path = folder.join(SIGNING);
-    if !path.exists() {
+    if if_there(fs::metadata(&path)).map_err(DkimError::file("reading", &path))?.is_none() {
         return Ok(Vec::new());
     }
     let text = read(&path)?;
-    Ok(String::from_utf8_lossy(&text).lines().filter_map(|line| line.trim().parse().ok()).collect())
+    Ok(String::from_utf8_lossy(text.expose()).lines().filter_map(|line| line.trim().parse().ok()).collect())
 }
 
 fn key(folder: &Path, selector: Selector, signing: &[Selector]) -> Result<Key, DkimError> {
     let path = folder.join(format!("{selector}{KEY_SUFFIX}"));
-    let pair = KeyPair::read(&read(&path)?).ok_or_else(|| DkimError::NoKey { path: path.clone() })?;
+    let pair = KeyPair::read(read(&path)?.expose()).ok_or_else(|| DkimError::NoKey { path: path.clone() })?;
     let made_at = fs::metadata(&path).map_err(DkimError::file("reading", &path))?.mtime();
     let state = if signing.contains(&selector) { State::Signs } else { State::Rests };
     Ok(Key { selector, pair, state, made_at })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, DkimError> {
+fn read(path: &Path) -> Result<Secret<Vec<u8>>, DkimError> {
     let octets = fs::metadata(path).map_err(DkimError::file("reading", path))?.len();
     if octets > FILE_OCTETS_MAX {
         return Err(DkimError::NoKey { path: path.to_owned() });
     }
-    fs::read(path).map_err(DkimError::file("reading", path))
+    fs::read(path).map(Secret::new).map_err(DkimError::file("reading", path))
 }
 
-/// Writes a new file that belongs to whom `like` belongs to.
+/// `None` for what is not there; everything else that goes wrong stays an error, since "nobody signs" would hide it.
+fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// Writes a new file for those who may read the folder `like`.
 fn written(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(KEY_MODE).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(octets)?;
-    belong_alike(path, like)?;
+    belong_alike(&file, like)?;
     file.sync_all()
 }
 
-/// Gives what is at `path` to whom `like` belongs to, where that is somebody else; only root may.
-fn belong_alike(path: &Path, like: &Path) -> io::Result<()> {
-    let (its, likes) = (fs::metadata(path)?, fs::metadata(like)?);
-    if (its.uid(), its.gid()) == (likes.uid(), likes.gid()) {
-        return Ok(());
+/// Makes a folder for those who may read the folder `like`. One that is there already stays as it is.
+fn made(path: &Path, like: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        outcome => outcome.and_then(|()| belong_alike(&File::open(path)?, like)),
     }
-    fchown(File::open(path)?, Some(likes.uid()), Some(likes.gid()))
+}
+
+/// Gives a new file or folder to whom the folder `like` belongs to, which only root can give away, and lets its group read
+/// it where the group may read the folder: smtpd may be a user of its own, whatever the umask here is.
+fn belong_alike(new: &File, like: &Path) -> io::Result<()> {
+    let (its, likes) = (new.metadata()?, fs::metadata(like)?);
+    if (its.uid(), its.gid()) != (likes.uid(), likes.gid()) {
+        fchown(new, Some(likes.uid()), Some(likes.gid()))?;
+    }
+    let mode = if its.is_dir() { 0o700 | likes.mode() & 0o050 } else { 0o600 | likes.mode() & 0o040 };
+    new.set_permissions(Permissions::from_mode(mode))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn domain(text: &str) -> Domain {
@@ -280,14 +318,12 @@ mod tests {
             folder.make(&domain, &selector(name), Algorithm::Ed25519).unwrap();
         }
         assert_eq!(folder.domains().unwrap(), ["xn--bcher-kva.example"]);
-        let file = path.path().join("xn--bcher-kva.example/a.pem");
-        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o137, 0);
         let taken = folder.make(&domain, &selector("a"), Algorithm::Ed25519).unwrap_err();
         assert!(matches!(taken, DkimError::Taken { .. }), "{taken}");
-        assert_eq!(folder.stamp(&domain), None);
+        assert_eq!(folder.stamp(&domain).unwrap(), None);
 
         folder.sign_with(&domain, &[selector("a")]).unwrap();
-        let before = folder.stamp(&domain).unwrap();
+        let before = folder.stamp(&domain).unwrap().unwrap();
         assert_eq!(
             states(&folder, &domain),
             [("a".to_owned(), State::Signs), ("b".to_owned(), State::Rests)]
@@ -296,7 +332,7 @@ mod tests {
         assert!(matches!(in_use, DkimError::InUse { .. }), "{in_use}");
 
         folder.sign_with(&domain, &[selector("b")]).unwrap();
-        assert_ne!(folder.stamp(&domain).unwrap(), before);
+        assert_ne!(folder.stamp(&domain).unwrap().unwrap(), before);
         folder.remove(&domain, &selector("a")).unwrap();
         assert_eq!(states(&folder, &domain), [("b".to_owned(), State::Signs)]);
         for missing in [
@@ -309,6 +345,46 @@ mod tests {
         assert_eq!(folder.signing(&domain).unwrap().len(), 1);
         folder.sign_with(&domain, &[]).unwrap();
         assert!(folder.signing(&domain).unwrap().is_empty());
+    }
+
+    #[test]
+    fn keys_are_for_those_who_may_read_the_folder() {
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let path = tempfile::tempdir().unwrap();
+        for (folder_mode, below, file) in
+            [(0o755, 0o750, 0o640), (0o750, 0o750, 0o640), (0o700, 0o700, 0o600)]
+        {
+            let above = path.path().join(format!("{folder_mode:o}"));
+            fs::create_dir(&above).unwrap();
+            fs::set_permissions(&above, Permissions::from_mode(folder_mode)).unwrap();
+            let folder = Folder::new(above.join("keys"));
+            folder.make(&domain("example.org"), &selector("a"), Algorithm::Ed25519).unwrap();
+            folder.sign_with(&domain("example.org"), &[selector("a")]).unwrap();
+            let names = ["keys", "keys/example.org", "keys/example.org/a.pem", "keys/example.org/signing"];
+            let modes = names.map(|name| mode(&above.join(name)));
+            assert_eq!(modes, [below, below, file, file], "{folder_mode:o}");
+        }
+    }
+
+    /// A file in the folder's place stands for a folder without the right to it, which root has always.
+    #[test]
+    fn what_cannot_be_looked_at_is_not_taken_for_absent() {
+        let path = tempfile::tempdir().unwrap();
+        let no_folder = path.path().join("file");
+        fs::write(&no_folder, "").unwrap();
+        let folder = Folder::new(no_folder);
+        let domain = domain("example.org");
+        assert!(folder.is_there());
+        let errors = [
+            folder.stamp(&domain).unwrap_err(),
+            folder.signing(&domain).unwrap_err(),
+            folder.keys(&domain).unwrap_err(),
+            folder.check().unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(error, DkimError::File { doing: "reading", .. }), "{error}");
+        }
+        assert!(!Folder::new(path.path().join("nothing")).is_there());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mail_auth::common::crypto::{DkimKey, Ed25519Key, RsaKey, Sha256};
 use mail_auth::dkim::generate::DkimKeyPair;
+use mailwire::secret::Secret;
 use pem::{EncodeConfig, LineEnding, Pem};
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -64,15 +65,15 @@ impl KeyPair {
     ///
     /// # Errors
     /// Where the system has no randomness.
-    pub fn make(algorithm: Algorithm) -> Result<(Self, String), DkimError> {
+    pub fn make(algorithm: Algorithm) -> Result<(Self, Secret<String>), DkimError> {
         let (pair, tag) = match algorithm {
             Algorithm::Rsa => (DkimKeyPair::generate_rsa(RSA_BITS), "RSA PRIVATE KEY"),
             Algorithm::Ed25519 => (DkimKeyPair::generate_ed25519(), "PRIVATE KEY"),
         };
         let (private, _) = pair.map_err(DkimError::crypto("making a key"))?.into_inner();
-        let text =
-            pem::encode_config(&Pem::new(tag, private), EncodeConfig::new().set_line_ending(LineEnding::LF));
-        let made = Self::read(text.as_bytes());
+        let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
+        let text = Secret::new(pem::encode_config(&Pem::new(tag, private), config));
+        let made = Self::read(text.expose().as_bytes());
         let unreadable =
             || DkimError::Crypto { doing: "making a key", reason: "it cannot be read".to_owned() };
         Ok((made.ok_or_else(unreadable)?, text))
@@ -134,7 +135,7 @@ mod tests {
     fn a_key_that_was_made_can_be_read_again() {
         for algorithm in Algorithm::ALL {
             let (made, text) = KeyPair::make(algorithm).unwrap();
-            let read = KeyPair::read(text.as_bytes()).unwrap();
+            let read = KeyPair::read(text.expose().as_bytes()).unwrap();
             assert_eq!(read.algorithm(), algorithm);
             assert_eq!(read.record(), made.record());
             assert!(!format!("{made:?}").contains("key:"));

@@ -83,7 +83,7 @@ impl Known {
         let above = name.match_indices('.').map(|(at, _)| name.split_at(at + 1).1);
         for name in std::iter::once(name.as_str()).chain(above) {
             let Ok(domain) = Domain::parse(name) else { continue };
-            let Some(stamp) = self.folder.stamp(&domain) else { continue };
+            let Some(stamp) = self.folder.stamp(&domain)? else { continue };
             let signers = self.current(name, &domain, stamp)?;
             if !signers.is_empty() {
                 return Ok(Some(signers));
