@@ -11,6 +11,7 @@ mod config;
 mod connection;
 mod content;
 pub mod dkim;
+mod dns;
 mod login;
 mod receiving;
 pub mod relay;

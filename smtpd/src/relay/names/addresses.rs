@@ -2,8 +2,11 @@
 
 use std::net::IpAddr;
 
+use mailwire::address::Domain;
+
+use super::exchangers::is_host;
 use super::no_route::NoRoute;
-use super::resolver::{Answer, Nothing, RData, Trust};
+use crate::dns::{Answer, Failed, Nothing, RData, RecordType, Resolver, Trust};
 
 /// Most addresses of a host that are tried, of each kind.
 pub(super) const ADDRESSES_MAX: usize = 16;
@@ -19,17 +22,26 @@ pub struct Addresses {
 }
 
 impl Addresses {
+    /// The addresses of a host, or those that a literal names.
+    pub(super) async fn find(resolver: &Resolver, host: &str) -> Result<Self, NoRoute> {
+        let name = match Domain::parse(host).as_ref().map(Domain::in_a_labels).as_deref() {
+            Ok(Domain::Address(address)) => return Ok(Self::literal(*address)),
+            Ok(Domain::Name(name)) => name.clone(),
+            Err(_) if is_host(host) => host.to_lowercase(),
+            Err(_) => return Err(Failed::NotAName { name: host.to_owned() }.into()),
+        };
+        let (six, four) =
+            tokio::join!(resolver.ask(&name, RecordType::AAAA), resolver.ask(&name, RecordType::A));
+        Self::new(&name, six, four)
+    }
+
     /// An address that somebody has named instead of a host.
-    pub(super) fn literal(address: IpAddr) -> Self {
+    fn literal(address: IpAddr) -> Self {
         Self { addresses: vec![address], tlsa_bases: Vec::new() }
     }
 
     /// Out of the answers to AAAA and A. One that failed does no harm where the other has found something.
-    pub(super) fn new(
-        host: &str,
-        six: Result<Answer, Nothing>,
-        four: Result<Answer, Nothing>,
-    ) -> Result<Self, NoRoute> {
+    fn new(host: &str, six: Result<Answer, Nothing>, four: Result<Answer, Nothing>) -> Result<Self, NoRoute> {
         let found: Vec<&Answer> = six.iter().chain(&four).collect();
         let Some(first) = found.first() else { return Err(nothing(host, [six.err(), four.err()])) };
         let trust = found.iter().fold(Trust::Secure, |trust, answer| trust.and(answer.trust));
@@ -68,7 +80,7 @@ fn nothing(host: &str, failures: [Option<Nothing>; 2]) -> NoRoute {
     let mut outcome = NoRoute::NoSuchName { name: host.to_owned() };
     for failure in failures.into_iter().flatten() {
         match failure {
-            Nothing::Failed(failed) => return failed,
+            Nothing::Failed(failed) => return failed.into(),
             Nothing::NoRecord => outcome = NoRoute::NoAddress { name: host.to_owned() },
             Nothing::NoName => {}
         }
@@ -103,7 +115,7 @@ mod tests {
         assert_eq!(shown, ["2001:db8::1", "192.0.2.1", "2001:db8::2"]);
         let alone = Addresses::new("host.test", Err(Nothing::NoRecord), Ok(four)).unwrap();
         assert_eq!(alone.addresses.len(), 1);
-        let failed = Nothing::Failed(NoRoute::Bogus { name: "host.test".to_owned() });
+        let failed = Nothing::Failed(Failed::Bogus { name: "host.test".to_owned() });
         assert_eq!(Addresses::new("host.test", Ok(six), Err(failed)).unwrap().addresses.len(), 2);
     }
 
@@ -131,10 +143,10 @@ mod tests {
     #[test]
     fn a_failure_that_may_pass_is_no_proof_of_absence() {
         let of = |one, other| Addresses::new("host.test", Err(one), Err(other)).unwrap_err();
-        let bogus = NoRoute::Bogus { name: "host.test".to_owned() };
+        let bogus = Failed::Bogus { name: "host.test".to_owned() };
         let name = || "host.test".to_owned();
         assert_eq!(of(Nothing::NoName, Nothing::NoName), NoRoute::NoSuchName { name: name() });
         assert_eq!(of(Nothing::NoRecord, Nothing::NoName), NoRoute::NoAddress { name: name() });
-        assert_eq!(of(Nothing::NoName, Nothing::Failed(bogus.clone())), bogus);
+        assert_eq!(of(Nothing::NoName, Nothing::Failed(bogus.clone())), bogus.into());
     }
 }

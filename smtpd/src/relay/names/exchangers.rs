@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::resolver::{Answer, RData, text};
+use crate::dns::{Answer, RData, text};
 
 /// Most exchangers of a domain; those of lesser preference are never tried.
 pub(super) const EXCHANGERS_MAX: usize = 50;
@@ -76,8 +76,8 @@ mod tests {
     use hickory_resolver::proto::rr::Name;
     use hickory_resolver::proto::rr::rdata::MX;
 
-    use super::super::resolver::Trust;
     use super::*;
+    use crate::dns::Trust;
 
     fn answer(records: &[(u16, &str)]) -> Answer {
         let mx = |(preference, host): &(u16, &str)| {

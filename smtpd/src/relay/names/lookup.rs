@@ -10,12 +10,11 @@ use mailwire::net::HttpsSetupError;
 use thiserror::Error;
 
 use super::addresses::Addresses;
-use super::config::Dns;
 use super::exchangers::{Exchanger, Mx, before_itself, in_order};
 use super::mta_sts::{MtaSts, MtaStsConfig};
 use super::no_route::NoRoute;
 use super::promise::{self, Promise};
-use super::resolver::{Answer, Nothing, RecordType, Resolver, ResolverError};
+use crate::dns::{Answer, Dns, Nothing, RecordType, Resolver, ResolverError};
 
 /// What this server is called, and where it takes mail: what leads back to it is a loop.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +86,7 @@ impl Names {
             // RFC 5321 §5.1: without MX records, the domain is its own exchanger.
             Err(Nothing::NoRecord) => self.implicit(name).await,
             Err(Nothing::NoName) => Err(NoRoute::NoSuchName { name }),
-            Err(Nothing::Failed(failed)) => Err(failed),
+            Err(Nothing::Failed(failed)) => Err(failed.into()),
         }
     }
 
@@ -126,7 +125,7 @@ impl Names {
     /// # Errors
     /// See [`NoRoute`].
     pub async fn addresses(&self, host: &str) -> Result<Addresses, NoRoute> {
-        let found = self.resolver.addresses(host).await?;
+        let found = Addresses::find(&self.resolver, host).await?;
         self.elsewhere(host, found)
     }
 
@@ -159,7 +158,7 @@ impl Names {
         let answer = match self.resolver.ask(name, RecordType::TXT).await {
             Ok(answer) => answer,
             Err(Nothing::NoName | Nothing::NoRecord) => return Ok(Vec::new()),
-            Err(Nothing::Failed(failed)) => return Err(failed),
+            Err(Nothing::Failed(failed)) => return Err(failed.into()),
         };
         Ok(answer.texts().iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect())
     }

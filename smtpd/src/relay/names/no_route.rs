@@ -3,6 +3,8 @@
 use mailwire::smtp::Enhanced;
 use thiserror::Error;
 
+use crate::dns::Failed;
+
 /// Why there is no host that takes a domain's mail. The words are for the sender of a message.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NoRoute {
@@ -24,12 +26,6 @@ pub enum NoRoute {
         /// Which.
         name: String,
     },
-    /// It is no name that DNS could have.
-    #[error("{name} cannot be the name of a domain or host")]
-    NotAName {
-        /// What was to be one.
-        name: String,
-    },
     /// DNS names this server, or only hosts that come after it (RFC 5321 §5.1).
     #[error(
         "mail for {domain} is sent to this server, which does not keep that domain's mail: it would go in circles"
@@ -48,20 +44,9 @@ pub enum NoRoute {
         /// The recipient's.
         domain: String,
     },
-    /// Nobody could say.
-    #[error("DNS did not answer about {name}: {why}")]
-    NotAnswered {
-        /// About which.
-        name: String,
-        /// What happened.
-        why: String,
-    },
-    /// The answer's signatures are wrong or missing (RFC 4035 §4.3).
-    #[error("what DNS says about {name} cannot be trusted: its signatures (DNSSEC) are wrong or missing")]
-    Bogus {
-        /// About which.
-        name: String,
-    },
+    /// DNS has said nothing that counts.
+    #[error(transparent)]
+    Dns(#[from] Failed),
 }
 
 impl NoRoute {
@@ -76,11 +61,11 @@ impl NoRoute {
     pub const fn enhanced(&self) -> Enhanced {
         match self {
             Self::NullMx { .. } => Enhanced(5, 1, 10),
-            Self::NoSuchName { .. } | Self::NotAName { .. } => Enhanced(5, 1, 2),
+            Self::NoSuchName { .. } | Self::Dns(Failed::NotAName { .. }) => Enhanced(5, 1, 2),
             Self::NoAddress { .. } => Enhanced(5, 4, 4),
             Self::LoopToSelf { .. } => Enhanced(5, 4, 6),
             Self::NotInPolicy { .. } => Enhanced(4, 7, 5),
-            Self::NotAnswered { .. } | Self::Bogus { .. } => Enhanced(4, 4, 3),
+            Self::Dns(Failed::NotAnswered { .. } | Failed::Bogus { .. }) => Enhanced(4, 4, 3),
         }
     }
 }
@@ -95,12 +80,12 @@ mod tests {
         for (no_route, code) in [
             (NoRoute::NullMx { domain: name() }, "5.1.10"),
             (NoRoute::NoSuchName { name: name() }, "5.1.2"),
-            (NoRoute::NotAName { name: name() }, "5.1.2"),
+            (Failed::NotAName { name: name() }.into(), "5.1.2"),
             (NoRoute::NoAddress { name: name() }, "5.4.4"),
             (NoRoute::LoopToSelf { domain: name() }, "5.4.6"),
             (NoRoute::NotInPolicy { host: "mx.test".to_owned(), domain: name() }, "4.7.5"),
-            (NoRoute::NotAnswered { name: name(), why: "nothing".to_owned() }, "4.4.3"),
-            (NoRoute::Bogus { name: name() }, "4.4.3"),
+            (Failed::NotAnswered { name: name(), why: "nothing".to_owned() }.into(), "4.4.3"),
+            (Failed::Bogus { name: name() }.into(), "4.4.3"),
         ] {
             assert_eq!(no_route.enhanced().to_string(), code);
             assert_eq!(no_route.is_permanent(), code.starts_with('5'), "{no_route}");

@@ -7,7 +7,7 @@ use super::addresses::Addresses;
 use super::exchangers::Exchanger;
 use super::mta_sts::{Mode, MtaSts, Policy};
 use super::no_route::NoRoute;
-use super::resolver::{Answer, Nothing, RData, RecordType, Resolver};
+use crate::dns::{Answer, Nothing, RData, RecordType, Resolver};
 
 /// What a domain promises about TLS with a host. Where a promise is not kept, there is no mail for now.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub(super) async fn dane(
     for base in &addresses.tlsa_bases {
         match resolver.ask(&format!("_{port}._tcp.{base}"), RecordType::TLSA).await {
             // RFC 7672 §2.1.2: no failure is taken for the absence of records.
-            Err(Nothing::Failed(failed)) => return Err(failed),
+            Err(Nothing::Failed(failed)) => return Err(failed.into()),
             Ok(answer) if answer.trust.is_secure() => {
                 let mut names = vec![base.clone()];
                 names.extend(exchanger.domains.iter().cloned());

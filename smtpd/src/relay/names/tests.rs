@@ -205,17 +205,17 @@ async fn bogus_answers_are_no_answers() {
     let world = world(&[Zone::signed("signed.test", &usual()), Zone::bogus("bogus.test", &usual())]);
     for domain in ["bogus.test", "null.bogus.test", "nobody.bogus.test", "only.bogus.test"] {
         let failure = world.exchangers(domain).await.unwrap_err();
-        assert_eq!(failure, NoRoute::Bogus { name: domain.to_owned() });
+        assert_eq!(failure, NoRoute::Dns(Failed::Bogus { name: domain.to_owned() }));
     }
     for fault in [Fault::WrongSignature, Fault::NoSignature] {
         world.names.forget();
         world.server.fail("signed.test", "MX", fault);
         let failure = world.exchangers("signed.test").await.unwrap_err();
-        assert_eq!(failure, NoRoute::Bogus { name: "signed.test".to_owned() });
+        assert_eq!(failure, NoRoute::Dns(Failed::Bogus { name: "signed.test".to_owned() }));
         // Nor is a proof of absence one without signatures.
         world.server.fail("only.signed.test", "MX", fault);
         let failure = world.exchangers("only.signed.test").await.unwrap_err();
-        assert_eq!(failure, NoRoute::Bogus { name: "only.signed.test".to_owned() });
+        assert_eq!(failure, NoRoute::Dns(Failed::Bogus { name: "only.signed.test".to_owned() }));
     }
     world.server.mend("signed.test", "MX");
     world.names.forget();

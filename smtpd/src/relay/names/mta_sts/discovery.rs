@@ -15,12 +15,13 @@ use thiserror::Error;
 use tokio::sync::{OnceCell, Semaphore, oneshot};
 use tracing::{info, warn};
 
+use super::super::addresses::Addresses;
 use super::super::no_route::NoRoute;
-use super::super::resolver::{RecordType, Resolver};
 use super::cache::{Cache, Known, TOPIC};
 use super::config::MtaStsConfig;
 use super::policy::{Policy, PolicyError};
 use super::record;
+use crate::dns::{RecordType, Resolver};
 
 /// Where HTTPS answers; other ports stand in the address.
 const HTTPS_PORT: u16 = 443;
@@ -157,7 +158,7 @@ impl Shared {
 
     async fn fetch(&self, domain: &str) -> Result<Policy, FetchError> {
         let host = format!("mta-sts.{domain}");
-        let addresses: Vec<IpAddr> = self.resolver.addresses(&host).await?.addresses;
+        let addresses: Vec<IpAddr> = Addresses::find(&self.resolver, &host).await?.addresses;
         let authority = if self.port == HTTPS_PORT { host } else { format!("{host}:{}", self.port) };
         let url = HttpsUrl::parse(&format!("https://{authority}/.well-known/mta-sts.txt"))?;
         // It is never closed.

@@ -94,7 +94,7 @@ impl Expiry<(String, u16), Kept> for Holding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::no_route::NoRoute;
+    use super::super::failed::Failed;
     use super::super::resolver::{RData, Trust};
     use super::*;
 
@@ -124,7 +124,7 @@ mod tests {
     fn no_more_is_remembered_than_the_configuration_allows() {
         let nothing = Dns { cache_seconds_max: 0, cache_nothing_seconds: 0, ..Dns::default() };
         let remembered = Remembered::new(&nothing);
-        let failed = Nothing::Failed(NoRoute::Bogus { name: "c.test".to_owned() });
+        let failed = Nothing::Failed(Failed::Bogus { name: "c.test".to_owned() });
         remembered.remember("a.test", RecordType::A, &Ok(answer()), Some(Duration::from_hours(1)));
         remembered.remember("b.test", RecordType::A, &Err(Nothing::NoRecord), None);
         remembered.remember("c.test", RecordType::A, &Err(failed), None);

@@ -14,19 +14,16 @@ use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::{DnsRequestOptions, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, Record};
 use hickory_resolver::{Hosts, NameServerPool, PoolContext, TlsConfig, system_conf};
-use mailwire::address::Domain;
 use mailwire::clock;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::warn;
 
-pub(super) use hickory_resolver::proto::rr::{RData, RecordType};
+pub(crate) use hickory_resolver::proto::rr::{RData, RecordType};
 
-use super::addresses::Addresses;
 use super::config::{Dns, NameServer, Validation};
-use super::exchangers::is_host;
-use super::no_route::NoRoute;
+use super::failed::Failed;
 use super::remembered::Remembered;
 
 /// Most aliases from a name to its records; what leads further leads nowhere.
@@ -55,7 +52,7 @@ pub enum ResolverError {
 
 /// Who vouches for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(crate) enum Trust {
     /// DNSSEC does, from the root on.
     Secure,
     /// Nobody does.
@@ -73,31 +70,31 @@ impl Trust {
     }
 
     /// What is worth as much as the weaker of both.
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         if self == Self::Secure { other } else { self }
     }
 
-    pub(super) fn is_secure(self) -> bool {
+    pub(crate) fn is_secure(self) -> bool {
         self == Self::Secure
     }
 }
 
 /// The records of a name, behind its aliases.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// Whose records these are, after all aliases; without the final dot.
-    pub(super) owner: String,
+    pub(crate) owner: String,
     /// How far the first alias can be trusted; `None` where the name was none.
-    pub(super) alias: Option<Trust>,
+    pub(crate) alias: Option<Trust>,
     /// How far all of it can be trusted.
-    pub(super) trust: Trust,
+    pub(crate) trust: Trust,
     /// One at least.
-    pub(super) records: Vec<RData>,
+    pub(crate) records: Vec<RData>,
 }
 
 impl Answer {
     /// Its TXT records, each in one piece (RFC 1035 §3.3.14).
-    pub(super) fn texts(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn texts(&self) -> Vec<Vec<u8>> {
         let text = |record: &RData| {
             let RData::TXT(text) = record else { return None };
             Some(text.txt_data.concat())
@@ -108,18 +105,18 @@ impl Answer {
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Nothing {
+pub(crate) enum Nothing {
     /// No such name (RFC 8020).
     NoName,
     /// A name without such a record.
     NoRecord,
     /// Something went wrong, for the time being.
-    Failed(NoRoute),
+    Failed(Failed),
 }
 
 /// Asks the resolvers, and remembers what they said.
 #[derive(Clone)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     library: Library,
     hosts: Arc<Hosts>,
     remembered: Remembered,
@@ -151,7 +148,7 @@ impl Library {
 }
 
 impl Resolver {
-    pub(super) fn new(dns: &Dns) -> Result<Self, ResolverError> {
+    pub(crate) fn new(dns: &Dns) -> Result<Self, ResolverError> {
         let whom = if dns.name_servers.is_empty() {
             let (system, _) =
                 system_conf::read_system_conf().map_err(|error| ResolverError::System(Box::new(error)))?;
@@ -184,11 +181,11 @@ impl Resolver {
     }
 
     /// The records of this type that `name` has, behind whichever aliases.
-    pub(super) async fn ask(&self, name: &str, record_type: RecordType) -> Result<Answer, Nothing> {
+    pub(crate) async fn ask(&self, name: &str, record_type: RecordType) -> Result<Answer, Nothing> {
         if let Some(known) = self.remembered.answer(name, record_type) {
             return known;
         }
-        let not_a_name = || Nothing::Failed(NoRoute::NotAName { name: name.to_owned() });
+        let not_a_name = || Nothing::Failed(Failed::NotAName { name: name.to_owned() });
         let mut asked = Name::from_ascii(name).map_err(|_| not_a_name())?;
         asked.set_fqdn(true);
         let query = Query::query(asked.clone(), record_type);
@@ -216,20 +213,8 @@ impl Resolver {
         answer
     }
 
-    /// The addresses of a host, or those that a literal names.
-    pub(super) async fn addresses(&self, host: &str) -> Result<Addresses, NoRoute> {
-        let name = match Domain::parse(host).as_ref().map(Domain::in_a_labels).as_deref() {
-            Ok(Domain::Address(address)) => return Ok(Addresses::literal(*address)),
-            Ok(Domain::Name(name)) => name.clone(),
-            Err(_) if is_host(host) => host.to_lowercase(),
-            Err(_) => return Err(NoRoute::NotAName { name: host.to_owned() }),
-        };
-        let (six, four) = tokio::join!(self.ask(&name, RecordType::AAAA), self.ask(&name, RecordType::A));
-        Addresses::new(&name, six, four)
-    }
-
     /// Forgets every answer.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.remembered.forget();
     }
 
@@ -287,8 +272,8 @@ impl Failure {
         match self {
             Self::NoName => Nothing::NoName,
             Self::NoRecord => Nothing::NoRecord,
-            Self::Bogus => Nothing::Failed(NoRoute::Bogus { name }),
-            Self::NotAnswered(why) => Nothing::Failed(NoRoute::NotAnswered { name, why }),
+            Self::Bogus => Nothing::Failed(Failed::Bogus { name }),
+            Self::NotAnswered(why) => Nothing::Failed(Failed::NotAnswered { name, why }),
         }
     }
 }
@@ -341,7 +326,7 @@ fn read(asked: &Name, record_type: RecordType, answers: &[Record]) -> Result<Ans
 }
 
 /// In lower case, without the final dot.
-pub(super) fn text(name: &Name) -> String {
+pub(crate) fn text(name: &Name) -> String {
     let text = name.to_lowercase().to_ascii();
     text.strip_suffix('.').map_or_else(|| text.clone(), str::to_owned)
 }
