@@ -9,7 +9,9 @@ use mailwire::secret::Secret;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Addresses, CommonRules, Detail, MaildropId, OwnRules, Rules, SubaddressMaildrop, WithMail};
+use crate::{
+    Addresses, CommonRules, Detail, Filing, MaildropId, OwnRules, Rules, SubaddressMaildrop, WithMail,
+};
 
 /// The store cannot answer now; trying again may help. The text says why, for the log and not for a peer.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +175,12 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// Where the store cannot answer.
     async fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> Result<bool, Unavailable>;
+
+    /// What is known of a maildrop when mail for it is put somewhere; `None` where it has just been removed.
+    ///
+    /// # Errors
+    /// Where the store cannot answer.
+    async fn filing(&self, maildrop: MaildropId) -> Result<Option<Filing>, Unavailable>;
 
     /// What can be said of the use of maildrops before it is known who logs in.
     ///

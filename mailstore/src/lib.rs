@@ -15,6 +15,7 @@ mod addresses;
 mod contract;
 mod directory;
 mod embedded;
+mod filing;
 mod finding;
 mod guard;
 mod identity;
@@ -48,6 +49,7 @@ pub use embedded::{
     Reading, Restored, SnapshotContent, Taken, Verified, Which, back_up,
 };
 pub use embedded::{Proof, ProofError, ProofPlan, Sabotage, prove};
+pub use filing::Filing;
 pub use finding::{Depth, Finding, Owner, Problem, Progress};
 pub use guard::{
     Admission, Arrival, Forgiven, Guard, GuardOptions, Measure, Outcome, Reason, Sending, Throttled, TooMuch,

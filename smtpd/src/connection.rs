@@ -13,6 +13,7 @@ use mailwire::net::{Connection, ReadError, TlsDetails, TlsError};
 use mailwire::smtp::Reply;
 use tracing::{debug, info, warn};
 
+use crate::filing;
 use crate::receiving::Receiving;
 use crate::replies;
 use crate::session::{
@@ -143,6 +144,7 @@ impl Conversation {
                     Step::Account(proven) => self.account(&proven).await?,
                     Step::LoginRefused(refused) => self.login_refused(&refused).await?,
                     Step::Draft(question) => self.draft(question).await,
+                    Step::File(acceptance) => self.file(acceptance).await,
                     Step::Commit(acceptance) => self.commit(*acceptance).await,
                     Step::Sender(question) => {
                         let directory = &self.common.store.directory;
@@ -276,8 +278,15 @@ impl Conversation {
         Ok(())
     }
 
+    async fn file(&mut self, mut acceptance: Box<Acceptance>) -> Step {
+        let filed = filing::file(self.common.store.directory.as_ref(), &mut acceptance).await;
+        warn_if_failed(filed.as_ref().err());
+        self.session.filed(acceptance, &filed)
+    }
+
     async fn commit(&mut self, acceptance: Acceptance) -> Step {
-        let Acceptance { draft, delivery, recipients, line_ends_repaired, parts_converted } = acceptance;
+        let Acceptance { draft, delivery, class: _, recipients, line_ends_repaired, parts_converted } =
+            acceptance;
         if line_ends_repaired > 0 {
             warn!(
                 line_ends_repaired,

@@ -12,6 +12,7 @@ mod connection;
 mod content;
 pub mod dkim;
 mod dns;
+mod filing;
 mod login;
 mod receiving;
 pub mod relay;

@@ -59,6 +59,27 @@ fn alias(address: &str, targets: &[&str]) -> Alias {
 }
 
 #[tokio::test]
+async fn it_is_known_of_every_maildrop_where_else_its_account_has_mail_put() {
+    with_store(async |store| {
+        let (alice, [lists, junk]) = alice_with(&store, ["lists", "junk"]).await;
+        let bob = account(&store, "bob").await;
+        let filing = async |maildrop| store.directory.filing(maildrop).await.unwrap();
+        for maildrop in [alice.maildrop, lists, junk] {
+            let found = filing(maildrop).await.unwrap();
+            assert_eq!(found.account, alice);
+            assert_eq!((found.junk(), found.further("lists")), (Some(junk), Some(lists)));
+            assert_eq!(found.further("Lists"), None);
+        }
+        let found = filing(bob.maildrop).await.unwrap();
+        assert_eq!((found.account, found.further), (bob, Vec::new()));
+        remove(&store, "alice", "junk", WithMail::Kept).await.unwrap();
+        assert_eq!(filing(alice.maildrop).await.unwrap().junk(), None);
+        assert_eq!(filing(junk).await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn mail_for_a_subaddress_goes_into_its_maildrop_where_there_is_one() {
     with_store(async |store| {
         let (alice, [junk]) = alice_with(&store, ["junk"]).await;

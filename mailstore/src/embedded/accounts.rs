@@ -14,8 +14,8 @@ use super::record::{AccountRecord, Event};
 use super::rules::RulesOfAccounts;
 use super::subaddresses::{self, Subaddresses};
 use crate::{
-    Account, Addresses, AdministrationError, Alias, CommonRules, Login, MaildropId, Options, Quota,
-    QuotaSource,
+    Account, Addresses, AdministrationError, Alias, CommonRules, Detail, Filing, Login, MaildropId, Options,
+    Quota, QuotaSource,
 };
 
 /// Who must be reached in every domain (RFC 5321 §4.5.1).
@@ -26,7 +26,8 @@ const POSTMASTER: &str = "postmaster";
 pub(crate) struct Accounts {
     by_address: BTreeMap<String, AccountRecord>,
     aliases: BTreeMap<String, Vec<String>>,
-    maildrops: HashSet<u64>,
+    /// Whose each own maildrop is, by the key of the address.
+    maildrops: HashMap<u64, String>,
     /// Of those that have some, by maildrop.
     scram: HashMap<u64, ScramRecord>,
     pub(crate) app_passwords: AppPasswords,
@@ -47,7 +48,10 @@ impl Accounts {
         let by_address: BTreeMap<_, _> =
             index.accounts()?.into_iter().map(|account| (account.address.clone(), account)).collect();
         Ok(Self {
-            maildrops: by_address.values().map(|account| account.maildrop).collect(),
+            maildrops: by_address
+                .values()
+                .map(|account| (account.maildrop, account.address.clone()))
+                .collect(),
             by_address,
             aliases: index.aliases()?.into_iter().collect(),
             scram: index.scram()?,
@@ -129,7 +133,7 @@ impl Accounts {
     }
 
     fn put(&mut self, account: &AccountRecord) {
-        self.maildrops.insert(account.maildrop);
+        self.maildrops.insert(account.maildrop, account.address.clone());
         self.by_address.insert(account.address.clone(), account.clone());
     }
 
@@ -140,7 +144,7 @@ impl Accounts {
 
     /// True while the maildrop exists, be it an account's own or a further one.
     pub(crate) fn has_maildrop(&self, maildrop: u64) -> bool {
-        self.maildrops.contains(&maildrop) || self.subaddresses.owner(maildrop).is_some()
+        self.maildrops.contains_key(&maildrop) || self.subaddresses.owner(maildrop).is_some()
     }
 
     /// The own maildrop of the account to which a maildrop belongs.
@@ -183,12 +187,20 @@ impl Accounts {
     /// The address of a maildrop: that of its account, or a subaddress of it.
     pub(crate) fn address_of(&self, maildrop: u64) -> Option<String> {
         let owner = self.owner(maildrop);
-        let account = self.by_address.values().find(|account| account.maildrop == owner)?;
+        let address = self.maildrops.get(&owner)?;
         let further = self.subaddresses.of(owner).find(|(_, further)| *further == maildrop);
         Some(match further {
-            Some((detail, _)) => subaddresses::subaddress(&account.address, detail),
-            None => account.address.clone(),
+            Some((detail, _)) => subaddresses::subaddress(address, detail),
+            None => address.clone(),
         })
+    }
+
+    /// What is known of a maildrop when mail for it is put somewhere.
+    pub(crate) fn filing(&self, maildrop: MaildropId) -> Option<Filing> {
+        let owner = self.owner(maildrop.0);
+        let account = account(self.by_address.get(self.maildrops.get(&owner)?)?)?;
+        let further = |(detail, maildrop)| Some((Detail::parse(detail).ok()?, MaildropId(maildrop)));
+        Some(Filing { account, further: self.subaddresses.of(owner).filter_map(further).collect() })
     }
 
     /// The account that logs in as `login`, in any spelling of that mailbox.

@@ -18,7 +18,8 @@ use super::record::AccountRecord;
 use super::subaddresses::MaildropChange;
 use crate::{
     Account, AccountUsage, Addresses, Administration, AdministrationError, Alias, CommonRules, Detail,
-    Directory, Login, MaildropId, OwnRules, Quota, Recipient, SubaddressMaildrop, Unavailable, WithMail,
+    Directory, Filing, Login, MaildropId, OwnRules, Quota, Recipient, SubaddressMaildrop, Unavailable,
+    WithMail,
 };
 
 impl Core {
@@ -148,6 +149,10 @@ impl Directory for Core {
 
     async fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> Result<bool, Unavailable> {
         Ok(self.with_accounts(|accounts| accounts.may_send_as(account, mailbox)))
+    }
+
+    async fn filing(&self, maildrop: MaildropId) -> Result<Option<Filing>, Unavailable> {
+        Ok(self.with_accounts(|accounts| accounts.filing(maildrop)))
     }
 
     async fn common_rules(&self) -> Result<CommonRules, Unavailable> {

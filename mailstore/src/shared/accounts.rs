@@ -7,12 +7,12 @@ use mailwire::secret::Secret;
 
 use super::member::{Member, Way, ask, foreign};
 use super::request::{
-    AccountText, AdministrationRequest, AliasText, DirectoryRequest, LoginText, Request, ScramKeysText,
-    UsageText,
+    AccountText, AdministrationRequest, AliasText, DirectoryRequest, FilingText, LoginText, Request,
+    ScramKeysText, UsageText,
 };
 use crate::{
     Account, AccountUsage, Addresses, Administration, AdministrationError, Alias, CommonRules, Detail,
-    Directory, Login, OwnRules, Quota, Recipient, Unavailable, WithMail,
+    Directory, Filing, Login, MaildropId, OwnRules, Quota, Recipient, Unavailable, WithMail,
 };
 
 #[async_trait]
@@ -70,6 +70,16 @@ impl Directory for Member {
                 ask(connection, Request::Directory(DirectoryRequest::MaySendAs { account, mailbox })).await?
             }
         }
+    }
+
+    async fn filing(&self, maildrop: MaildropId) -> Result<Option<Filing>, Unavailable> {
+        let connection = match self.way().await? {
+            Way::Here(core) => return core.filing(maildrop).await,
+            Way::Host(connection) => connection,
+        };
+        let request = Request::Directory(DirectoryRequest::Filing { maildrop });
+        let found: Result<Option<FilingText>, Unavailable> = ask(connection, request).await?;
+        found?.map(|filing| filing.filing().ok_or_else(foreign)).transpose()
     }
 
     async fn common_rules(&self) -> Result<CommonRules, Unavailable> {

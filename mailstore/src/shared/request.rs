@@ -13,10 +13,10 @@ use super::notes::NotesRequest;
 use super::queue::QueueRequest;
 use super::traces::TracesRequest;
 use crate::{
-    Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, Detail, Fate, Life, LocalRecipient,
-    Login, MaildropId, MessageId, OwnRules, QueueEntry, QueueId, QueueOutcome, QueueState, Quota,
-    QuotaSource, RecipientTerms, RelayRecipient, ReturnAs, Rules, Seen, Speed, SubaddressMaildrop, Terms,
-    TraceRow, TraceStep, Unavailable, WithMail,
+    Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, Detail, Fate, Filing, Life,
+    LocalRecipient, Login, MaildropId, MessageId, OwnRules, QueueEntry, QueueId, QueueOutcome, QueueState,
+    Quota, QuotaSource, RecipientTerms, RelayRecipient, ReturnAs, Rules, Seen, Speed, SubaddressMaildrop,
+    Terms, TraceRow, TraceStep, Unavailable, WithMail,
 };
 
 /// One question, by the trait it belongs to.
@@ -44,6 +44,7 @@ pub(crate) enum DirectoryRequest {
     Recipient { mailbox: String, octets: u64 },
     MaySendAs { account: AccountText, mailbox: String },
     CommonRules,
+    Filing { maildrop: MaildropId },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -171,6 +172,13 @@ pub(crate) struct LoginText {
     address: String,
 }
 
+/// A [`Filing`].
+#[derive(Serialize, Deserialize)]
+pub(crate) struct FilingText {
+    account: AccountText,
+    further: Vec<(Detail, MaildropId)>,
+}
+
 /// Some [`ScramKeys`].
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ScramKeysText {
@@ -279,6 +287,19 @@ impl LoginText {
     pub(crate) fn login(self) -> Option<Login> {
         let Self { account, maildrop, address } = self;
         Some(Login { account: account.account()?, maildrop, address: Mailbox::parse(&address).ok()? })
+    }
+}
+
+impl From<Filing> for FilingText {
+    fn from(Filing { account, further }: Filing) -> Self {
+        Self { account: (&account).into(), further }
+    }
+}
+
+impl FilingText {
+    /// As [`AccountText::account`].
+    pub(crate) fn filing(self) -> Option<Filing> {
+        Some(Filing { account: self.account.account()?, further: self.further })
     }
 }
 

@@ -20,8 +20,9 @@ use super::pool::SocketPath;
 use super::queue::{self, Leasing};
 use super::repair;
 use super::request::{
-    AccountText, AdministrationRequest, AliasText, DirectoryRequest, IntakeRequest, LifeText, LoginText,
-    MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, Request, ScramKeysText, UsageText,
+    AccountText, AdministrationRequest, AliasText, DirectoryRequest, FilingText, IntakeRequest, LifeText,
+    LoginText, MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, Request, ScramKeysText,
+    UsageText,
 };
 use super::{guard, notes, traces};
 use crate::embedded::{Core, EmbeddedLease, Tenure};
@@ -224,6 +225,12 @@ impl Session {
             DirectoryRequest::MaySendAs { account, mailbox } => {
                 let account = account.account().ok_or_else(foreign)?;
                 let answer = self.core.may_send_as(&account, &address(&mailbox)?).await;
+                self.say(&answer).await
+            }
+            DirectoryRequest::Filing { maildrop } => {
+                let filing = self.core.filing(maildrop).await;
+                let answer: Result<Option<FilingText>, Unavailable> =
+                    filing.map(|filing| filing.map(FilingText::from));
                 self.say(&answer).await
             }
             DirectoryRequest::CommonRules => {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mailstore::{
-    Account, Admission, Arrival, CommonRules, Directory, Entry, Forgiven, Guard, Lease, Login, MaildropError,
-    MaildropId, Maildrops, Outcome, Recipient, Repertoire, Rules, Sending, Strictest, Takeover, Throttled,
-    TooMuch, Turn, Unavailable, UniqueId, Verdict,
+    Account, Admission, Arrival, CommonRules, Directory, Entry, Filing, Forgiven, Guard, Lease, Login,
+    MaildropError, MaildropId, Maildrops, Outcome, Recipient, Repertoire, Rules, Sending, Strictest,
+    Takeover, Throttled, TooMuch, Turn, Unavailable, UniqueId, Verdict,
 };
 use mailwire::address::Mailbox;
 use mailwire::sasl::ScramKeys;
@@ -168,6 +168,10 @@ impl Directory for Memory {
 
     async fn may_send_as(&self, _: &Account, _: &Mailbox) -> Result<bool, Unavailable> {
         unreachable!("POP3 sends nothing")
+    }
+
+    async fn filing(&self, _: MaildropId) -> Result<Option<Filing>, Unavailable> {
+        unreachable!("POP3 puts no mail anywhere")
     }
 
     async fn common_rules(&self) -> Result<CommonRules, Unavailable> {

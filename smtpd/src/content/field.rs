@@ -29,6 +29,8 @@ pub(crate) enum Field {
     ReturnPath,
     /// RFC 5322 §3.6.2.
     Sender,
+    /// What a filter says of it; no RFC has it.
+    SpamFlag,
     /// RFC 5322 §3.6.5.
     Subject,
     /// Any other.
@@ -57,6 +59,7 @@ impl Field {
             | Self::ResentFrom
             | Self::ResentSender
             | Self::ReturnPath
+            | Self::SpamFlag
             | Self::Other => false,
         }
     }
@@ -77,7 +80,8 @@ impl Field {
             Self::ReturnPath => 1 << 10,
             Self::Sender => 1 << 11,
             Self::Subject => 1 << 12,
-            Self::Other => 1 << 13,
+            Self::SpamFlag => 1 << 13,
+            Self::Other => 1 << 14,
         }
     }
 }
@@ -97,6 +101,7 @@ impl fmt::Display for Field {
             Self::ResentSender => "Resent-Sender",
             Self::ReturnPath => "Return-Path",
             Self::Sender => "Sender",
+            Self::SpamFlag => "X-Spam-Flag",
             Self::Subject => "Subject",
             Self::Other => "another field",
         })
@@ -152,6 +157,7 @@ impl FieldName {
             Some(b"return-path") => Field::ReturnPath,
             Some(b"sender") => Field::Sender,
             Some(b"subject") => Field::Subject,
+            Some(b"x-spam-flag") => Field::SpamFlag,
             Some(_) | None => Field::Other,
         }
     }
@@ -161,7 +167,7 @@ impl FieldName {
 mod tests {
     use super::*;
 
-    const ALL: [Field; 13] = [
+    const ALL: [Field; 14] = [
         Field::AuthenticationResults,
         Field::Bcc,
         Field::Date,
@@ -174,6 +180,7 @@ mod tests {
         Field::ResentSender,
         Field::ReturnPath,
         Field::Sender,
+        Field::SpamFlag,
         Field::Subject,
     ];
 

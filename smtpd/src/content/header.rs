@@ -16,7 +16,7 @@ use mailwire::address::{Mailbox, ORIGINATOR_OCTETS_MAX, OriginatorError};
 use super::authserv::claims_to_be_ours;
 use super::field::{Field, FieldName, Fields};
 use super::inspector::Problem;
-use super::rules::{Rules, Treatment};
+use super::rules::{Rules, SpamFlags, Treatment};
 
 /// Most octets that are held back: the longest line of RFC 5322 §2.1.1. A name that goes on longer is none, and an
 /// Authentication-Results that has not said its name by then is not worth keeping.
@@ -249,6 +249,10 @@ impl HeaderSection {
                 }
                 Fate::Read(field)
             }
+            Field::SpamFlag => match self.rules.spam_flags {
+                SpamFlags::Kept => Fate::Keep,
+                SpamFlags::Dropped => Fate::Drop,
+            },
             Field::Received => {
                 self.received_fields = self.received_fields.saturating_add(1);
                 if self.received_fields > self.rules.received_max {
@@ -358,6 +362,7 @@ mod tests {
         Rules {
             treatment,
             line_ends: LineEnds::Strict,
+            spam_flags: SpamFlags::Dropped,
             octets_max: u64::MAX,
             octets_read_max: u64::MAX,
             header_octets_max: 20_000,
@@ -431,6 +436,21 @@ mod tests {
             let body = format!("\r\n{OURS}");
             assert_eq!(left(treatment, &body), body);
         }
+    }
+
+    #[test]
+    fn what_a_filter_says_stays_where_the_filter_is_ours() {
+        let content =
+            "A: b\r\nx-spam-FLAG: YES\r\n and more\r\nX-Spam-Status: No\r\n\r\nX-Spam-Flag: YES\r\n";
+        let without = "A: b\r\nX-Spam-Status: No\r\n\r\nX-Spam-Flag: YES\r\n";
+        for treatment in [Treatment::Submitted, Treatment::PassedOn] {
+            assert_eq!(left(treatment, content), without);
+        }
+        let rules = Rules { spam_flags: SpamFlags::Kept, ..rules(Treatment::PassedOn) };
+        let (mut header, mut output) = (HeaderSection::new(rules), Vec::new());
+        header.pass(content.as_bytes(), &mut output);
+        header.finish(&mut output);
+        assert_eq!(output, content.as_bytes());
     }
 
     #[test]

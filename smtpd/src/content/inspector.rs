@@ -224,12 +224,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::content::{Treatment, octets_read_max};
+    use crate::content::{SpamFlags, Treatment, octets_read_max};
 
     fn rules() -> Rules {
         Rules {
             treatment: Treatment::PassedOn,
             line_ends: LineEnds::Strict,
+            spam_flags: SpamFlags::Dropped,
             octets_max: 1000,
             octets_read_max: octets_read_max(1000),
             header_octets_max: 10_000,

@@ -21,4 +21,4 @@ mod rules;
 pub(crate) use field::Field;
 pub(crate) use inspector::{Inspector, Problem};
 pub(crate) use mime::{MimeField, octets_encoded};
-pub(crate) use rules::{LineEnds, Rules, Treatment, octets_read_max};
+pub(crate) use rules::{LineEnds, Rules, SpamFlags, Treatment, octets_read_max};

@@ -28,11 +28,21 @@ pub(crate) enum LineEnds {
     Binary,
 }
 
+/// What becomes of fields in which a filter says what it takes a message for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SpamFlags {
+    /// They stay: whoever has brought the message has filtered it for us.
+    Kept,
+    /// They go: anybody can write them.
+    Dropped,
+}
+
 /// What holds for one message's content.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) treatment: Treatment,
     pub(crate) line_ends: LineEnds,
+    pub(crate) spam_flags: SpamFlags,
     /// Most octets of the content.
     pub(crate) octets_max: u64,
     /// Octets over which the rest is not read.

@@ -12,8 +12,8 @@ use super::incoming::{Failure, Framing, Reason, Storage};
 use super::life::shown;
 use super::machine::Phase;
 use super::verdicts::failed;
-use super::{Acceptance, ContentQuestion, Incoming, Kind, OriginatorQuestion, Session, Step};
-use crate::content::{self, Field, Inspector, LineEnds, Problem, Rules, Treatment};
+use super::{Acceptance, Class, ContentQuestion, Incoming, Kind, OriginatorQuestion, Session, Step};
+use crate::content::{self, Field, Inspector, LineEnds, Problem, Rules, SpamFlags, Treatment};
 use crate::replies;
 use crate::trace::{self, Hop};
 
@@ -137,6 +137,11 @@ impl Session {
                 Kind::Reception | Kind::Lmtp => Treatment::PassedOn,
             },
             line_ends,
+            spam_flags: match self.kind {
+                Kind::Submission | Kind::Reception => SpamFlags::Dropped,
+                // Whoever hands mail on here is at home, and may have filtered it.
+                Kind::Lmtp => SpamFlags::Kept,
+            },
             octets_max: self.policy.octets_max_for(&envelope.recipients),
             octets_read_max: content::octets_read_max(self.policy.content_octets_max),
             header_octets_max: self.policy.header_octets_max,
@@ -178,8 +183,14 @@ impl Session {
                 let (line_ends_repaired, parts_converted) =
                     (inspector.repairs(), inspector.parts_converted());
                 let delivery = self.delivery(envelope, &inspector, unix_seconds);
-                let acceptance =
-                    Box::new(Acceptance { draft, delivery, recipients, line_ends_repaired, parts_converted });
+                let acceptance = Box::new(Acceptance {
+                    draft,
+                    delivery,
+                    class: Class::default(),
+                    recipients,
+                    line_ends_repaired,
+                    parts_converted,
+                });
                 // RFC 6409 §6.1, and what follows from it for the message itself: the commit comes where nobody is
                 // left to ask about.
                 match (self.account.clone(), originators.pop()) {
@@ -188,7 +199,7 @@ impl Session {
                         let question = OriginatorQuestion { account, field, mailbox, others, acceptance };
                         Step::Originator(Box::new(question))
                     }
-                    (Some(_) | None, _) => Step::Commit(acceptance),
+                    (Some(_) | None, _) => filing(acceptance),
                 }
             }
             Storage::Nowhere(reason) => match (framing, &reason) {
@@ -218,10 +229,19 @@ impl Session {
                     (question.field, question.mailbox) = (field, mailbox);
                     Step::Originator(question)
                 }
-                None => Step::Commit(question.acceptance),
+                None => filing(question.acceptance),
             },
             Ok(false) => self.refuse(replies::originator_not_yours(question.field)),
             Err(_) => Step::Reply(replies::store_unavailable()),
+        }
+    }
+
+    /// The message is where its recipients want it, or that cannot be found out now.
+    #[must_use]
+    pub fn filed(&mut self, acceptance: Box<Acceptance>, answer: &Result<(), Unavailable>) -> Step {
+        match answer {
+            Ok(()) => Step::Commit(acceptance),
+            Err(_) => self.verdict(Step::Reply(replies::store_unavailable()), acceptance.recipients),
         }
     }
 
@@ -333,6 +353,11 @@ impl Session {
         }
         fields
     }
+}
+
+/// What comes before the commit of a message that all checks have let pass. Most messages go where they were sent.
+fn filing(acceptance: Box<Acceptance>) -> Step {
+    if acceptance.class.is_junk() { Step::File(acceptance) } else { Step::Commit(acceptance) }
 }
 
 /// The originators that MAIL has not been asked about already, the last one first.

@@ -10,6 +10,7 @@
 //! | `envelope.rs` | MAIL and RCPT |
 //! | `terms.rs` | what MAIL and RCPT ask by their parameters |
 //! | `expansion.rs` | EXPN |
+//! | `class.rs` | [`Class`]: what a message is taken for |
 //! | `content.rs` | DATA and BDAT, and the commit at their end |
 //! | `verdicts.rs` | what is said at the end of content: once, or by LMTP once for each recipient |
 //! | `incoming.rs` | [`Incoming`], the content that passes through meanwhile |
@@ -18,6 +19,7 @@
 //! Invariant: no clock, socket, file or random source in here.
 
 mod auth;
+mod class;
 mod content;
 mod envelope;
 mod expansion;
@@ -30,6 +32,7 @@ mod step;
 mod terms;
 mod verdicts;
 
+pub use class::Class;
 pub use incoming::{Incoming, Progress};
 pub use machine::Session;
 pub use policy::{Kind, Peer, Policy, PolicyError, Tls};

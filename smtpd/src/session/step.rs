@@ -6,7 +6,7 @@ use mailwire::address::Mailbox;
 use mailwire::sasl::{BearerToken, Credentials, Proven, SaslError};
 use mailwire::smtp::Reply;
 
-use super::Incoming;
+use super::{Class, Incoming};
 
 use super::envelope::Envelope;
 use super::incoming::Framing;
@@ -50,6 +50,8 @@ pub enum Step {
     Discard(u64, Reply),
     /// Ask whether the account may send as an originator, then [`super::Session::originator_checked`].
     Originator(Box<OriginatorQuestion>),
+    /// Put the message where its recipients want it, then [`super::Session::filed`].
+    File(Box<Acceptance>),
     /// Commit the draft, then [`super::Session::committed`].
     Commit(Box<Acceptance>),
 }
@@ -121,6 +123,8 @@ pub struct Acceptance {
     pub draft: Box<dyn Draft>,
     /// Its envelope and trace.
     pub delivery: Delivery,
+    /// What it is taken for.
+    pub class: Class,
     /// How many recipients were accepted.
     pub recipients: usize,
     /// Line ends that were not CRLF and have become so.

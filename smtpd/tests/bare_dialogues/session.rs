@@ -15,7 +15,7 @@ use mailwire::sasl::{BearerToken, ChannelBindings, Nonce, Surroundings, TokenVer
 use mailwire::smtp::Reply;
 use smtpd::Config;
 use smtpd::relay::RelayConfig;
-use smtpd::session::{self, Incoming, Kind, Policy, Session, Step, Then, Tls};
+use smtpd::session::{self, Acceptance, Incoming, Kind, Policy, Session, Step, Then, Tls};
 
 use crate::accounts::Accounts;
 use crate::messages::{Messages, now};
@@ -282,12 +282,15 @@ impl BareSession {
                     let draft = self.messages.draft();
                     self.session.drafted(question, draft)
                 }
-                Step::Commit(acceptance) => {
-                    let result = now(acceptance.draft.commit(acceptance.delivery));
-                    self.session.committed(result, acceptance.recipients)
-                }
+                Step::File(acceptance) => self.session.filed(acceptance, &Ok(())),
+                Step::Commit(acceptance) => self.commit(*acceptance),
             };
         }
+    }
+
+    fn commit(&mut self, acceptance: Acceptance) -> Step {
+        let result = now(acceptance.draft.commit(acceptance.delivery));
+        self.session.committed(result, acceptance.recipients)
     }
 }
 
