@@ -1,4 +1,4 @@
-//! Mail goes to Exim, under TLS by DANE, and to OpenSMTPD, whose TLS may fail, and comes back from them.
+//! Mail goes to Exim, under TLS by DANE, and to `OpenSMTPD`, whose TLS may fail, and comes back from them.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
