@@ -286,16 +286,34 @@ impl Link {
                 && let Err(error) = self.connection.flush().await
             {
                 // A server that will not take it all has mostly said why before it closed.
-                self.is_over = true;
-                let said = self.reply(LAST_WORDS).await;
-                return said.map_err(|_| Broken::Read(error).into());
+                let said = self.reply(LAST_WORDS).await.map_err(|_| Broken::Read(error))?;
+                return self.too_early(said);
             }
+        }
+        if let Some(said) = self.early().await? {
+            return self.too_early(said);
         }
         stuffer.finish(self.connection.output());
         self.dialogue.client(b"(the message)");
         self.in_doubt = true;
         self.connection.flush().await.map_err(Broken::Read)?;
         Ok(self.reply(self.waits.end).await?)
+    }
+
+    /// What the server has said already, though it was not its turn.
+    async fn early(&mut self) -> Result<Option<Reply>, Obstacle> {
+        tokio::select! {
+            biased;
+            reply = self.reply(self.waits.reply) => Ok(Some(reply?)),
+            () = std::future::ready(()) => Ok(None),
+        }
+    }
+
+    /// A reply that came before the final dot: it may be why the server does not want the message, but takes none that it
+    /// has not seen to its end.
+    fn too_early(&mut self, reply: Reply) -> Result<Reply, Obstacle> {
+        self.is_over = true;
+        if reply.is_positive() { Err(Broken::OutOfStep.into()) } else { Ok(reply) }
     }
 
     /// The next whole reply.

@@ -141,14 +141,16 @@ impl Worker {
         let mut next = Some(job);
         while let Some(job) = next {
             next = match reach(&self.common, &self.destination).await {
-                Ok(reached) => {
+                Ok(mut reached) => {
                     self.common.board().connected(&self.destination);
-                    let (next, trouble) = self.session(reached, job).await;
+                    let (next, trouble) = self.session(&mut reached, job).await;
                     self.common.board().disconnected(&self.destination);
                     match trouble {
                         Some(finding) if next.is_none() => self.put_off_others(&finding, "").await,
                         Some(_) | None => {}
                     }
+                    // Last, since that may take a while with a server that is in trouble.
+                    reached.link.close().await;
                     next
                 }
                 Err(unreachable) => {
@@ -162,35 +164,33 @@ impl Worker {
     }
 
     /// Sends over one connection. Gives the job to go on with over another one, or why the destination is to be left alone.
-    async fn session(&self, mut reached: Reached, first: Job) -> (Option<Job>, Option<Finding>) {
+    async fn session(&self, reached: &mut Reached, first: Job) -> (Option<Job>, Option<Finding>) {
         let mut messages = 0_u32;
         let mut job = first;
         let messages_max = reached.link.limits().mail_max.unwrap_or(u32::MAX);
         let messages_max = messages_max.min(self.common.config.session_messages_max).max(1);
-        let end = loop {
+        loop {
             let age = if messages == 0 { Age::Fresh } else { Age::Used };
             messages = messages.saturating_add(1);
-            let trouble = match self.job(&mut reached, job, age).await {
-                Done::Again(job) => break (Some(job), None),
+            let trouble = match self.job(reached, job, age).await {
+                Done::Again(job) => return (Some(job), None),
                 Done::Concluded { trouble } => trouble,
             };
             self.common.room.notify_one();
             if self.shutdown.has_begun() {
-                break (None, None);
+                return (None, None);
             }
             if reached.link.is_over() && trouble.is_some() && age == Age::Fresh {
-                break (None, trouble);
+                return (None, trouble);
             }
             if reached.link.is_over() || messages >= messages_max {
-                break (self.common.board().next(&self.destination), None);
+                return (self.common.board().next(&self.destination), None);
             }
             match self.wait_for_job().await {
                 Some(next) => job = next,
-                None => break (None, None),
+                None => return (None, None),
             }
-        };
-        reached.link.close().await;
-        end
+        }
     }
 
     /// The next job, for which an idle session waits a little.
@@ -243,6 +243,13 @@ impl Worker {
                 }
             };
             match self.transact(reached, envelope, (&part, &signatures)).await {
+                // It may just be tired of the session: another one may do better.
+                Ending::Verdicts(verdicts)
+                    if session == Age::Used && work.findings.is_empty() && is_farewell(&verdicts) =>
+                {
+                    let entries = part.into_iter().chain(work.left).collect();
+                    return Done::Again(Job { entries, ..job });
+                }
                 Ending::Verdicts(verdicts) => {
                     work.sort(part, &verdicts);
                     if reached.link.is_over() {
@@ -395,6 +402,14 @@ impl Work {
 fn is_one_too_many(verdict: &Verdict) -> bool {
     let is_rcpt = matches!(verdict, Verdict::Deferred(Reason::Reply { command: "RCPT", .. }));
     is_rcpt && matches!(code(verdict), Some(452 | 552))
+}
+
+/// True where the server has said goodbye before it was given the message.
+fn is_farewell(verdicts: &[Verdict]) -> bool {
+    let before = |verdict: &Verdict| {
+        matches!(verdict, Verdict::Deferred(Reason::Reply { command: "RSET" | "MAIL", .. }))
+    };
+    verdicts.iter().all(|verdict| before(verdict) && code(verdict) == Some(421))
 }
 
 fn code(verdict: &Verdict) -> Option<u16> {

@@ -71,6 +71,47 @@ async fn where_mail_cannot_go_its_sender_hears_so_at_once() {
 }
 
 #[tokio::test]
+async fn where_ipv6_is_not_answered_ipv4_is_used_and_the_other_way_round() {
+    for (zone, own) in
+        [("@ AAAA ::1\n@ A 127.0.0.3", "127.0.0.3:0"), ("@ A 127.0.0.3\n@ AAAA ::1", "[::1]:0")]
+    {
+        let peer = Peer::at(own).await;
+        let (world, _names, _folder) = world(zone, peer.address.port()).await;
+        world.send(Mail::to(&["one@there.test"])).await;
+        world.is_done().await;
+        assert_eq!(peer.messages().len(), 1, "{own}");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn exchangers_of_equal_preference_share_the_mail() {
+    let (first, second) = Peer::two(Script::default()).await;
+    let zone = "@ MX 10 first\n@ MX 10 second\nfirst A 127.0.0.2\nsecond A 127.0.0.3";
+    let (world, _names, _folder) = world(zone, first.address.port()).await;
+    let mut sent = 0;
+    // Whichever comes first by chance; each of them does within a thousand.
+    while first.messages().is_empty() || second.messages().is_empty() {
+        assert!(sent < 1000, "one of them never has its turn");
+        world.send(Mail::to(&["one@there.test"])).await;
+        world.is_done().await;
+        sent += 1;
+    }
+    assert_eq!(first.messages().len() + second.messages().len(), sent);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn mail_that_would_come_back_here_goes_back_to_its_sender() {
+    let (world, _names, _folder) = world("@ MX 10 mail.example.test.", 9).await;
+    world.send(Mail::to(&["one@there.test"])).await;
+    world.is_done().await;
+    let report = world.reports().await.pop().unwrap();
+    assert!(report.contains("Status: 5.4.6\r\n") && report.contains("would go in circles"), "{report}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn while_dns_does_not_answer_mail_waits() {
     let (world, names, _folder) = world("@ A 127.0.0.2", 9).await;
     names.fail("there.test", "MX", mailstack_tests::name_server::Fault::ServerFailure);

@@ -2,7 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
 mod by_dns;
+mod faults;
+mod log;
 mod peer;
+mod secured;
+mod storms;
 mod world;
 
 use mailstore::{Notify, Returns, Terms};
@@ -232,48 +236,6 @@ async fn a_destination_that_hangs_holds_up_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_given_up_for_the_time_being() {
-    let peer =
-        Peer::new(Script::default().does("greeting", &[Does::Hangs, Does::Says("220 hi".to_owned())])).await;
-    let world = World::new(&[("b.test", &peer)], "reply_seconds = 1").await;
-    world.send(Mail::to(&["one@b.test"])).await;
-    world.is_done().await;
-    assert_eq!((peer.messages().len(), peer.connections()), (1, 2));
-    world.end().await;
-}
-
-#[tokio::test]
-async fn a_connection_that_breaks_anywhere_costs_a_further_attempt() {
-    for command in ["greeting", "EHLO", "MAIL", "RCPT", "DATA"] {
-        let ok = |command| match command {
-            "greeting" => "220 hi",
-            "EHLO" => "250 peer.test",
-            "DATA" => "354 go on",
-            _ => "250 ok",
-        };
-        let script = Script::default().does(command, &[Does::Closes, Does::Says(ok(command).to_owned())]);
-        let peer = Peer::new(script).await;
-        let world = World::new(&[("b.test", &peer)], "").await;
-        world.send(Mail::to(&["one@b.test"])).await;
-        world.is_done().await;
-        assert_eq!((peer.messages().len(), peer.connections()), (1, 2), "{command}");
-        assert_eq!(world.reports().await, [] as [&str; 0]);
-        world.end().await;
-    }
-}
-
-#[tokio::test]
-async fn a_message_whose_last_reply_does_not_come_is_sent_again() {
-    let script = Script::default().does("end", &[Does::Closes, Does::Says("250 ok".to_owned())]);
-    let peer = Peer::new(script).await;
-    let world = World::new(&[("b.test", &peer)], "").await;
-    world.send(Mail::to(&["one@b.test"])).await;
-    world.is_done().await;
-    assert_eq!(peer.count("end"), 2);
-    world.end().await;
-}
-
-#[tokio::test]
 async fn a_farewell_anywhere_puts_everything_off() {
     for command in ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "end"] {
         let peer = Peer::new(Script::default().says(command, &["421 4.3.2 not now"])).await;
@@ -304,16 +266,5 @@ async fn where_nobody_listens_the_other_mail_is_put_off_without_an_attempt() {
     .await;
     assert!(results.iter().all(|(_, said)| said.contains("connecting failed")), "{results:?}");
     assert!(results.iter().any(|(_, said)| said.contains("not tried")), "{results:?}");
-    world.end().await;
-}
-
-#[tokio::test]
-async fn a_server_that_takes_no_mail_is_believed() {
-    let peer = Peer::new(Script::default().says("greeting", &["521 5.3.2 no mail here"])).await;
-    let world = World::new(&[("b.test", &peer)], "").await;
-    world.send(Mail::to(&["one@b.test"])).await;
-    world.is_done().await;
-    let [report] = world.reports().await.try_into().unwrap();
-    assert!(report.contains("Status: 5.3.2\r\n") && report.contains("no mail here"), "{report}");
     world.end().await;
 }

@@ -5,15 +5,26 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use mailstack_tests::certificate::Certificate;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// What it does when a command comes.
 #[derive(Clone, Debug)]
 pub(crate) enum Does {
     /// Says this, whole lines without the last CRLF.
     Says(String),
+    /// Says what servers say.
+    Usual,
+    /// Sends these octets, and nothing more.
+    Sends(Vec<u8>),
+    /// Sends these octets again and again.
+    Repeats(&'static [u8]),
     /// Closes the connection.
     Closes,
     /// Says nothing more.
@@ -21,19 +32,33 @@ pub(crate) enum Does {
 }
 
 /// What it says to which command, each time it comes; the last one stays.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Script(HashMap<&'static str, Vec<Does>>);
+#[derive(Clone, Default)]
+pub(crate) struct Script {
+    does: HashMap<&'static str, Vec<Does>>,
+    tls: Option<TlsAcceptor>,
+}
 
 impl Script {
-    /// To `command` (its first word, `greeting`, or `end` for the final dot) it says this, in turns.
+    /// To `command` (its first word, `greeting`, `tls` for what comes behind the reply to STARTTLS, or `end` for the final
+    /// dot) it says this, in turns.
     pub(crate) fn says(mut self, command: &'static str, replies: &[&str]) -> Self {
-        self.0.insert(command, replies.iter().map(|reply| Does::Says((*reply).to_owned())).collect());
+        self.does.insert(command, replies.iter().map(|reply| Does::Says((*reply).to_owned())).collect());
         self
     }
 
     /// To `command` it does this, in turns.
     pub(crate) fn does(mut self, command: &'static str, does: &[Does]) -> Self {
-        self.0.insert(command, does.to_vec());
+        self.does.insert(command, does.to_vec());
+        self
+    }
+
+    /// STARTTLS works, with this certificate.
+    pub(crate) fn with_tls(mut self, certificate: &Certificate) -> Self {
+        let chain = CertificateDer::pem_file_iter(&certificate.chain).unwrap();
+        let key = PrivateKeyDer::from_pem_file(&certificate.key).unwrap();
+        let config = ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(chain.map(Result::unwrap).collect(), key).unwrap();
+        self.tls = Some(Arc::new(config).into());
         self
     }
 }
@@ -129,23 +154,53 @@ fn next(script: &Script, seen: &Mutex<Seen>, command: &str) -> Does {
     let usual = match command {
         "greeting" => "220 peer.test ESMTP",
         "EHLO" => "250-peer.test\r\n250-PIPELINING\r\n250 8BITMIME",
+        "STARTTLS" => "220 2.0.0 go on",
+        "AUTH" => "235 2.7.0 welcome",
         "DATA" => "354 go on",
         "QUIT" => "221 2.0.0 bye",
         _ => "250 2.0.0 ok",
     };
-    match script.0.get(command) {
-        Some(does) => does.get(turn).or(does.last()).cloned().unwrap(),
-        None => Does::Says(usual.to_owned()),
+    match script.does.get(command).and_then(|does| does.get(turn).or(does.last()).cloned()) {
+        Some(Does::Usual) | None => Does::Says(usual.to_owned()),
+        Some(does) => does,
     }
 }
 
+/// Whether a command comes for which nothing was said in the script, and which has no place here.
+fn is_out_of_order(script: &Script, command: &str, message: &Message) -> bool {
+    let is_early = match command {
+        "RCPT" => message.mail.is_empty(),
+        "DATA" => message.recipients.is_empty(),
+        _ => false,
+    };
+    is_early && !script.does.contains_key(command)
+}
+
+/// A connection, in clear or not.
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
+
 async fn session(stream: TcpStream, script: Script, seen: Arc<Mutex<Seen>>) {
+    let stream: Box<dyn Socket> = Box::new(stream);
     let mut stream = BufReader::new(stream);
     let mut command = "greeting".to_owned();
     let mut message = Message { mail: String::new(), recipients: Vec::new(), content: String::new() };
     loop {
         match next(&script, &seen, &command) {
+            // RFC 5321 §3.3: nobody gets what MAIL has not begun.
+            Does::Says(_) if is_out_of_order(&script, &command, &message) => {
+                message.recipients.clear();
+                if stream.write_all(b"503 5.5.1 not now\r\n").await.is_err() {
+                    return;
+                }
+            }
             Does::Says(reply) => {
+                match command.as_str() {
+                    "MAIL" if !reply.starts_with('2') => message.mail.clear(),
+                    "RCPT" if !reply.starts_with('2') => drop(message.recipients.pop()),
+                    _ => {}
+                }
                 if command == "end" && reply.starts_with('2') {
                     seen.lock().unwrap().messages.push(message.clone());
                 }
@@ -161,12 +216,14 @@ async fn session(stream: TcpStream, script: Script, seen: Arc<Mutex<Seen>>) {
                 if reply.starts_with("421") || command == "QUIT" {
                     return;
                 }
+                if command == "STARTTLS" && reply.starts_with('2') {
+                    let Some(tls) = start_tls(stream, &script, &seen).await else { return };
+                    stream = tls;
+                }
             }
-            Does::Closes => return,
-            Does::Hangs => {
-                let mut nothing = [0; 1024];
-                while matches!(stream.read(&mut nothing).await, Ok(octets) if octets > 0) {}
-                return;
+            Does::Usual => unreachable!("it has become what it means"),
+            does @ (Does::Sends(_) | Does::Repeats(_) | Does::Closes | Does::Hangs) => {
+                return ends(stream, does).await;
             }
         }
         let mut line = String::new();
@@ -186,8 +243,40 @@ async fn session(stream: TcpStream, script: Script, seen: Arc<Mutex<Seen>>) {
     }
 }
 
+/// What follows the reply to STARTTLS: usually a handshake.
+async fn start_tls(
+    stream: BufReader<Box<dyn Socket>>,
+    script: &Script,
+    seen: &Mutex<Seen>,
+) -> Option<BufReader<Box<dyn Socket>>> {
+    match next(script, seen, "tls") {
+        // Servers have no words for it.
+        Does::Says(_) | Does::Usual => {
+            let acceptor = script.tls.as_ref()?;
+            let tls: Box<dyn Socket> = Box::new(acceptor.accept(stream.into_inner()).await.ok()?);
+            Some(BufReader::new(tls))
+        }
+        does @ (Does::Sends(_) | Does::Repeats(_) | Does::Closes | Does::Hangs) => {
+            ends(stream, does).await;
+            None
+        }
+    }
+}
+
+/// The session ends so, once the client goes.
+async fn ends(mut stream: BufReader<Box<dyn Socket>>, does: Does) {
+    match does {
+        Does::Closes => return,
+        Does::Sends(octets) if stream.write_all(&octets).await.is_err() => return,
+        Does::Repeats(octets) => while stream.write_all(octets).await.is_ok() {},
+        Does::Sends(_) | Does::Says(_) | Does::Usual | Does::Hangs => {}
+    }
+    let mut nothing = [0; 1024];
+    while matches!(stream.read(&mut nothing).await, Ok(octets) if octets > 0) {}
+}
+
 /// Up to the final dot, as it was sent.
-async fn content(stream: &mut BufReader<TcpStream>) -> Option<String> {
+async fn content(stream: &mut BufReader<Box<dyn Socket>>) -> Option<String> {
     let mut content = String::new();
     loop {
         let mut line = String::new();
