@@ -8,6 +8,7 @@ use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::daemon::oauth::{Checker, OAuth};
 use mailwire::net::Certificates;
 use smtpd::dkim::{Dkim, Folder};
+use smtpd::gate::{Dnsbl, GateTables};
 use smtpd::relay::names::{Dns, Itself, MtaStsConfig, Names};
 use smtpd::relay::{RelayConfig, RelayTables};
 use smtpd::session::Policy;
@@ -33,6 +34,7 @@ pub(crate) struct Configuration {
     pub(crate) smtp: smtpd::Config,
     pub(crate) pop3: pop3d::Config,
     pub(crate) relay: RelayTables,
+    pub(crate) gate: GateTables,
 }
 
 impl Configuration {
@@ -50,6 +52,7 @@ impl Configuration {
             smtp: file.table("smtp")?,
             pop3: file.table("pop3")?,
             relay: RelayTables::read(&file)?,
+            gate: GateTables::read(&file)?,
         })
     }
 }
@@ -72,6 +75,7 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
         note(Checker::new(&oauth), &mut problems);
     }
     let smtp = note(file.table::<smtpd::Config>("smtp"), &mut problems);
+    note(file.table::<Dnsbl>("dnsbl"), &mut problems);
     let relay = note(file.table::<RelayConfig>("relay"), &mut problems);
     if let Some(relay) = &relay {
         note(relay.check(), &mut problems);
@@ -187,6 +191,7 @@ mod tests {
         assert_eq!(file.table::<GuardOptions>("guard").unwrap(), GuardOptions::default());
         assert_eq!(file.table::<OAuth>("oauth").unwrap(), OAuth::default());
         assert_eq!(file.table::<smtpd::Config>("smtp").unwrap(), smtpd::Config::default());
+        assert_eq!(file.table::<Dnsbl>("dnsbl").unwrap(), Dnsbl::default());
         assert_eq!(file.table::<RelayConfig>("relay").unwrap(), RelayConfig::default());
         assert_eq!(file.table::<Dns>("dns").unwrap(), Dns::default());
         assert_eq!(file.table::<MtaStsConfig>("mta_sts").unwrap(), MtaStsConfig::default());
@@ -210,6 +215,7 @@ mod tests {
             ("guard", keys::<GuardOptions>()),
             ("oauth", keys::<OAuth>()),
             ("smtp", keys::<smtpd::Config>()),
+            ("dnsbl", keys::<Dnsbl>()),
             ("relay", keys::<RelayConfig>()),
             ("dns", keys::<Dns>()),
             ("mta_sts", keys::<MtaStsConfig>()),

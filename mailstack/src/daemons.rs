@@ -51,6 +51,7 @@ pub(crate) struct Common {
     pub(crate) store: Store,
     pub(crate) tokens: Option<Arc<Checker>>,
     pub(crate) relay: smtpd::relay::RelayTables,
+    pub(crate) gate: smtpd::gate::GateTables,
 }
 
 impl Daemons {
@@ -60,13 +61,14 @@ impl Daemons {
         pop3: &pop3d::Config,
         common: &Common,
     ) -> Result<Self, BindError> {
-        let Common { server, certificates, tls, store, tokens, relay } = common;
+        let Common { server, certificates, tls, store, tokens, relay, gate } = common;
         let shared = smtpd::Shared {
             server: server.clone(),
             tls: Some(tls.clone()),
             store: store.clone(),
             tokens: tokens.clone(),
             relay: relay.clone(),
+            gate: gate.clone(),
         };
         let smtp = smtpd::Service::bind(smtp, &shared)?;
         let smtpd::Shared { server, tls, store, tokens, .. } = shared;

@@ -14,11 +14,12 @@ use mailwire::smtp::Reply;
 use tracing::{debug, info, warn};
 
 use crate::filing;
+use crate::gate::{Gate, Measure, Visitor};
 use crate::receiving::Receiving;
 use crate::replies;
 use crate::session::{
-    Acceptance, ContentQuestion, ExpansionQuestion, Incoming, Kind, Peer, Policy, RecipientQuestion, Session,
-    Step, Then, Tls,
+    Acceptance, ContentQuestion, ExpansionQuestion, GateQuestion, Incoming, Kind, Peer, Policy,
+    RecipientQuestion, Session, Step, Then, Tls,
 };
 
 /// A session, its socket and the store.
@@ -29,6 +30,8 @@ pub(crate) struct Conversation {
     pub(crate) connection: Connection,
     pub(crate) common: Arc<Common>,
     pub(crate) logins: Logins,
+    /// What is found out about a stranger.
+    visitor: Option<Box<Visitor>>,
     errors: u32,
     accepted: u32,
 }
@@ -40,6 +43,7 @@ pub(crate) struct Common {
     pub(crate) receiving: Receiving,
     pub(crate) error_delay: ErrorDelay,
     pub(crate) tokens: Option<Arc<Checker>>,
+    pub(crate) gate: Gate,
 }
 
 /// How a session ended, for the log.
@@ -75,8 +79,9 @@ impl Conversation {
         let peer = Peer { address: connection.peer().ip(), local: connection.local().ip(), session, tls };
         let logins = Logins::new(&common.store.directory, &common.store.guard, peer.address);
         let session = Session::new(kind, Arc::clone(&common.policy), peer);
+        let common = Arc::clone(common);
         let mut conversation =
-            Self { session, connection, common: Arc::clone(common), logins, errors: 0, accepted: 0 };
+            Self { session, connection, common, logins, visitor: None, errors: 0, accepted: 0 };
         conversation.surround();
         Box::new(conversation)
     }
@@ -84,6 +89,7 @@ impl Conversation {
     /// Serves the client until it or we have had enough.
     pub(crate) async fn run(mut self: Box<Self>) {
         self.session.at(clock::unix_seconds());
+        self.visitor = self.session.stranger().map(|address| Box::new(self.common.gate.begin(address)));
         let greeting = self.session.greeting();
         self.say(&greeting);
         let end = match self.converse().await {
@@ -159,6 +165,7 @@ impl Conversation {
                         self.session.originator_checked(question, &answer)
                     }
                     Step::Recipient(question) => self.recipient(question).await,
+                    Step::Gate(question) => self.gate(question).await,
                     Step::Expand(question) => self.expand(question).await,
                 };
             }
@@ -207,6 +214,15 @@ impl Conversation {
             info!(mailbox, reason = chain(why), "recipient refused");
         }
         self.session.recipient_checked(question, answer)
+    }
+
+    async fn gate(&mut self, question: Box<GateQuestion>) -> Step {
+        let visitor = self.visitor.get_or_insert_default();
+        let judgement = visitor.judge(&self.common.gate, question.address(), question.sender()).await;
+        if judgement.measure == Measure::Refuse {
+            info!(reason = judgement.row, "recipient refused");
+        }
+        self.session.gated(question, judgement)
     }
 
     async fn expand(&mut self, question: ExpansionQuestion) -> Step {

@@ -13,6 +13,7 @@ mod content;
 pub mod dkim;
 mod dns;
 mod filing;
+pub mod gate;
 mod login;
 mod receiving;
 pub mod relay;

@@ -11,6 +11,7 @@ use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::daemon::oauth::Checker;
 use mailwire::daemon::{log, process, serving, signals};
 use mailwire::net::Certificates;
+use smtpd::gate::GateTables;
 use smtpd::relay::RelayTables;
 use smtpd::{Addresses, Config, Service, Shared};
 use tracing::{error, info};
@@ -53,7 +54,8 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let options = file.table::<Options>("store")?.of_domains(&server.domains);
     let store = mailstore::open(Options { guard: file.table("guard")?, ..options }).await?;
     let tls = Some(tls.server(&certificates)?);
-    let shared = Shared { server, tls, store: store.clone(), tokens, relay: RelayTables::read(&file)? };
+    let (relay, gate) = (RelayTables::read(&file)?, GateTables::read(&file)?);
+    let shared = Shared { server, tls, store: store.clone(), tokens, relay, gate };
     let service = Service::bind(&config, &shared)?;
     drop(shared);
     serving::until_drained(&certificates, |shutdown| {

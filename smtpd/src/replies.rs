@@ -3,12 +3,14 @@
 //! Mail programs show the texts to their users, so they say what is wrong and whose move it is, without the client's
 //! own data. A failure of ours is never a 5yz.
 
+mod gate;
 mod login;
 
 use mailstore::{MessageId, OverQuota, TooMuch};
 use mailwire::address::Mailbox;
 use mailwire::smtp::{CommandError, Enhanced, Extension, Reply};
 
+pub(crate) use self::gate::listed;
 pub(crate) use self::login::{
     challenge, logged_in_already, login_accepted, login_cancelled, login_first, login_line_too_long,
     login_not_readable, login_put_off, login_refused, login_unavailable, mechanism_not_known, no_login_here,

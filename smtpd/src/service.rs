@@ -19,6 +19,8 @@ use tracing::{Instrument, error, info_span, warn};
 
 use crate::config::Config;
 use crate::connection::{Common, Conversation};
+use crate::dns::{Resolver, ResolverError};
+use crate::gate::{Gate, GateTables};
 use crate::receiving::Receiving;
 use crate::relay::{Relay, RelayError, RelayTables};
 use crate::replies;
@@ -40,6 +42,8 @@ pub struct Shared {
     pub tokens: Option<Arc<Checker>>,
     /// Where mail for other domains goes.
     pub relay: RelayTables,
+    /// Who may bring mail.
+    pub gate: GateTables,
 }
 
 /// Why the service cannot begin.
@@ -62,6 +66,9 @@ pub enum BindError {
     /// The server's own names are wrong.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// Lists cannot be asked.
+    #[error("[dnsbl] cannot be used")]
+    Gate(#[from] ResolverError),
     /// Mail for other domains cannot be sent there.
     #[error("[relay] cannot be used")]
     Relay(#[from] RelayError),
@@ -135,6 +142,7 @@ impl Service {
             listeners.push(Bound { listener, kind: Kind::Lmtp, security });
         }
         let relay = relay(shared, &addresses)?;
+        let policy = Policy::new(config, &shared.relay.relay, &shared.server)?;
         Ok(Self {
             listeners,
             addresses,
@@ -142,11 +150,12 @@ impl Service {
             limits: config.connection_limits(),
             proxies: config.proxies(),
             common: Arc::new(Common {
-                policy: Arc::new(Policy::new(config, &shared.relay.relay, &shared.server)?),
+                policy: Arc::new(policy.with_gate(&shared.gate)),
                 store: shared.store.clone(),
                 receiving: Receiving::new(config.receiving_octets_max),
                 error_delay: config.error_delay(),
                 tokens: shared.tokens.clone(),
+                gate: gate(shared)?,
             }),
         })
     }
@@ -195,6 +204,12 @@ fn relay(shared: &Shared, addresses: &Addresses) -> Result<Option<Relay>, RelayE
     }
     let own = addresses.reception.iter().map(SocketAddr::ip).filter(|address| !address.is_unspecified());
     Relay::new(&shared.relay, &shared.server, own.collect(), &shared.store).map(Some)
+}
+
+/// Who looks at strangers; DNS is asked only where there are lists.
+fn gate(shared: &Shared) -> Result<Gate, ResolverError> {
+    let resolver = shared.gate.asks_lists().then(|| Resolver::new(&shared.relay.dns)).transpose()?;
+    Ok(Gate::new(&shared.gate, resolver.as_ref()))
 }
 
 /// Listeners for one service; they count their connections together.

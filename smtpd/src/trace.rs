@@ -1,5 +1,5 @@
-//! The fields that this server puts in front of content: Return-Path, Received, and From, Date and Message-ID where
-//! missing.
+//! The fields that this server puts in front of content: Return-Path, Received, who has the sender in a list, and From,
+//! Date and Message-ID where missing.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -9,6 +9,8 @@ use mail_parser::DateTime;
 use mailwire::address::{Domain, Mailbox, ReversePath};
 use mailwire::net::TlsDetails;
 use mailwire::smtp::Hello;
+
+use crate::gate::Mark;
 
 /// Most octets of the client's own name that are shown: those of a domain (RFC 5321 §4.5.3.1.2).
 const NAME_OCTETS_MAX: usize = mailwire::address::DOMAIN_OCTETS_MAX;
@@ -49,6 +51,11 @@ pub(crate) struct Hop<'a> {
 /// `Return-path-line`, RFC 5321 §4.4; only where delivery is final.
 pub(crate) fn return_path(reverse_path: &ReversePath) -> String {
     format!("Return-Path: {reverse_path}\r\n")
+}
+
+/// One list that has the sender. Whoever forges it speaks against their own mail.
+pub(crate) fn listed(Mark { subject, list, answer }: &Mark) -> String {
+    format!("X-DNSBL-Listed: {subject}\r\n\tin {list} ({answer})\r\n")
 }
 
 /// `Time-stamp-line`, RFC 5321 §4.4, folded so that no line comes near 998 octets (RFC 5322 §2.1.1).

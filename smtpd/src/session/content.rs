@@ -12,7 +12,7 @@ use super::incoming::{Failure, Framing, Reason, Storage};
 use super::life::shown;
 use super::machine::Phase;
 use super::verdicts::failed;
-use super::{Acceptance, Class, ContentQuestion, Incoming, Kind, OriginatorQuestion, Session, Step};
+use super::{Acceptance, ContentQuestion, Incoming, Kind, OriginatorQuestion, Session, Step};
 use crate::content::{self, Field, Inspector, LineEnds, Problem, Rules, SpamFlags, Treatment};
 use crate::replies;
 use crate::trace::{self, Hop};
@@ -182,11 +182,12 @@ impl Session {
                 let mut originators = unproven(inspector.take_originators(), &envelope.reverse_path);
                 let (line_ends_repaired, parts_converted) =
                     (inspector.repairs(), inspector.parts_converted());
+                let class = envelope.passage.class();
                 let delivery = self.delivery(envelope, &inspector, unix_seconds);
                 let acceptance = Box::new(Acceptance {
                     draft,
                     delivery,
-                    class: Class::default(),
+                    class,
                     recipients,
                     line_ends_repaired,
                     parts_converted,
@@ -295,6 +296,7 @@ impl Session {
             }
             Kind::Reception | Kind::Lmtp => "received",
         };
+        prefix.push_str(&envelope.passage.fields());
         if inspector.begins_with_text() {
             prefix.push_str("\r\n");
         }

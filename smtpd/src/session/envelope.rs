@@ -10,6 +10,7 @@ use mailstore::{
 use mailwire::address::{Domain, ForwardPath, Mailbox, ReversePath};
 use mailwire::smtp::{MailParameters, RcptParameters, Reply};
 
+use super::gate::{Found, Passage};
 use super::machine::{Client, Phase};
 use super::terms::rcpt_terms;
 use super::{Kind, RecipientQuestion, SenderQuestion, Session, Step};
@@ -38,6 +39,8 @@ pub(super) struct Envelope {
     /// How many recipients were refused.
     pub(super) refused: usize,
     pub(super) begun: Begun,
+    /// What was found out about the sender.
+    pub(super) passage: Passage,
 }
 
 /// When the parts of a transaction were begun, seconds since 1970.
@@ -50,7 +53,7 @@ pub(super) struct Begun {
 }
 
 impl Envelope {
-    const fn new(client: Client, reverse_path: ReversePath, terms: Terms, (kind, now): (Kind, u64)) -> Self {
+    fn new(client: Client, reverse_path: ReversePath, terms: Terms, (kind, now): (Kind, u64)) -> Self {
         Self {
             client,
             fate: match kind {
@@ -67,6 +70,7 @@ impl Envelope {
             relay: Vec::new(),
             refused: 0,
             begun: Begun { mail: now, recipients: now, content: now },
+            passage: Passage::default(),
         }
     }
 
@@ -304,16 +308,12 @@ impl Session {
         question: RecipientQuestion,
         answer: Result<Recipient, Unavailable>,
     ) -> Step {
-        match (answer, &mut self.phase) {
+        match (answer, &self.phase) {
             (Err(_), _) => Step::Reply(replies::store_unavailable()),
             (Ok(Recipient::OverQuota(why)), _) => self.no_recipient(replies::over_quota(why)),
-            (Ok(Recipient::Maildrops(maildrops)), Phase::Transaction(envelope)) if !maildrops.is_empty() => {
+            (Ok(Recipient::Maildrops(maildrops)), Phase::Transaction(_)) if !maildrops.is_empty() => {
                 let RecipientQuestion { mailbox, terms, .. } = question;
-                if terms != RecipientTerms::default() {
-                    envelope.local.push(LocalRecipient { mailbox: mailbox.clone(), terms });
-                }
-                envelope.add(mailbox, maildrops);
-                Step::Reply(replies::recipient_accepted())
+                self.found(Found { mailbox, terms, maildrops })
             }
             (Ok(Recipient::Missing | Recipient::Maildrops(_)), _) => {
                 self.no_recipient(replies::no_such_mailbox())
@@ -321,7 +321,18 @@ impl Session {
         }
     }
 
-    fn no_recipient(&mut self, reply: Reply) -> Step {
+    /// The recipient gets the message.
+    pub(super) fn admit(&mut self, Found { mailbox, terms, maildrops }: Found) -> Step {
+        if let Phase::Transaction(envelope) = &mut self.phase {
+            if terms != RecipientTerms::default() {
+                envelope.local.push(LocalRecipient { mailbox: mailbox.clone(), terms });
+            }
+            envelope.add(mailbox, maildrops);
+        }
+        Step::Reply(replies::recipient_accepted())
+    }
+
+    pub(super) fn no_recipient(&mut self, reply: Reply) -> Step {
         if let Phase::Transaction(envelope) = &mut self.phase {
             envelope.refused = envelope.refused.saturating_add(1);
         }

@@ -40,12 +40,13 @@ impl Session {
 
     /// All steps that have led up to the end of a message's content.
     pub(super) fn steps(&self, envelope: &Envelope) -> Vec<TraceStep> {
-        let Envelope { reverse_path, recipients, refused, begun, .. } = envelope;
-        let mut steps = Vec::with_capacity(self.steps.len().saturating_add(3));
+        let Envelope { reverse_path, recipients, refused, begun, passage, .. } = envelope;
+        let mut steps = Vec::with_capacity(self.steps.len().saturating_add(4));
         steps.extend_from_slice(&self.steps);
         steps.push(step(begun.mail, "mail", format!("from {reverse_path}")));
         let named = format!("{} accepted, {refused} refused", recipients.len());
         steps.push(step(begun.recipients, "recipients", named));
+        steps.extend_from_slice(passage.steps());
         steps.push(step(begun.content, "content", String::new()));
         steps
     }
@@ -56,6 +57,6 @@ pub(super) fn shown(address: Option<IpAddr>) -> String {
     address.map_or_else(|| "local".to_owned(), |address| address.to_string())
 }
 
-fn step(at: u64, event: &'static str, detail: String) -> TraceStep {
+pub(super) fn step(at: u64, event: &'static str, detail: String) -> TraceStep {
     TraceStep { at, event: event.into(), detail }
 }

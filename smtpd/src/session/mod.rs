@@ -9,6 +9,7 @@
 //! | `auth.rs` | AUTH |
 //! | `envelope.rs` | MAIL and RCPT |
 //! | `terms.rs` | what MAIL and RCPT ask by their parameters |
+//! | `gate.rs` | what strangers hear when they name a recipient |
 //! | `expansion.rs` | EXPN |
 //! | `class.rs` | [`Class`]: what a message is taken for |
 //! | `content.rs` | DATA and BDAT, and the commit at their end |
@@ -23,6 +24,7 @@ mod class;
 mod content;
 mod envelope;
 mod expansion;
+mod gate;
 mod hello;
 mod incoming;
 mod life;
@@ -33,6 +35,7 @@ mod terms;
 mod verdicts;
 
 pub use class::Class;
+pub use gate::GateQuestion;
 pub use incoming::{Incoming, Progress};
 pub use machine::Session;
 pub use policy::{Kind, Peer, Policy, PolicyError, Tls};

@@ -10,6 +10,7 @@ use mailwire::net::{Network, TlsDetails};
 use thiserror::Error;
 
 use crate::config::{BareLineEnds, Config, DomainConfig};
+use crate::gate::GateTables;
 use crate::relay::RelayConfig;
 
 /// What a listener's sessions are for.
@@ -47,6 +48,8 @@ pub struct Policy {
     pub(super) expand_aliases: bool,
     pub(super) received_names_login: bool,
     pub(super) relay: RelayPolicy,
+    /// Whether strangers are looked at before they may name a recipient.
+    pub(super) keeps_gate: bool,
 }
 
 /// Who may send mail to other domains.
@@ -146,7 +149,14 @@ impl Policy {
                 trusted: relay.trusted.clone(),
                 expire_seconds: relay.expire_seconds,
             },
+            keeps_gate: false,
         })
+    }
+
+    /// The same, with a look at strangers where these tables ask for one.
+    #[must_use]
+    pub fn with_gate(self, tables: &GateTables) -> Self {
+        Self { keeps_gate: tables.is_kept(), ..self }
     }
 
     /// True for the domains whose mail is kept here.

@@ -6,7 +6,7 @@ use mailwire::address::Mailbox;
 use mailwire::sasl::{BearerToken, Credentials, Proven, SaslError};
 use mailwire::smtp::Reply;
 
-use super::{Class, Incoming};
+use super::{Class, GateQuestion, Incoming};
 
 use super::envelope::Envelope;
 use super::incoming::Framing;
@@ -39,6 +39,8 @@ pub enum Step {
     Sender(Box<SenderQuestion>),
     /// Ask where mail for the mailbox goes, then [`super::Session::recipient_checked`].
     Recipient(RecipientQuestion),
+    /// Ask what is said of who wants to reach the recipient, then [`super::Session::gated`].
+    Gate(Box<GateQuestion>),
     /// Ask for all aliases, then [`super::Session::expanded`].
     Expand(ExpansionQuestion),
     /// Ask for a draft, then [`super::Session::drafted`]; where there is no memory, [`super::Session::put_off`].

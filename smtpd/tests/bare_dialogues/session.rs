@@ -14,6 +14,7 @@ use mailwire::net::TlsDetails;
 use mailwire::sasl::{BearerToken, ChannelBindings, Nonce, Surroundings, TokenVerdict, Tokens};
 use mailwire::smtp::Reply;
 use smtpd::Config;
+use smtpd::gate::Judgement;
 use smtpd::relay::RelayConfig;
 use smtpd::session::{self, Acceptance, Incoming, Kind, Policy, Session, Step, Then, Tls};
 
@@ -282,6 +283,7 @@ impl BareSession {
                     let draft = self.messages.draft();
                     self.session.drafted(question, draft)
                 }
+                Step::Gate(question) => self.session.gated(question, Judgement::default()),
                 Step::File(acceptance) => self.session.filed(acceptance, &Ok(())),
                 Step::Commit(acceptance) => self.commit(*acceptance),
             };

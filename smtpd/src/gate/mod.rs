@@ -1,0 +1,50 @@
+//! Who may bring mail from outside, before any of it is read.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `dnsbl/` | lists in DNS of those who send what nobody wants, or are known to send none of it (RFC 5782) |
+//! | `visitor.rs` | what is found out about one client, at most once, while it talks |
+//! | `judgement.rs` | what is said of one recipient, and with what words |
+//! | `strangers.rs` | whom any of this is about |
+//!
+//! What is decided is a plain function of configuration and facts; asking for the facts is apart from it.
+
+mod dnsbl;
+mod judgement;
+mod strangers;
+mod visitor;
+
+use mailwire::daemon::config::{ConfigError, ConfigFile};
+
+pub use dnsbl::{About, Action, Dnsbl, Finding, Heard, ListConfig, Measure, Pattern, Verdict, decide};
+pub use judgement::{Judgement, Listing, Mark};
+pub(crate) use strangers::is_stranger;
+pub use visitor::Sender;
+pub(crate) use visitor::{Gate, Visitor};
+
+/// All tables that say who may bring mail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GateTables {
+    /// `[dnsbl]`.
+    pub dnsbl: Dnsbl,
+}
+
+impl GateTables {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Where one of them is wrong.
+    pub fn read(file: &ConfigFile) -> Result<Self, ConfigError> {
+        Ok(Self { dnsbl: file.table("dnsbl")? })
+    }
+
+    /// True where anything is asked about strangers at all.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.asks_lists()
+    }
+
+    /// True where DNS is asked.
+    pub(crate) const fn asks_lists(&self) -> bool {
+        !self.dnsbl.lists.is_empty()
+    }
+}

@@ -1,0 +1,128 @@
+//! What is found out about one client, at most once, while it talks: the questions go out as it comes, and are waited for
+//! when it names its first recipient.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use mailwire::address::{Domain, ReversePath};
+use mailwire::smtp::Hello;
+
+use super::dnsbl::{Asked, Finding, Lists};
+use super::{GateTables, Judgement};
+use crate::dns::Resolver;
+
+/// What the gate knows of the configuration, and whom it asks; the same for all clients.
+pub(crate) struct Gate {
+    lists: Option<Arc<Lists>>,
+}
+
+/// One client, as the gate sees it.
+#[derive(Default)]
+pub(crate) struct Visitor {
+    asked: Option<Asked>,
+    of_address: Vec<Finding>,
+    /// The domains that were asked about last, and what was found.
+    domains: Vec<String>,
+    of_domains: Vec<Finding>,
+}
+
+/// What is known of a client when it names a recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// By MAIL.
+    pub reverse_path: ReversePath,
+    /// By EHLO or HELO.
+    pub hello: Hello,
+}
+
+impl Gate {
+    /// With whom the configuration wants asked; without a resolver there is nobody to ask.
+    pub(crate) fn new(tables: &GateTables, resolver: Option<&Resolver>) -> Self {
+        let lists = |resolver: &Resolver| Arc::new(Lists::new(tables.dnsbl.clone(), resolver.clone()));
+        Self { lists: resolver.filter(|_| tables.asks_lists()).map(lists) }
+    }
+
+    /// A client has come: what takes time begins now.
+    pub(crate) fn begin(&self, address: IpAddr) -> Visitor {
+        let asked = self.lists.as_ref().filter(|lists| lists.config().asks_about(address));
+        Visitor { asked: asked.map(|lists| lists.ask_about_address(address)), ..Visitor::default() }
+    }
+}
+
+impl Visitor {
+    /// What is said of a recipient that this client names. It takes no longer than the configuration lets it.
+    pub(crate) async fn judge(&mut self, gate: &Gate, address: IpAddr, sender: &Sender) -> Judgement {
+        let Some(lists) = gate.lists.as_ref().filter(|lists| lists.config().asks_about(address)) else {
+            return Judgement::default();
+        };
+        if let Some(asked) = self.asked.take() {
+            self.of_address = all(asked).await;
+        }
+        let domains = sender.domains();
+        if self.domains != domains {
+            self.of_domains = all(lists.ask_about_domains(domains.iter().cloned())).await;
+            self.domains = domains;
+        }
+        let findings: Vec<_> = self.of_address.iter().chain(&self.of_domains).cloned().collect();
+        Judgement::of(lists.config(), &findings)
+    }
+}
+
+impl Sender {
+    /// What there is to ask about, each once: the domain of MAIL, and a name given with EHLO that can be one of DNS.
+    fn domains(&self) -> Vec<String> {
+        let of_path = match &self.reverse_path {
+            ReversePath::Mailbox(mailbox) => Some(mailbox.domain()),
+            ReversePath::Null => None,
+        };
+        let of_hello = match &self.hello {
+            Hello::Domain(domain) => Some(domain),
+            Hello::Other(_) => None,
+        };
+        let mut domains = Vec::new();
+        for domain in of_path.into_iter().chain(of_hello) {
+            match &*domain.in_a_labels() {
+                Domain::Name(name) if name.contains('.') && !domains.contains(name) => {
+                    domains.push(name.clone());
+                }
+                Domain::Name(_) | Domain::Address(_) => {}
+            }
+        }
+        domains
+    }
+}
+
+/// All that was found, in the order of the configuration.
+async fn all(mut asked: Asked) -> Vec<Finding> {
+    let mut findings = Vec::with_capacity(asked.len());
+    while let Some(finding) = asked.join_next().await {
+        findings.extend(finding);
+    }
+    findings.sort_by(|one, other| (one.list, &one.subject).cmp(&(other.list, &other.subject)));
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use mailwire::address::Mailbox;
+
+    use super::*;
+
+    fn domains(mailbox: Option<&str>, hello: &str) -> Vec<String> {
+        let reverse_path = mailbox
+            .map_or(ReversePath::Null, |mailbox| ReversePath::Mailbox(Mailbox::parse(mailbox).unwrap()));
+        let hello = Domain::parse(hello).map_or_else(|_| Hello::Other(hello.to_owned()), Hello::Domain);
+        Sender { reverse_path, hello }.domains()
+    }
+
+    #[test]
+    fn domains_are_asked_about_once_and_in_a_labels() {
+        assert_eq!(domains(Some("a@B.example"), "mail.b.example"), ["b.example", "mail.b.example"]);
+        assert_eq!(domains(Some("a@b.example"), "B.Example"), ["b.example"]);
+        assert_eq!(domains(Some("a@b\u{fc}cher.example"), "[192.0.2.1]"), ["xn--bcher-kva.example"]);
+        for hello in ["PC", "pc_of_bob", "[IPv6:2001:db8::1]"] {
+            assert!(domains(None, hello).is_empty(), "{hello}");
+        }
+        assert!(domains(Some("a@[192.0.2.1]"), "x").is_empty());
+    }
+}

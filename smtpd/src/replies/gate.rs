@@ -1,0 +1,35 @@
+//! What strangers hear who may not bring their mail, or not yet.
+
+use mailwire::smtp::{Enhanced, Reply};
+
+use crate::gate::Listing;
+
+/// RFC 5321 §4.2.2, 554, at RCPT; RFC 3463 §3.8, X.7.1; with the list's own words (RFC 5782 §2.1).
+pub(crate) fn listed(Listing { subject, list, reason }: &Listing) -> Reply {
+    let reply = Reply::new(
+        554,
+        Enhanced(5, 7, 1),
+        format!("Mail from {subject} is refused, it is listed by {list}: please ask there to be taken off"),
+    );
+    match reason {
+        Some(reason) => reply.and(reason.clone()),
+        None => reply,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_listed_hears_where_and_why() {
+        let listing = Listing { subject: "192.0.2.1".to_owned(), list: "bl.test".to_owned(), reason: None };
+        let mut octets = Vec::new();
+        listed(&Listing { reason: Some("see https://bl.test/".to_owned()), ..listing.clone() })
+            .encode(&mut octets);
+        let text = "554-5.7.1 Mail from 192.0.2.1 is refused, it is listed by bl.test: please ask there to be taken off\r\n\
+                    554 5.7.1 see https://bl.test/\r\n";
+        assert_eq!(String::from_utf8(octets).unwrap(), text);
+        assert_eq!(listed(&listing).lines().count(), 1);
+    }
+}
