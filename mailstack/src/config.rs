@@ -7,6 +7,7 @@ use mailstore::GuardOptions;
 use mailwire::daemon::config::{ConfigFile, Log, Server, TABLES, Tls};
 use mailwire::daemon::oauth::{Checker, OAuth};
 use mailwire::net::Certificates;
+use smtpd::checks::Checks;
 use smtpd::dkim::{Dkim, Folder};
 use smtpd::gate::{Dnsbl, GateTables};
 use smtpd::relay::names::{Dns, Itself, MtaStsConfig, Names};
@@ -35,6 +36,7 @@ pub(crate) struct Configuration {
     pub(crate) pop3: pop3d::Config,
     pub(crate) relay: RelayTables,
     pub(crate) gate: GateTables,
+    pub(crate) checks: Checks,
 }
 
 impl Configuration {
@@ -53,6 +55,7 @@ impl Configuration {
             pop3: file.table("pop3")?,
             relay: RelayTables::read(&file)?,
             gate: GateTables::read(&file)?,
+            checks: file.table("checks")?,
         })
     }
 }
@@ -88,6 +91,7 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
         let names = Names::new(&dns, Itself::default());
         note(names.and_then(|names| names.with_policies(&policies, None)), &mut problems);
     }
+    note(file.table::<Checks>("checks"), &mut problems);
     if let Some(dkim) = note(file.table::<Dkim>("dkim"), &mut problems) {
         note(Folder::new(dkim.keys).check(), &mut problems);
     }
@@ -196,6 +200,7 @@ mod tests {
         assert_eq!(file.table::<Dns>("dns").unwrap(), Dns::default());
         assert_eq!(file.table::<MtaStsConfig>("mta_sts").unwrap(), MtaStsConfig::default());
         assert_eq!(file.table::<Dkim>("dkim").unwrap(), Dkim::default());
+        assert_eq!(file.table::<Checks>("checks").unwrap(), Checks::default());
         assert_eq!(file.table::<pop3d::Config>("pop3").unwrap(), pop3d::Config::default());
     }
 
@@ -220,6 +225,7 @@ mod tests {
             ("dns", keys::<Dns>()),
             ("mta_sts", keys::<MtaStsConfig>()),
             ("dkim", keys::<Dkim>()),
+            ("checks", keys::<Checks>()),
             ("pop3", keys::<pop3d::Config>()),
         ];
         assert_eq!(tables.each_ref().map(|(table, _)| *table), TABLES);

@@ -52,6 +52,7 @@ pub(crate) struct Common {
     pub(crate) tokens: Option<Arc<Checker>>,
     pub(crate) relay: smtpd::relay::RelayTables,
     pub(crate) gate: smtpd::gate::GateTables,
+    pub(crate) checks: smtpd::checks::Checks,
 }
 
 impl Daemons {
@@ -61,7 +62,7 @@ impl Daemons {
         pop3: &pop3d::Config,
         common: &Common,
     ) -> Result<Self, BindError> {
-        let Common { server, certificates, tls, store, tokens, relay, gate } = common;
+        let Common { server, certificates, tls, store, tokens, relay, gate, checks } = common;
         let shared = smtpd::Shared {
             server: server.clone(),
             tls: Some(tls.clone()),
@@ -69,6 +70,7 @@ impl Daemons {
             tokens: tokens.clone(),
             relay: relay.clone(),
             gate: gate.clone(),
+            checks: checks.clone(),
         };
         let smtp = smtpd::Service::bind(smtp, &shared)?;
         let smtpd::Shared { server, tls, store, tokens, .. } = shared;

@@ -8,6 +8,7 @@ use mailwire::daemon::config::Log;
 use mailwire::daemon::log;
 use mailwire::daemon::oauth::Checker;
 use mailwire::net::{Certificates, ServerTls};
+use smtpd::checks::Checks;
 use smtpd::gate::GateTables;
 use smtpd::relay::{RelayConfig, RelayTables};
 use thiserror::Error;
@@ -36,14 +37,14 @@ pub(crate) async fn run(options: &UpOptions, output: &Output) -> Result<(), Box<
 
 /// A production server.
 async fn configured(path: &Path) -> Result<(), Box<dyn Error>> {
-    let Configuration { server, tls, log, store, oauth, smtp, pop3, relay, gate } =
+    let Configuration { server, tls, log, store, oauth, smtp, pop3, relay, gate, checks } =
         Configuration::read(path)?;
     log::start(&log.filter);
     let certificates = Certificates::load(&tls.certificate, &tls.key)?;
     let tls = tls.server(&certificates)?;
     let tokens = Checker::new(&oauth)?;
     let store = mailstore::open(store).await?;
-    let common = Common { server, certificates, tls, store, tokens, relay, gate };
+    let common = Common { server, certificates, tls, store, tokens, relay, gate, checks };
     let daemons = Daemons::bind(&smtp, &pop3, &common)?;
     drop(common);
     Ok(daemons.serve(|| {}).await?)
@@ -63,8 +64,8 @@ async fn by_itself(options: &UpOptions, output: &Output) -> Result<(), Box<dyn E
     let relay = RelayConfig { enabled: false, ..RelayConfig::default() };
     let relay = RelayTables { relay, ..RelayTables::default() };
     let server = Trial::server();
-    let gate = GateTables::default();
-    let common = Common { server, certificates, tls, store, tokens: None, relay, gate };
+    let (gate, checks) = (GateTables::default(), Checks::off());
+    let common = Common { server, certificates, tls, store, tokens: None, relay, gate, checks };
     let (daemons, moved) = Loopback::new(options.ports).bind(&common)?;
     drop(common);
     let bound = |service: Service| service.bound(&daemons).ok_or(ScreenError("a listener"));

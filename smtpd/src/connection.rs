@@ -13,6 +13,7 @@ use mailwire::net::{Connection, ReadError, TlsDetails, TlsError};
 use mailwire::smtp::Reply;
 use tracing::{debug, info, warn};
 
+use crate::checks;
 use crate::filing;
 use crate::gate::{Gate, Measure, Visitor};
 use crate::receiving::Receiving;
@@ -44,6 +45,8 @@ pub(crate) struct Common {
     pub(crate) error_delay: ErrorDelay,
     pub(crate) tokens: Option<Arc<Checker>>,
     pub(crate) gate: Gate,
+    /// Who checks mail from outside, where anybody does.
+    pub(crate) checker: Option<checks::Checker>,
 }
 
 /// How a session ended, for the log.
@@ -150,6 +153,7 @@ impl Conversation {
                     Step::Account(proven) => self.account(&proven).await?,
                     Step::LoginRefused(refused) => self.login_refused(&refused).await?,
                     Step::Draft(question) => self.draft(question).await,
+                    Step::Judge(acceptance) => self.judge(acceptance).await,
                     Step::File(acceptance) => self.file(acceptance).await,
                     Step::Commit(acceptance) => self.commit(*acceptance).await,
                     Step::Sender(question) => {
@@ -300,9 +304,32 @@ impl Conversation {
         self.session.filed(acceptance, &filed)
     }
 
+    /// Finds out about a message from outside.
+    async fn judge(&mut self, mut acceptance: Box<Acceptance>) -> Step {
+        let (Some(checker), Some(seen)) = (&self.common.checker, acceptance.seen.take()) else {
+            return self.session.judged(acceptance, None);
+        };
+        let judgement = checker.judge(&seen, &acceptance.delivery.reverse_path).await;
+        let found = judgement.told.join("; ");
+        info!(
+            found,
+            verdict = judgement.decision.verdict.word(),
+            because = judgement.decision.because,
+            "checked"
+        );
+        self.session.judged(acceptance, Some(judgement))
+    }
+
     async fn commit(&mut self, acceptance: Acceptance) -> Step {
-        let Acceptance { draft, delivery, class: _, recipients, line_ends_repaired, parts_converted } =
-            acceptance;
+        let Acceptance {
+            draft,
+            delivery,
+            class: _,
+            seen: _,
+            recipients,
+            line_ends_repaired,
+            parts_converted,
+        } = acceptance;
         if line_ends_repaired > 0 {
             warn!(
                 line_ends_repaired,

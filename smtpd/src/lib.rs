@@ -7,6 +7,7 @@
 //!
 //! Invariant: this crate knows no POP3, keeps nothing itself, and says 250 to content only after a durable commit.
 
+pub mod checks;
 mod config;
 mod connection;
 mod content;

@@ -55,7 +55,8 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let store = mailstore::open(Options { guard: file.table("guard")?, ..options }).await?;
     let tls = Some(tls.server(&certificates)?);
     let (relay, gate) = (RelayTables::read(&file)?, GateTables::read(&file)?);
-    let shared = Shared { server, tls, store: store.clone(), tokens, relay, gate };
+    let checks = file.table("checks")?;
+    let shared = Shared { server, tls, store: store.clone(), tokens, relay, gate, checks };
     let service = Service::bind(&config, &shared)?;
     drop(shared);
     serving::until_drained(&certificates, |shutdown| {

@@ -3,6 +3,8 @@
 //! Mail programs show the texts to their users, so they say what is wrong and whose move it is, without the client's
 //! own data. A failure of ours is never a 5yz.
 
+pub(crate) mod checks;
+mod content;
 mod gate;
 mod login;
 
@@ -10,13 +12,16 @@ use mailstore::{MessageId, OverQuota, TooMuch};
 use mailwire::address::Mailbox;
 use mailwire::smtp::{CommandError, Enhanced, Extension, Reply};
 
+pub(crate) use self::content::{
+    bare_line_end, mail_loop, nul_in_header, signed_binary, too_many_parts, unclear_field,
+};
 pub(crate) use self::gate::listed;
 pub(crate) use self::login::{
     challenge, logged_in_already, login_accepted, login_cancelled, login_first, login_line_too_long,
     login_not_readable, login_put_off, login_refused, login_unavailable, mechanism_not_known, no_login_here,
     tls_and_login_first, tls_before_login, too_many_login_failures,
 };
-use crate::content::{Field, MimeField};
+use crate::content::Field;
 
 /// Said to a connection over a limit, before any session (RFC 5321 §3.1, §3.8; a greeting has no enhanced code).
 pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
@@ -409,56 +414,6 @@ pub(crate) fn elsewhere_not_reached() -> Reply {
     )
 }
 
-/// RFC 5321 §2.3.8: CR and LF only as CRLF; RFC 3463 §3.7, X.6.0.
-pub(crate) fn bare_line_end() -> Reply {
-    Reply::new(
-        554,
-        Enhanced(5, 6, 0),
-        "The message has a CR or LF that is not part of a CRLF: the program that sent it must be corrected",
-    )
-}
-
-/// RFC 5322 §2.2; RFC 3463 §3.7, X.6.0.
-pub(crate) fn nul_in_header() -> Reply {
-    Reply::new(
-        554,
-        Enhanced(5, 6, 0),
-        "The message has a NUL character in its header: the program that sent it must be corrected",
-    )
-}
-
-/// RFC 2045 §3, RFC 2046 §5.1.1: nobody could tell what binary content is; RFC 3463 §3.7, X.6.0.
-pub(crate) fn unclear_field(field: MimeField) -> Reply {
-    let what = match field {
-        MimeField::ContentType => "is there twice, too long, or without a usable boundary",
-        MimeField::TransferEncoding => "is there twice, or too long",
-    };
-    Reply::new(554, Enhanced(5, 6, 0), format!("{field} of the message or of a part {what}"))
-}
-
-/// Binary content has to be looked through before it can be stored; RFC 3463 §3.7, X.6.0.
-pub(crate) fn too_many_parts() -> Reply {
-    Reply::new(554, Enhanced(5, 6, 0), "The message has too many parts, or parts too deep within others")
-}
-
-/// RFC 1847 §2.1: what is signed must be 7bit, and must not be converted; RFC 3463 §3.7, X.6.2.
-pub(crate) fn signed_binary() -> Reply {
-    Reply::new(
-        554,
-        Enhanced(5, 6, 2),
-        "A signed part is binary, and converting it would break the signature: sign it as base64",
-    )
-}
-
-/// RFC 5321 §6.3; RFC 3463 §3.5, X.4.6.
-pub(crate) fn mail_loop() -> Reply {
-    Reply::new(
-        554,
-        Enhanced(5, 4, 6),
-        "The message goes round in circles between servers: please tell the recipient's postmaster",
-    )
-}
-
 /// RFC 5321 §4.2.4, 452; RFC 3463 §3.4, X.3.1.
 pub(crate) fn disk_full() -> Reply {
     Reply::new(452, Enhanced(4, 3, 1), "The server has no room for the message now, please try again later")
@@ -503,6 +458,7 @@ pub(crate) fn sends_too_much(what: TooMuch) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::MimeField;
 
     #[test]
     fn the_enhanced_class_is_the_first_digit_of_the_code() {

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tracing::field::Empty;
 use tracing::{Instrument, error, info_span, warn};
 
+use crate::checks::{self, Checks};
 use crate::config::Config;
 use crate::connection::{Common, Conversation};
 use crate::dns::{Resolver, ResolverError};
@@ -44,6 +45,8 @@ pub struct Shared {
     pub relay: RelayTables,
     /// Who may bring mail.
     pub gate: GateTables,
+    /// What is looked at in mail from outside.
+    pub checks: Checks,
 }
 
 /// Why the service cannot begin.
@@ -72,6 +75,9 @@ pub enum BindError {
     /// Mail for other domains cannot be sent there.
     #[error("[relay] cannot be used")]
     Relay(#[from] RelayError),
+    /// Nobody can be asked about mail from outside.
+    #[error("[checks] cannot be made")]
+    Checks(#[source] ResolverError),
 }
 
 /// Where each listener is bound.
@@ -142,7 +148,7 @@ impl Service {
             listeners.push(Bound { listener, kind: Kind::Lmtp, security });
         }
         let relay = relay(shared, &addresses)?;
-        let policy = Policy::new(config, &shared.relay.relay, &shared.server)?;
+        let policy = Policy::new(config, &shared.relay.relay, &shared.server)?.with_checks(&shared.checks);
         Ok(Self {
             listeners,
             addresses,
@@ -156,6 +162,7 @@ impl Service {
                 error_delay: config.error_delay(),
                 tokens: shared.tokens.clone(),
                 gate: gate(shared)?,
+                checker: checker(shared)?,
             }),
         })
     }
@@ -195,6 +202,16 @@ impl Service {
             () = deadline => warn!("sessions cut off at the end of the drain"),
         }
     }
+}
+
+/// Who checks mail from outside, where that is wanted.
+fn checker(shared: &Shared) -> Result<Option<checks::Checker>, BindError> {
+    if !shared.checks.is_on() {
+        return Ok(None);
+    }
+    checks::Checker::new(&shared.checks, &shared.relay.dns, &shared.server.hostname)
+        .map(Some)
+        .map_err(BindError::Checks)
 }
 
 /// Who brings mail to other domains, where that is wanted.

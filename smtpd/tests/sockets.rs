@@ -10,6 +10,7 @@ use mailwire::address::Mailbox;
 use mailwire::daemon::config::Server;
 use mailwire::net::{Certificates, ServerTls, Shutdown, ShutdownTrigger};
 use mailwire::secret::Secret;
+use smtpd::checks::Checks;
 use smtpd::gate::GateTables;
 use smtpd::relay::{RelayConfig, RelayTables};
 use smtpd::{BindError, Config, Service, Shared};
@@ -46,8 +47,8 @@ impl World {
         let relay = RelayConfig { enabled: false, ..RelayConfig::default() };
         let relay = RelayTables { relay, ..RelayTables::default() };
         let tls = Some(ServerTls::new(certificates));
-        let shared =
-            Shared { server, tls, store: store.clone(), tokens: None, relay, gate: GateTables::default() };
+        let (gate, checks) = (GateTables::default(), Checks::off());
+        let shared = Shared { server, tls, store: store.clone(), tokens: None, relay, gate, checks };
         let loopback = vec!["127.0.0.1:0".parse().unwrap()];
         let config = Config { reception: loopback, submission: vec![], submissions: vec![], ..config };
         let service = Service::bind(&config, &shared).unwrap();
@@ -116,8 +117,8 @@ async fn tls_from_the_first_octet_needs_a_certificate_and_an_address_can_be_had_
     let server =
         Server { hostname: "mail.example.test".to_owned(), domains: vec!["example.test".to_owned()] };
     let relay = RelayTables::default();
-    let gate = GateTables::default();
-    let shared = Shared { server, tls: None, store: world.store.clone(), tokens: None, relay, gate };
+    let (gate, checks) = (GateTables::default(), Checks::off());
+    let shared = Shared { server, tls: None, store: world.store.clone(), tokens: None, relay, gate, checks };
     let config = Config { reception: vec![], submission: vec![], submissions: vec![], ..Config::default() };
 
     let loopback = vec!["127.0.0.1:0".parse().unwrap()];

@@ -76,7 +76,7 @@ pub struct Configuration {
     pub relay: String,
     /// More lines of the table `[pop3]`.
     pub pop3: &'static str,
-    /// More tables, with their names.
+    /// More tables, with their names. Without a table `[checks]` among them nobody is asked about mail from outside.
     pub tables: String,
     /// Accounts besides [`ACCOUNTS`], with the same form of password.
     pub accounts: Vec<&'static str>,
@@ -390,6 +390,7 @@ clear_login = "{clear_login}"
 {}
 
 {}
+{}
 "#,
             client_authority.display(),
             configuration.tls,
@@ -399,7 +400,8 @@ clear_login = "{clear_login}"
             configuration.smtp,
             configuration.relay.replace("{}", &folder),
             configuration.pop3,
-            configuration.tables
+            configuration.tables,
+            if configuration.tables.contains("[checks]") { "" } else { "[checks]\nenabled = false" },
         )
     }
 }

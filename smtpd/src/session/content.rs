@@ -183,11 +183,13 @@ impl Session {
                 let (line_ends_repaired, parts_converted) =
                     (inspector.repairs(), inspector.parts_converted());
                 let class = envelope.passage.class();
+                let seen = self.seen(&envelope.client);
                 let delivery = self.delivery(envelope, &inspector, unix_seconds);
                 let acceptance = Box::new(Acceptance {
                     draft,
                     delivery,
                     class,
+                    seen,
                     recipients,
                     line_ends_repaired,
                     parts_converted,
@@ -200,6 +202,7 @@ impl Session {
                         let question = OriginatorQuestion { account, field, mailbox, others, acceptance };
                         Step::Originator(Box::new(question))
                     }
+                    (Some(_) | None, _) if acceptance.seen.is_some() => Step::Judge(acceptance),
                     (Some(_) | None, _) => filing(acceptance),
                 }
             }
@@ -358,7 +361,7 @@ impl Session {
 }
 
 /// What comes before the commit of a message that all checks have let pass. Most messages go where they were sent.
-fn filing(acceptance: Box<Acceptance>) -> Step {
+pub(super) fn filing(acceptance: Box<Acceptance>) -> Step {
     if acceptance.class.is_junk() { Step::File(acceptance) } else { Step::Commit(acceptance) }
 }
 

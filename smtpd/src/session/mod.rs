@@ -14,6 +14,7 @@
 //! | `class.rs` | [`Class`]: what a message is taken for |
 //! | `content.rs` | DATA and BDAT, and the commit at their end |
 //! | `verdicts.rs` | what is said at the end of content: once, or by LMTP once for each recipient |
+//! | `judging.rs` | what is found out about mail from outside, and what follows |
 //! | `incoming.rs` | [`Incoming`], the content that passes through meanwhile |
 //! | `life.rs` | the steps that are kept of a message's way here |
 //!
@@ -27,6 +28,7 @@ mod expansion;
 mod gate;
 mod hello;
 mod incoming;
+mod judging;
 mod life;
 mod machine;
 mod policy;

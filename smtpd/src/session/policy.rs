@@ -9,6 +9,7 @@ use mailwire::daemon::login::ClearLogin;
 use mailwire::net::{Network, TlsDetails};
 use thiserror::Error;
 
+use crate::checks::Checks;
 use crate::config::{BareLineEnds, Config, DomainConfig};
 use crate::gate::GateTables;
 use crate::relay::RelayConfig;
@@ -50,6 +51,8 @@ pub struct Policy {
     pub(super) relay: RelayPolicy,
     /// Whether strangers are looked at before they may name a recipient.
     pub(super) keeps_gate: bool,
+    /// What is looked at in mail from outside, if anything is.
+    pub(super) checks: Option<Arc<Checks>>,
 }
 
 /// Who may send mail to other domains.
@@ -150,6 +153,7 @@ impl Policy {
                 expire_seconds: relay.expire_seconds,
             },
             keeps_gate: false,
+            checks: None,
         })
     }
 
@@ -157,6 +161,12 @@ impl Policy {
     #[must_use]
     pub fn with_gate(self, tables: &GateTables) -> Self {
         Self { keeps_gate: tables.is_kept(), ..self }
+    }
+
+    /// The same, with checks of mail from outside.
+    #[must_use]
+    pub fn with_checks(self, checks: &Checks) -> Self {
+        Self { checks: checks.is_on().then(|| Arc::new(checks.clone())), ..self }
     }
 
     /// True for the domains whose mail is kept here.

@@ -10,6 +10,7 @@ use super::{Class, GateQuestion, Incoming};
 
 use super::envelope::Envelope;
 use super::incoming::Framing;
+use crate::checks::Seen;
 use crate::content::Field;
 
 /// What to do next.
@@ -54,6 +55,8 @@ pub enum Step {
     Originator(Box<OriginatorQuestion>),
     /// Put the message where its recipients want it, then [`super::Session::filed`].
     File(Box<Acceptance>),
+    /// Make the checks of [`Acceptance::seen`], then [`super::Session::judged`].
+    Judge(Box<Acceptance>),
     /// Commit the draft, then [`super::Session::committed`].
     Commit(Box<Acceptance>),
 }
@@ -127,6 +130,8 @@ pub struct Acceptance {
     pub delivery: Delivery,
     /// What it is taken for.
     pub class: Class,
+    /// What the checks look at, where they are to be made.
+    pub seen: Option<Box<Seen>>,
     /// How many recipients were accepted.
     pub recipients: usize,
     /// Line ends that were not CRLF and have become so.

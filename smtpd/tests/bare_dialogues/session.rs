@@ -239,6 +239,8 @@ impl BareSession {
                     self.expects = Expects::Content(incoming);
                     return;
                 }
+                // Nothing is looked at: its policy names no checks.
+                Step::Judge(acceptance) => self.session.judged(acceptance, None),
                 Step::Discard(octets, reply) => {
                     self.expects = Expects::Discarded(octets, reply);
                     return;
