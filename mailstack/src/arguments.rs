@@ -7,6 +7,7 @@ mod exchange;
 mod guard;
 mod maildrop;
 mod queue;
+mod rules;
 mod store;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub(crate) use self::exchange::{ExportOptions, ImportOptions, MailFormat};
 pub(crate) use self::guard::{ClearOptions, GuardCommand};
 pub(crate) use self::maildrop::{DeletedSelection, MaildropCommand, MaildropListOptions};
 pub(crate) use self::queue::{ExplainOptions, QueueCommand, QueueFilters, QueueListOptions, QueueSelection};
+pub(crate) use self::rules::{RulesCommand, RulesTestOptions};
 pub(crate) use self::store::{ProveOptions, Sabotage, StoreCommand};
 
 /// A mail server: submission, reception and retrieval of mail.
@@ -46,6 +48,9 @@ pub(crate) enum Command {
     /// Add, list and remove aliases: further addresses of accounts
     #[command(subcommand)]
     Alias(AliasCommand),
+    /// Set, show, check and try the rules by which an account's mail is put into its maildrops, or thrown away
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Bring mail from a Maildir, an mbox file or a tree of .eml files into an account
     ///
     /// Messages keep the unique-ids under which POP3 clients know them, so that no client fetches them again: those in

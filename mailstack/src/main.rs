@@ -25,6 +25,7 @@ mod place;
 mod queue;
 mod quota;
 mod route;
+mod rule_file;
 mod rules;
 mod screen;
 mod serve;
@@ -64,6 +65,7 @@ async fn run(command: Command, output: &Output) -> Result<(), Box<dyn Error>> {
         Command::Up(options) => up::run(&options, output).await?,
         Command::Account(command) => account::run(&command, output).await?,
         Command::Alias(command) => alias::run(&command, output).await?,
+        Command::Rules(command) => rule_file::run(&command, output).await?,
         Command::Import(options) => exchange::import::run(&options, output).await?,
         Command::Export(options) => exchange::export::run(&options, output).await?,
         Command::Route(options) => route::run(&options, output).await?,

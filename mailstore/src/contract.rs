@@ -8,6 +8,7 @@ mod notes;
 mod queue;
 mod quotas;
 mod repertoire;
+mod rule_files;
 mod rules;
 mod spellings;
 mod subaddresses;

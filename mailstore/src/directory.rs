@@ -82,8 +82,30 @@ pub enum Recipient {
     Missing,
     /// To these maildrops; aliases followed, each once.
     Maildrops(Vec<MaildropId>),
+    /// To these, of whose accounts one or more have rules for their mail.
+    Filtered(Vec<MaildropId>),
     /// To a maildrop that may not hold it, be it among others.
     OverQuota(OverQuota),
+}
+
+impl Recipient {
+    /// The maildrops that get the mail; none where it goes nowhere.
+    #[must_use]
+    pub fn maildrops(&self) -> &[MaildropId] {
+        match self {
+            Self::Maildrops(maildrops) | Self::Filtered(maildrops) => maildrops,
+            Self::Missing | Self::OverQuota(_) => &[],
+        }
+    }
+
+    /// True where an account that gets the mail has rules for it.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        match self {
+            Self::Filtered(_) => true,
+            Self::Maildrops(_) | Self::Missing | Self::OverQuota(_) => false,
+        }
+    }
 }
 
 /// What an account has, and may have.
@@ -274,7 +296,7 @@ pub trait Administration: Send + Sync {
         address: &Mailbox,
         password: &Secret<String>,
     ) -> Result<Account, AdministrationError>;
-    /// Removes an account with all of its maildrops, its application passwords and what it was granted.
+    /// Removes an account with all of its maildrops, its rules, its application passwords and what it was granted.
     ///
     /// # Errors
     /// Where there is none, an alias points to it or to one of its maildrops, another account may send as it, or the store

@@ -49,7 +49,7 @@ pub use embedded::{
     Reading, Restored, SnapshotContent, Taken, Verified, Which, back_up,
 };
 pub use embedded::{Proof, ProofError, ProofPlan, Sabotage, prove};
-pub use filing::Filing;
+pub use filing::{Filing, NoRuleFile, RULE_FILE_OCTETS_MAX, RuleFile, RuleFiles};
 pub use finding::{Depth, Finding, Owner, Problem, Progress};
 pub use guard::{
     Admission, Arrival, Forgiven, Guard, GuardOptions, Measure, Outcome, Reason, Sending, Throttled, TooMuch,

@@ -13,7 +13,8 @@ use crate::rules::LOGIN_DELAY_SECONDS_MAX;
 use crate::shared::Member;
 use crate::{
     AccessAdministration, Administration, Directory, Expiry, Guard, GuardOptions, Intake,
-    MaildropAdministration, Maildrops, Maintenance, Notes, Queue, Quota, Repair, Rules, Takeover, Traces,
+    MaildropAdministration, Maildrops, Maintenance, Notes, Queue, Quota, Repair, RuleFiles, Rules, Takeover,
+    Traces,
 };
 
 /// How the store behaves: the table `[store]` of the configuration.
@@ -191,6 +192,8 @@ pub struct Store {
     pub administration: Arc<dyn Administration>,
     /// What accounts may log in with and send as changes.
     pub access: Arc<dyn AccessAdministration>,
+    /// Rules of accounts for their mail change.
+    pub rule_files: Arc<dyn RuleFiles>,
     /// Messages begin.
     pub intake: Arc<dyn Intake>,
     /// Messages are read.
@@ -220,6 +223,7 @@ impl Store {
             directory: member.clone(),
             administration: member.clone(),
             access: member.clone(),
+            rule_files: member.clone(),
             intake: member.clone(),
             maildrops: member.clone(),
             maildrop_administration: member.clone(),

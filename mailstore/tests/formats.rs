@@ -13,8 +13,8 @@ use std::time::Duration;
 use mailstore::{
     Addresses, Alias, AppPasswordName, Attempt, Carried, Delivery, Detail, Expiry, Fate, MaildropId,
     MessageId, Notify, Options, OwnRules, QueueEntry, QueueFilter, QueueId, QueueOutcome, QueueState, Quota,
-    RecipientTerms, RelayRecipient, Repertoire, ReturnAs, Store, Terms, Then, TraceRow, TraceStep, TracedAs,
-    UniqueId, WithMail, open,
+    RecipientTerms, RelayRecipient, Repertoire, ReturnAs, RuleFile, Store, Terms, Then, TraceRow, TraceStep,
+    TracedAs, UniqueId, WithMail, open,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use mailwire::sasl::ScramKeys;
@@ -117,6 +117,18 @@ async fn fill(store: &Store) {
     // Behind the compaction, so that what became of those that are gone stands in the journal.
     fill_subaddresses(store).await;
     fill_queue(store, alice).await;
+    fill_rule_files(store).await;
+}
+
+/// What format 3 has brought: rules of accounts for their mail, one of them so long that the index has it in pieces.
+async fn fill_rule_files(store: &Store) {
+    for (name, text) in
+        [("alice", "one ".repeat(2000)), ("bob", "two".to_owned()), ("carol", "gone".to_owned())]
+    {
+        let rules = RuleFile::new(text).unwrap();
+        store.rule_files.set_rule_file(&mailbox(name), Some(rules)).await.unwrap();
+    }
+    store.rule_files.set_rule_file(&mailbox("carol"), None).await.unwrap();
 }
 
 fn deferred(id: QueueId) -> QueueOutcome {
@@ -273,6 +285,10 @@ async fn describe(store: &Store) -> String {
         lines.push(format!("account {login} {:?} login {may_log_in} {quota:?}", account.maildrop));
         if own_rules != OwnRules::default() {
             lines.push(format!("rules {name} {own_rules:?}"));
+        }
+        if let Some(rules) = store.rule_files.rule_file(&account.address).await.unwrap() {
+            let (octets, checksum) = (rules.as_str().len(), crc32c::crc32c(rules.as_str().as_bytes()));
+            lines.push(format!("rule-file {name} {octets} {checksum:08x}"));
         }
         for one in store.access.app_passwords(&account.address).await.unwrap() {
             lines.push(format!("app-password {name} {} {}", one.name.as_str(), one.created_at));
@@ -453,7 +469,7 @@ async fn what_this_release_writes_it_reads_again() {
     assert_eq!((count("trace "), count("to ")), (2, 5), "{holds}");
     assert_eq!(count("maildrop "), 1, "{holds}");
     assert_eq!((count("life "), count("asked ")), (1, 2), "{holds}");
-    assert_eq!(count("rules "), 1, "{holds}");
+    assert_eq!((count("rules "), count("rule-file ")), (1, 2), "{holds}");
     assert_eq!((count("app-password "), count("grant "), count("alias @")), (1, 2, 1), "{holds}");
     store.close().await;
     let store = open(options(&folder)).await.unwrap();

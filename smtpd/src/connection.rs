@@ -322,13 +322,7 @@ impl Conversation {
 
     async fn commit(&mut self, acceptance: Acceptance) -> Step {
         let Acceptance {
-            draft,
-            delivery,
-            class: _,
-            seen: _,
-            recipients,
-            line_ends_repaired,
-            parts_converted,
+            draft, delivery, recipients, discarded, line_ends_repaired, parts_converted, ..
         } = acceptance;
         if line_ends_repaired > 0 {
             warn!(
@@ -360,7 +354,7 @@ impl Conversation {
             }
             Err(error) => warn_if_failed(Some(error)),
         }
-        self.session.committed(result, recipients)
+        self.session.committed(result, recipients, &discarded)
     }
 
     fn log_end(&self, end: &End) {

@@ -13,7 +13,7 @@ mod connection;
 mod content;
 pub mod dkim;
 mod dns;
-mod filing;
+pub mod filing;
 pub mod gate;
 mod login;
 mod receiving;

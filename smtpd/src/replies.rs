@@ -5,16 +5,18 @@
 
 pub(crate) mod checks;
 mod content;
+mod filing;
 mod gate;
 mod login;
 
-use mailstore::{MessageId, OverQuota, TooMuch};
+use mailstore::{OverQuota, TooMuch};
 use mailwire::address::Mailbox;
 use mailwire::smtp::{CommandError, Enhanced, Extension, Reply};
 
 pub(crate) use self::content::{
     bare_line_end, mail_loop, nul_in_header, signed_binary, too_many_parts, unclear_field,
 };
+pub(crate) use self::filing::{message_accepted, message_discarded};
 pub(crate) use self::gate::listed;
 pub(crate) use self::login::{
     challenge, logged_in_already, login_accepted, login_cancelled, login_first, login_line_too_long,
@@ -85,11 +87,6 @@ pub(crate) fn send_content() -> Reply {
 /// RFC 3030 §2, a chunk that is not the last; RFC 3463 §3.1, X.0.0.
 pub(crate) fn chunk_received(octets: u64) -> Reply {
     Reply::new(250, Enhanced(2, 0, 0), format!("{octets} octets received"))
-}
-
-/// RFC 5321 §4.2.5, the promise; RFC 3463 §3.1, X.0.0.
-pub(crate) fn message_accepted(message: MessageId) -> Reply {
-    Reply::new(250, Enhanced(2, 0, 0), format!("Message accepted as {}", message.0))
 }
 
 /// RFC 3207 §4; RFC 3463 §3.1, X.0.0.

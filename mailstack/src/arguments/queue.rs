@@ -116,7 +116,7 @@ pub(crate) struct ExplainOptions {
 }
 
 /// `<>` and an address, with its brackets or without.
-fn sender(text: &str) -> Result<ReversePath, mailwire::address::AddressError> {
+pub(super) fn sender(text: &str) -> Result<ReversePath, mailwire::address::AddressError> {
     let text = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')).unwrap_or(text);
     if text.is_empty() { Ok(ReversePath::Null) } else { Mailbox::parse(text).map(ReversePath::Mailbox) }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mail_parser::MessageParser;
-use mailstore::{AccountUsage, Kept, Life, MaildropError, MaildropId, MessageId, Recipient, Store};
+use mailstore::{AccountUsage, Kept, Life, MaildropError, MaildropId, MessageId, Store};
 use mailwire::address::Mailbox;
 
 use crate::exchange::maildrop::Pages;
@@ -82,9 +82,12 @@ pub(super) async fn by_recipient(
     count: usize,
 ) -> Result<ByMessage, Box<dyn std::error::Error>> {
     let mut found = ByMessage::new();
-    let Recipient::Maildrops(reached) = store.directory.recipient(recipient, 0).await? else {
-        return Ok(found);
-    };
+    let mut reached = store.directory.recipient(recipient, 0).await?.maildrops().to_vec();
+    for maildrop in reached.clone() {
+        // It may lie where the account has its junk, or where its rules have put it.
+        let filing = store.directory.filing(maildrop).await?;
+        reached.extend(filing.iter().flat_map(|filing| &filing.further).map(|(_, further)| *further));
+    }
     for (address, maildrop) in maildrops(store).await?.into_iter().filter(|(_, one)| reached.contains(one)) {
         let mut pages = Pages::new(store, maildrop);
         while let Some(page) = pages.next().await? {

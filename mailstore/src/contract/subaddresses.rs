@@ -46,7 +46,7 @@ async fn alice_with<const COUNT: usize>(store: &Store, of: [&str; COUNT]) -> (Ac
 /// The maildrops that get mail for an address.
 async fn get(store: &Store, address: &str) -> Vec<MaildropId> {
     match store.directory.recipient(&mailbox(address), 0).await.unwrap() {
-        Recipient::Maildrops(maildrops) => maildrops,
+        Recipient::Maildrops(maildrops) | Recipient::Filtered(maildrops) => maildrops,
         other @ (Recipient::Missing | Recipient::OverQuota(_)) => panic!("{address}: {other:?}"),
     }
 }

@@ -11,6 +11,7 @@ use super::credentials::ScramRecord;
 use super::grants::Grants;
 use super::index::{Index, IndexError};
 use super::record::{AccountRecord, Event};
+use super::rule_files::RuleFiles;
 use super::rules::RulesOfAccounts;
 use super::subaddresses::{self, Subaddresses};
 use crate::{
@@ -38,6 +39,7 @@ pub(crate) struct Accounts {
     /// Of all others.
     default_quota: Quota,
     pub(crate) rules: RulesOfAccounts,
+    pub(crate) rule_files: RuleFiles,
     /// Whose postmaster is everybody's, where there is no nearer one.
     primary_domain: Option<Domain>,
 }
@@ -61,6 +63,7 @@ impl Accounts {
             quotas: index.quotas()?,
             default_quota: options.quota(),
             rules: RulesOfAccounts::new(index.rules()?, options.rules()),
+            rule_files: RuleFiles::new(index.rule_files()?),
             primary_domain: options.primary_domain.clone(),
         })
     }
@@ -81,6 +84,7 @@ impl Accounts {
                 self.maildrops.remove(maildrop);
                 self.quotas.remove(maildrop);
                 self.rules.remove(*maildrop);
+                self.rule_files.set(*maildrop, None);
                 self.scram.remove(maildrop);
                 self.app_passwords.remove(*maildrop);
                 self.grants.remove(*maildrop);
@@ -103,6 +107,7 @@ impl Accounts {
             Event::AliasRemoved { address } => {
                 self.aliases.remove(address);
             }
+            Event::RuleFile { maildrop, text } => self.rule_files.set(*maildrop, text.as_deref()),
             Event::Rules { maildrop, own } => self.rules.set(*maildrop, *own),
             Event::Quota { maildrop, quota: Some(quota) } => {
                 self.quotas.insert(*maildrop, *quota);
@@ -195,12 +200,22 @@ impl Accounts {
         })
     }
 
+    /// True where the account of one of these has rules for its mail.
+    pub(crate) fn have_rules(&self, maildrops: &[MaildropId]) -> bool {
+        let has_rules = |maildrop: &MaildropId| self.rule_files.get(self.owner(maildrop.0)).is_some();
+        !self.rule_files.is_empty() && maildrops.iter().any(has_rules)
+    }
+
     /// What is known of a maildrop when mail for it is put somewhere.
     pub(crate) fn filing(&self, maildrop: MaildropId) -> Option<Filing> {
         let owner = self.owner(maildrop.0);
         let account = account(self.by_address.get(self.maildrops.get(&owner)?)?)?;
         let further = |(detail, maildrop)| Some((Detail::parse(detail).ok()?, MaildropId(maildrop)));
-        Some(Filing { account, further: self.subaddresses.of(owner).filter_map(further).collect() })
+        Some(Filing {
+            account,
+            further: self.subaddresses.of(owner).filter_map(further).collect(),
+            rules: self.rule_files.get(owner).cloned(),
+        })
     }
 
     /// The account that logs in as `login`, in any spelling of that mailbox.

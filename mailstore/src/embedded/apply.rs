@@ -114,6 +114,7 @@ impl Index {
             }
             Event::Quota { maildrop, quota } => self.put_quota(&keys::maildrop(*maildrop), quota.as_ref()),
             Event::Rules { maildrop, own } => self.put_rules(&keys::maildrop(*maildrop), own),
+            Event::RuleFile { maildrop, text } => self.put_rule_file(*maildrop, text.as_deref()),
             Event::Alias { address, targets } => put(&self.aliases, address.as_bytes(), targets),
             Event::AliasRemoved { address } => {
                 self.aliases.remove(address.as_bytes())?;
@@ -361,7 +362,7 @@ impl Index {
         self.quotas.remove(keys::maildrop(maildrop))?;
         self.rules.remove(keys::maildrop(maildrop))?;
         self.scram.remove(keys::maildrop(maildrop))?;
-        for tree in [&self.app_passwords, &self.grants, &self.subaddresses] {
+        for tree in [&self.app_passwords, &self.grants, &self.subaddresses, &self.rule_files] {
             for key in tree.scan_prefix(keys::maildrop(maildrop)).keys() {
                 tree.remove(key?)?;
             }

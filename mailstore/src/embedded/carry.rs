@@ -43,6 +43,8 @@ pub(crate) enum Carry {
     Quota { maildrop: u64, grave: Grave },
     /// The rules that a maildrop's account has of its own.
     Rules { maildrop: u64, grave: Grave },
+    /// The rules that a maildrop's account has for its mail.
+    RuleFile { maildrop: u64, grave: Grave },
 }
 
 /// Whether a deletion must be remembered, since something is left that would bring back what was deleted.
@@ -122,6 +124,13 @@ impl State<'_> {
                     self.must_remember(maildrop, grave)?;
                 }
                 Ok(Event::Rules { maildrop, own })
+            }
+            Carry::RuleFile { maildrop, grave } => {
+                let rules = self.accounts.rule_files.get(maildrop);
+                if rules.is_none() {
+                    self.must_remember(maildrop, grave)?;
+                }
+                Ok(Event::RuleFile { maildrop, text: rules.map(|rules| rules.as_str().to_owned()) })
             }
             Carry::Quota { maildrop, grave } => match self.accounts.own_quota(maildrop) {
                 Some(quota) => Ok(Event::Quota { maildrop, quota: Some(quota) }),

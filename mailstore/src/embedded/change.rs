@@ -14,7 +14,7 @@ use super::quotas::Added;
 use super::record::{Accepted, AccountRecord, Event, Message, Taken};
 use super::settled::{Absent, QueueWish};
 use super::subaddresses::MaildropChange;
-use crate::{AdministrationError, OverQuota, OwnRules, Quota, UniqueId};
+use crate::{AdministrationError, OverQuota, OwnRules, Quota, RuleFile, UniqueId};
 
 /// A wish.
 #[derive(Debug)]
@@ -82,6 +82,10 @@ pub(crate) enum DirectoryChange {
         address: String,
         own: OwnRules,
     },
+    SetRuleFile {
+        address: String,
+        rules: Option<RuleFile>,
+    },
     AddAlias {
         address: String,
         targets: Vec<String>,
@@ -107,6 +111,7 @@ impl DirectoryChange {
             Self::AddKeys { .. }
             | Self::SetQuota { .. }
             | Self::SetRules { .. }
+            | Self::SetRuleFile { .. }
             | Self::AddAlias { .. }
             | Self::RemoveAlias { .. }
             | Self::Maildrops(_)
@@ -295,6 +300,10 @@ impl State<'_> {
             DirectoryChange::SetRules { address, own } => {
                 Event::Rules { maildrop: self.accounts.existing(&address)?.maildrop, own }
             }
+            DirectoryChange::SetRuleFile { address, rules } => Event::RuleFile {
+                maildrop: self.accounts.existing(&address)?.maildrop,
+                text: rules.map(String::from),
+            },
             DirectoryChange::Access(change) => change.event(self.accounts)?,
             DirectoryChange::Maildrops(change) => return self.maildrops(change),
             DirectoryChange::AddAlias { address, targets } => {

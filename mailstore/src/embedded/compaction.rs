@@ -96,6 +96,7 @@ struct Mentions {
     aliases: BTreeSet<String>,
     quotas: BTreeSet<u64>,
     rules: BTreeSet<u64>,
+    rule_files: BTreeSet<u64>,
     app_passwords: BTreeSet<(u64, String)>,
     grants: BTreeSet<(u64, String)>,
 }
@@ -141,6 +142,9 @@ impl Mentions {
             }
             Event::Rules { maildrop, .. } => {
                 self.rules.insert(*maildrop);
+            }
+            Event::RuleFile { maildrop, .. } => {
+                self.rule_files.insert(*maildrop);
             }
             Event::AppPassword { maildrop, name, .. } => {
                 self.app_passwords.insert((*maildrop, name.clone()));
@@ -359,6 +363,9 @@ impl Compaction<'_> {
         }
         for maildrop in mentions.rules {
             self.add(Carry::Rules { maildrop, grave }, Vec::new());
+        }
+        for maildrop in mentions.rule_files {
+            self.add(Carry::RuleFile { maildrop, grave }, Vec::new());
         }
         for (maildrop, name) in mentions.app_passwords {
             self.add(Carry::AppPassword { maildrop, name, grave }, Vec::new());

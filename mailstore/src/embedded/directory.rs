@@ -134,9 +134,10 @@ impl Directory for Core {
                 Some((accounts.maildrops_of(account).collect::<Vec<_>>(), accounts.limits(account)?))
             };
             let limits: Vec<_> = maildrops.iter().filter_map(limit).collect();
-            Some((maildrops, limits))
+            let has_rules = accounts.have_rules(&maildrops);
+            Some((maildrops, limits, has_rules))
         });
-        let Some((maildrops, limits)) = found else { return Ok(Recipient::Missing) };
+        let Some((maildrops, limits, has_rules)) = found else { return Ok(Recipient::Missing) };
         let mut over = None;
         for (of_account, quota) in limits {
             let usage = self.index.ask(|index| Ok(index.usage_of(of_account)));
@@ -144,7 +145,9 @@ impl Directory for Core {
             // There is no message without an octet.
             over = over.max(quota.check(usage, octets.max(1)).err());
         }
-        Ok(over.map_or(Recipient::Maildrops(maildrops), Recipient::OverQuota))
+        let reached =
+            if has_rules { Recipient::Filtered(maildrops) } else { Recipient::Maildrops(maildrops) };
+        Ok(over.map_or(reached, Recipient::OverQuota))
     }
 
     async fn may_send_as(&self, account: &Account, mailbox: &Mailbox) -> Result<bool, Unavailable> {

@@ -104,6 +104,8 @@ pub(crate) enum Event {
     MovedOn(Box<MovedOn>),
     /// Carried on from a segment that goes: rows of lives.
     Traced { rows: Vec<TracedRow> },
+    /// The account of a maildrop has these rules for its mail from now on; `None`: it has none.
+    RuleFile { maildrop: u64, text: Option<String> },
 }
 
 /// A message, and what became true with it.
@@ -302,6 +304,7 @@ impl Event {
             Self::Taken(_) => 29,
             Self::MovedOn(_) => 30,
             Self::Traced { .. } => 31,
+            Self::RuleFile { .. } => 32,
         }
     }
 
@@ -341,6 +344,7 @@ impl Event {
             | Self::AccountRemovedWith { .. }
             | Self::Settled { .. }
             | Self::Traced { .. }
+            | Self::RuleFile { .. }
             | Self::Closed => None,
         }
     }
@@ -381,6 +385,7 @@ impl Event {
             | Self::AccountRemovedWith { .. }
             | Self::Settled { .. }
             | Self::Traced { .. }
+            | Self::RuleFile { .. }
             | Self::Closed => None,
         }
     }

@@ -18,6 +18,7 @@
 //! | `aliases` | address | list of addresses |
 //! | `quotas` | maildrop | [`crate::Quota`] |
 //! | `rules` | maildrop | [`crate::OwnRules`], where there are some |
+//! | `rule_files` | maildrop, number of the piece | a piece of the rules that its account has for its mail |
 //! | `usage` | maildrop | [`Usage`] at the last orderly close |
 //! | `moved` | message, segment | nothing: the message was copied there |
 //! | `torn` | segment, offset | octets that a crash left half written |
@@ -168,6 +169,16 @@ pub(crate) fn named(maildrop: u64, name: &str) -> Vec<u8> {
 pub(crate) fn named_parts(key: &[u8]) -> Option<(u64, &str)> {
     let (maildrop, name) = key.split_first_chunk()?;
     Some((u64::from_be_bytes(*maildrop), std::str::from_utf8(name).ok()?))
+}
+
+/// Key of a piece of what is too long for one value.
+pub(crate) fn piece(maildrop: u64, number: u16) -> Vec<u8> {
+    [maildrop.to_be_bytes().as_slice(), &number.to_be_bytes()].concat()
+}
+
+/// The maildrop in such a key.
+pub(crate) fn piece_maildrop(key: &[u8]) -> Option<u64> {
+    key.split_first_chunk().map(|(maildrop, _)| u64::from_be_bytes(*maildrop))
 }
 
 /// The keys of a maildrop's messages behind `after`.

@@ -16,6 +16,7 @@
 //! - [`password`], [`credentials`], [`app_passwords`], [`remembered`]: who knows the password, at what cost
 //! - [`grants`], [`access`]: whom accounts may send as besides themselves, and how that and their further passwords change
 //! - [`subaddresses`]: further maildrops of accounts, and how they change
+//! - [`rule_files`]: the rules of accounts for their mail
 //! - [`notes`]: what could be found out anew, in a file of its own
 //! - [`guard`]: who guesses too often or sends too much
 //! - [`draft`], [`header_end`], [`repertoire`], [`message_id`], [`accounts`], [`directory`], [`maildrops`], [`queue`], [`traces`]: the traits of this crate, answered
@@ -80,6 +81,7 @@ mod repair;
 mod repertoire;
 mod replay;
 mod room;
+mod rule_files;
 mod rules;
 mod segment;
 mod settled;

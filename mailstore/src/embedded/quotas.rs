@@ -144,6 +144,7 @@ impl State<'_> {
             | Event::Segments { .. }
             | Event::Quota { .. }
             | Event::Rules { .. }
+            | Event::RuleFile { .. }
             | Event::Closed => Ok(Vec::new()),
         }
     }

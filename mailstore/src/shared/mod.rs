@@ -8,6 +8,7 @@
 //! - [`access`]: application passwords and grants, both sides
 //! - [`guard`]: the guard, both sides
 //! - [`notes`]: notes, both sides
+//! - [`rule_files`]: the rules of accounts for their mail, both sides
 //! - [`queue`], [`traces`]: the outbound queue, and what became of mail that left, both sides
 //! - [`pool`]: the sharers' side: connections that are opened when needed and used again
 //! - [`objects`]: drafts and leases of a sharer
@@ -32,6 +33,7 @@ mod queue;
 mod repair;
 mod request;
 mod role;
+mod rule_files;
 mod server;
 mod traces;
 

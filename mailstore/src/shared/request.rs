@@ -11,12 +11,13 @@ use super::frame::Octets;
 use super::guard::GuardRequest;
 use super::notes::NotesRequest;
 use super::queue::QueueRequest;
+use super::rule_files::RuleFilesRequest;
 use super::traces::TracesRequest;
 use crate::{
     Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, Detail, Fate, Filing, Life,
     LocalRecipient, Login, MaildropId, MessageId, OwnRules, QueueEntry, QueueId, QueueOutcome, QueueState,
-    Quota, QuotaSource, RecipientTerms, RelayRecipient, ReturnAs, Rules, Seen, Speed, SubaddressMaildrop,
-    Terms, TraceRow, TraceStep, Unavailable, WithMail,
+    Quota, QuotaSource, RecipientTerms, RelayRecipient, ReturnAs, RuleFile, Rules, Seen, Speed,
+    SubaddressMaildrop, Terms, TraceRow, TraceStep, Unavailable, WithMail,
 };
 
 /// One question, by the trait it belongs to.
@@ -34,6 +35,7 @@ pub(crate) enum Request {
     Maintenance(MaintenanceRequest),
     Guard(GuardRequest),
     Notes(NotesRequest),
+    RuleFiles(RuleFilesRequest),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -177,6 +179,7 @@ pub(crate) struct LoginText {
 pub(crate) struct FilingText {
     account: AccountText,
     further: Vec<(Detail, MaildropId)>,
+    rules: Option<RuleFile>,
 }
 
 /// Some [`ScramKeys`].
@@ -291,15 +294,16 @@ impl LoginText {
 }
 
 impl From<Filing> for FilingText {
-    fn from(Filing { account, further }: Filing) -> Self {
-        Self { account: (&account).into(), further }
+    fn from(Filing { account, further, rules }: Filing) -> Self {
+        Self { account: (&account).into(), further, rules }
     }
 }
 
 impl FilingText {
     /// As [`AccountText::account`].
     pub(crate) fn filing(self) -> Option<Filing> {
-        Some(Filing { account: self.account.account()?, further: self.further })
+        let Self { account, further, rules } = self;
+        Some(Filing { account: account.account()?, further, rules })
     }
 }
 

@@ -24,7 +24,7 @@ use super::request::{
     LoginText, MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, Request, ScramKeysText,
     UsageText,
 };
-use super::{guard, notes, traces};
+use super::{guard, notes, rule_files, traces};
 use crate::embedded::{Core, EmbeddedLease, Tenure};
 use crate::{
     AccountUsage, Addresses, Administration, AdministrationError, Directory, Draft, HeldState, Hold, Intake,
@@ -192,6 +192,7 @@ impl Session {
             Request::Repair(request) => repair::serve(&mut self.stream, &self.core, request).await,
             Request::Maintenance(request) => self.maintenance(request).await,
             Request::Guard(request) => guard::serve(&mut self.stream, &self.core, request).await,
+            Request::RuleFiles(request) => rule_files::serve(&mut self.stream, &self.core, request).await,
             Request::Notes(request) => notes::serve(&mut self.stream, &self.core, request).await,
         }
     }

@@ -1,5 +1,6 @@
 //! DATA (RFC 5321 §4.1.1.4) and BDAT (RFC 3030 §2): content passes through, and becomes a message by one commit.
 
+use std::collections::BTreeSet;
 use std::mem;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::incoming::{Failure, Framing, Reason, Storage};
 use super::life::shown;
 use super::machine::Phase;
 use super::verdicts::failed;
-use super::{Acceptance, ContentQuestion, Incoming, Kind, OriginatorQuestion, Session, Step};
+use super::{Acceptance, ContentQuestion, Filtering, Incoming, Kind, OriginatorQuestion, Session, Step};
 use crate::content::{self, Field, Inspector, LineEnds, Problem, Rules, SpamFlags, Treatment};
 use crate::replies;
 use crate::trace::{self, Hop};
@@ -176,7 +177,8 @@ impl Session {
             self.phase = Phase::Chunks(incoming);
             return step;
         }
-        let Incoming { envelope, framing, mut inspector, storage, .. } = *incoming;
+        let header = incoming.take_header();
+        let Incoming { mut envelope, framing, mut inspector, storage, .. } = *incoming;
         match storage {
             Storage::Draft(draft) => {
                 let mut originators = unproven(inspector.take_originators(), &envelope.reverse_path);
@@ -184,12 +186,22 @@ impl Session {
                     (inspector.repairs(), inspector.parts_converted());
                 let class = envelope.passage.class();
                 let seen = self.seen(&envelope.client);
+                let filtered = mem::take(&mut envelope.filtered);
                 let delivery = self.delivery(envelope, &inspector, unix_seconds);
                 let acceptance = Box::new(Acceptance {
                     draft,
-                    delivery,
                     class,
                     seen,
+                    filtering: header.map(|header| {
+                        Box::new(Filtering {
+                            recipients: filtered,
+                            header,
+                            octets: inspector.octets(),
+                            is_authenticated: self.account.is_some(),
+                        })
+                    }),
+                    discarded: BTreeSet::new(),
+                    delivery,
                     recipients,
                     line_ends_repaired,
                     parts_converted,
@@ -243,7 +255,11 @@ impl Session {
     /// The message is where its recipients want it, or that cannot be found out now.
     #[must_use]
     pub fn filed(&mut self, acceptance: Box<Acceptance>, answer: &Result<(), Unavailable>) -> Step {
+        let delivery = &acceptance.delivery;
         match answer {
+            Ok(()) if delivery.maildrops.is_empty() && delivery.relay.is_empty() => {
+                self.discarded(&acceptance)
+            }
             Ok(()) => Step::Commit(acceptance),
             Err(_) => self.verdict(Step::Reply(replies::store_unavailable()), acceptance.recipients),
         }
@@ -362,7 +378,8 @@ impl Session {
 
 /// What comes before the commit of a message that all checks have let pass. Most messages go where they were sent.
 pub(super) fn filing(acceptance: Box<Acceptance>) -> Step {
-    if acceptance.class.is_junk() { Step::File(acceptance) } else { Step::Commit(acceptance) }
+    let is_filed = acceptance.class.is_junk() || acceptance.filtering.is_some();
+    if is_filed { Step::File(acceptance) } else { Step::Commit(acceptance) }
 }
 
 /// The originators that MAIL has not been asked about already, the last one first.

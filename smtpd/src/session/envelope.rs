@@ -13,7 +13,7 @@ use mailwire::smtp::{MailParameters, RcptParameters, Reply};
 use super::gate::{Found, Passage};
 use super::machine::{Client, Phase};
 use super::terms::rcpt_terms;
-use super::{Kind, RecipientQuestion, SenderQuestion, Session, Step};
+use super::{FilteredRecipient, Kind, RecipientQuestion, SenderQuestion, Session, Step};
 use crate::content::{Inspector, octets_encoded};
 use crate::replies;
 
@@ -36,6 +36,8 @@ pub(super) struct Envelope {
     pub(super) local: Vec<LocalRecipient>,
     /// Accepted recipients elsewhere, each once.
     pub(super) relay: Vec<RelayRecipient>,
+    /// Those with rules for their mail.
+    pub(super) filtered: Vec<FilteredRecipient>,
     /// How many recipients were refused.
     pub(super) refused: usize,
     pub(super) begun: Begun,
@@ -68,6 +70,7 @@ impl Envelope {
             maildrops: BTreeSet::new(),
             local: Vec::new(),
             relay: Vec::new(),
+            filtered: Vec::new(),
             refused: 0,
             begun: Begun { mail: now, recipients: now, content: now },
             passage: Passage::default(),
@@ -311,21 +314,28 @@ impl Session {
         match (answer, &self.phase) {
             (Err(_), _) => Step::Reply(replies::store_unavailable()),
             (Ok(Recipient::OverQuota(why)), _) => self.no_recipient(replies::over_quota(why)),
-            (Ok(Recipient::Maildrops(maildrops)), Phase::Transaction(_)) if !maildrops.is_empty() => {
+            (Ok(reached @ (Recipient::Maildrops(_) | Recipient::Filtered(_))), Phase::Transaction(_))
+                if !reached.maildrops().is_empty() =>
+            {
                 let RecipientQuestion { mailbox, terms, .. } = question;
-                self.found(Found { mailbox, terms, maildrops })
+                self.found(Found { mailbox, terms, reached })
             }
-            (Ok(Recipient::Missing | Recipient::Maildrops(_)), _) => {
+            (Ok(Recipient::Missing | Recipient::Maildrops(_) | Recipient::Filtered(_)), _) => {
                 self.no_recipient(replies::no_such_mailbox())
             }
         }
     }
 
     /// The recipient gets the message.
-    pub(super) fn admit(&mut self, Found { mailbox, terms, maildrops }: Found) -> Step {
+    pub(super) fn admit(&mut self, Found { mailbox, terms, reached }: Found) -> Step {
+        let maildrops = reached.maildrops().to_vec();
         if let Phase::Transaction(envelope) = &mut self.phase {
             if terms != RecipientTerms::default() {
                 envelope.local.push(LocalRecipient { mailbox: mailbox.clone(), terms });
+            }
+            if reached.is_filtered() {
+                let (mailbox, maildrops) = (mailbox.clone(), maildrops.clone());
+                envelope.filtered.push(FilteredRecipient { mailbox, maildrops });
             }
             envelope.add(mailbox, maildrops);
         }

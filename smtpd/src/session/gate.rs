@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use mailstore::{MaildropId, RecipientTerms, TraceStep};
+use mailstore::{Recipient, RecipientTerms, TraceStep};
 use mailwire::address::Mailbox;
 
 use super::life::step;
@@ -25,7 +25,7 @@ pub struct GateQuestion {
 pub(super) struct Found {
     pub(super) mailbox: Mailbox,
     pub(super) terms: RecipientTerms,
-    pub(super) maildrops: Vec<MaildropId>,
+    pub(super) reached: Recipient,
 }
 
 /// What was found out about a transaction's sender before its content.

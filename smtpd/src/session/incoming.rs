@@ -6,6 +6,7 @@ use mailstore::{Draft, IntakeError};
 use mailwire::dot::{Unstuffed, Unstuffer};
 
 use super::envelope::Envelope;
+use super::filtering::HeaderCopy;
 use crate::content::{Inspector, Problem, Rules};
 
 /// Octets of content that are gathered before they go to the draft. What waits is at most this and one chunk read.
@@ -57,6 +58,8 @@ pub struct Incoming {
     pub(super) framing: Framing,
     pub(super) inspector: Inspector,
     pub(super) storage: Storage,
+    /// Where a recipient has rules.
+    header: Option<HeaderCopy>,
     unwritten: Vec<u8>,
 }
 
@@ -101,7 +104,9 @@ impl Framing {
 
 impl Incoming {
     pub(super) fn new(envelope: Envelope, framing: Framing, rules: Rules, storage: Storage) -> Self {
-        Self { envelope, framing, inspector: Inspector::new(rules), storage, unwritten: Vec::new() }
+        let header = (!envelope.filtered.is_empty()).then(HeaderCopy::default);
+        let inspector = Inspector::new(rules);
+        Self { envelope, framing, inspector, storage, header, unwritten: Vec::new() }
     }
 
     /// Takes what was received, up to the end of the content. Refused content is followed to its end and dropped.
@@ -112,6 +117,9 @@ impl Incoming {
         if ended && self.framing.is_last() {
             // What was held back has its end now, and a CR at the very end can no longer become a CRLF.
             self.inspector.finish(&mut self.unwritten);
+        }
+        if let Some(header) = &mut self.header {
+            header.take(self.unwritten.get(before..).unwrap_or_default());
         }
         if let Some(problem) = self.inspector.problem() {
             self.storage = Storage::Nowhere(Reason::Refused(problem));
@@ -145,6 +153,11 @@ impl Incoming {
         if let Err(error) = result {
             self.storage = Storage::Nowhere(Reason::Failed(Failure::Store(error)));
         }
+    }
+
+    /// The header section, where a recipient has rules.
+    pub(super) fn take_header(&mut self) -> Option<Vec<u8>> {
+        self.header.take().map(HeaderCopy::into_octets)
     }
 
     /// A chunk has ended, and the next may be long in coming: no buffer is held meanwhile.

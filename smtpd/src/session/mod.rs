@@ -15,6 +15,7 @@
 //! | `content.rs` | DATA and BDAT, and the commit at their end |
 //! | `verdicts.rs` | what is said at the end of content: once, or by LMTP once for each recipient |
 //! | `judging.rs` | what is found out about mail from outside, and what follows |
+//! | `filtering.rs` | what rules of recipients must know of a message |
 //! | `incoming.rs` | [`Incoming`], the content that passes through meanwhile |
 //! | `life.rs` | the steps that are kept of a message's way here |
 //!
@@ -25,6 +26,7 @@ mod class;
 mod content;
 mod envelope;
 mod expansion;
+mod filtering;
 mod gate;
 mod hello;
 mod incoming;
@@ -37,6 +39,7 @@ mod terms;
 mod verdicts;
 
 pub use class::Class;
+pub use filtering::{FilteredRecipient, Filtering};
 pub use gate::GateQuestion;
 pub use incoming::{Incoming, Progress};
 pub use machine::Session;

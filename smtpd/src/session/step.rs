@@ -1,12 +1,14 @@
 //! What a session wants done next. A question travels with what it is about and comes back with its answer, so that
 //! nothing waits half-made in the session meanwhile.
 
+use std::collections::BTreeSet;
+
 use mailstore::{Account, Delivery, Draft, RecipientTerms};
 use mailwire::address::Mailbox;
 use mailwire::sasl::{BearerToken, Credentials, Proven, SaslError};
 use mailwire::smtp::Reply;
 
-use super::{Class, GateQuestion, Incoming};
+use super::{Class, Filtering, GateQuestion, Incoming};
 
 use super::envelope::Envelope;
 use super::incoming::Framing;
@@ -132,6 +134,10 @@ pub struct Acceptance {
     pub class: Class,
     /// What the checks look at, where they are to be made.
     pub seen: Option<Box<Seen>>,
+    /// What rules of recipients look at, where one of them has some.
+    pub filtering: Option<Box<Filtering>>,
+    /// Recipients who do not want it, by their numbers among those that were accepted; known where each has a verdict.
+    pub discarded: BTreeSet<usize>,
     /// How many recipients were accepted.
     pub recipients: usize,
     /// Line ends that were not CRLF and have become so.

@@ -1,19 +1,25 @@
 //! What is said at the end of content: once by SMTP, and by LMTP once for each recipient, in their order (RFC 2033 §4.2).
 
+use std::collections::BTreeSet;
 use std::iter;
 
 use mailstore::{IntakeError, Receipt};
 use mailwire::smtp::Reply;
 
 use super::incoming::Failure;
-use super::{Kind, Session, Step, Then};
+use super::{Acceptance, Kind, Session, Step, Then};
 use crate::replies;
 
 impl Session {
-    /// What the commit came to for so many recipients. The one place from which a 250 to content comes (RFC 5321
-    /// §4.2.5).
+    /// What the commit came to for so many recipients, some of whom have thrown it away before that. The one place from which a
+    /// 250 to content comes that anybody gets (RFC 5321 §4.2.5).
     #[must_use]
-    pub fn committed(&mut self, result: Result<Receipt, IntakeError>, recipients: usize) -> Step {
+    pub fn committed(
+        &mut self,
+        result: Result<Receipt, IntakeError>,
+        recipients: usize,
+        discarded: &BTreeSet<usize>,
+    ) -> Step {
         self.commands = 0;
         match (result, self.kind) {
             (Ok(receipt), Kind::Reception | Kind::Submission) => {
@@ -23,13 +29,19 @@ impl Session {
             (Ok(Receipt { message, verdicts, .. }), Kind::Lmtp) => {
                 let accepted = |()| replies::message_accepted(message);
                 let verdict = |verdict: Result<(), _>| verdict.map_or_else(replies::over_quota, accepted);
-                Step::Verdicts(verdicts.into_iter().map(verdict).collect(), Then::GoOn)
+                among(discarded, recipients, verdicts.into_iter().map(verdict))
             }
             (Err(IntakeError::OverQuota { groups, .. }), Kind::Lmtp) => {
-                Step::Verdicts(groups.into_iter().map(replies::over_quota).collect(), Then::GoOn)
+                among(discarded, recipients, groups.into_iter().map(replies::over_quota))
             }
-            (Err(error), Kind::Lmtp) => self.verdict(Step::Reply(not_stored(&error)), recipients),
+            (Err(error), Kind::Lmtp) => among(discarded, recipients, iter::repeat(not_stored(&error))),
         }
+    }
+
+    /// Nobody wants the message, so there is nothing to be committed.
+    pub(super) fn discarded(&mut self, acceptance: &Acceptance) -> Step {
+        self.commands = 0;
+        self.verdict(Step::Reply(replies::message_discarded()), acceptance.recipients)
     }
 
     /// A reply to the end of content, as often as it must be said. What ends the session is said once.
@@ -49,6 +61,14 @@ impl Session {
             Kind::Lmtp => Step::Verdicts(iter::repeat_n(reply, recipients).collect(), Then::Close),
         }
     }
+}
+
+/// The replies to all recipients: those of whoever throws it away stand between those of the others.
+fn among(discarded: &BTreeSet<usize>, recipients: usize, mut others: impl Iterator<Item = Reply>) -> Step {
+    let reply = |number| {
+        if discarded.contains(&number) { Some(replies::message_discarded()) } else { others.next() }
+    };
+    Step::Verdicts((0..recipients).filter_map(reply).collect(), Then::GoOn)
 }
 
 /// We cannot take content now.

@@ -294,7 +294,7 @@ impl BareSession {
 
     fn commit(&mut self, acceptance: Acceptance) -> Step {
         let result = now(acceptance.draft.commit(acceptance.delivery));
-        self.session.committed(result, acceptance.recipients)
+        self.session.committed(result, acceptance.recipients, &acceptance.discarded)
     }
 }
 

@@ -91,6 +91,7 @@ impl Model {
             | Step::RemoveAccount { .. }
             | Step::SetQuota { .. }
             | Step::SetRules { .. }
+            | Step::SetRuleFile { .. }
             | Step::SetAppPassword { .. }
             | Step::Grant { .. }
             | Step::RemoveMaildrop { .. }
@@ -148,6 +149,7 @@ impl Model {
             | Step::RemoveAccount { .. }
             | Step::SetQuota { .. }
             | Step::SetRules { .. }
+            | Step::SetRuleFile { .. }
             | Step::SetAppPassword { .. }
             | Step::Grant { .. }
             | Step::RemoveMaildrop { .. }
@@ -171,6 +173,7 @@ impl Model {
                     | Step::RemoveAccount { .. }
                     | Step::SetQuota { .. }
                     | Step::SetRules { .. }
+                    | Step::SetRuleFile { .. }
                     | Step::SetAppPassword { .. }
                     | Step::Grant { .. }
                     | Step::AddMaildrop { .. }

@@ -21,6 +21,7 @@ use super::super::keys::Usage;
 use super::super::layout::Layout;
 use super::super::record::AccountRecord;
 use super::super::replay::Replay;
+use super::super::rule_files::RuleFiles;
 use super::super::segment::HEADER_OCTETS;
 use super::super::subaddresses::{MaildropChange, subaddress};
 use super::super::survey::{self, Survey};
@@ -143,6 +144,7 @@ impl Session {
             | Step::RemoveAccount { .. }
             | Step::SetQuota { .. }
             | Step::SetRules { .. }
+            | Step::SetRuleFile { .. }
             | Step::SetAppPassword { .. }
             | Step::Grant { .. }
             | Step::AddMaildrop { .. }
@@ -170,12 +172,20 @@ impl Session {
         found.view.aliases = self.core().index.ask(Index::aliases).map_err(text)?.into_iter().collect();
         let quotas = self.core().index.ask(Index::quotas).map_err(text)?;
         let rules = self.core().index.ask(Index::rules).map_err(text)?;
+        let rule_files = self.core().index.ask(Index::rule_files).map_err(text)?;
+        let rule_files = RuleFiles::new(rule_files);
         let mut scram = self.core().index.ask(Index::scram).map_err(text)?;
         let app_passwords = self.core().index.ask(Index::app_passwords).map_err(text)?;
         let grants = self.core().index.ask(Index::grants).map_err(text)?;
         let subaddresses = self.core().index.ask(Index::subaddresses).map_err(text)?;
         let mut owners: Vec<u64> = scram.keys().copied().chain(app_passwords.maildrops()).collect();
-        owners.extend(grants.maildrops().chain(rules.keys().copied()).chain(subaddresses.accounts()));
+        owners.extend(
+            grants
+                .maildrops()
+                .chain(rules.keys().copied())
+                .chain(rule_files.maildrops())
+                .chain(subaddresses.accounts()),
+        );
         owners.retain(|owner| accounts.iter().all(|account| account.maildrop != *owner));
         if !owners.is_empty() {
             return Err(format!("something is left of accounts that are gone: {owners:?}"));
@@ -196,6 +206,7 @@ impl Session {
                 scram: scram.remove(&maildrop),
                 quota: quotas.get(&maildrop).copied(),
                 rules: rules.get(&maildrop).copied().unwrap_or_default(),
+                rule_file: rule_files.get(maildrop).cloned(),
                 app_passwords: app_passwords.hashes(maildrop),
                 grants: grants.keys(maildrop),
                 further,
@@ -358,7 +369,8 @@ fn contents(index: &Index) -> Result<String, IndexError> {
     let rules: BTreeMap<_, _> = index.rules()?.into_iter().collect();
     let scram: BTreeMap<_, _> = index.scram()?.into_iter().collect();
     let access = (scram, index.app_passwords()?, index.grants()?, subaddresses);
-    let limits = (quotas, rules);
+    let rule_files: BTreeMap<_, _> = index.rule_files()?.into_iter().collect();
+    let limits = (quotas, rules, rule_files);
     Ok(format!(
         "{live} {accounts:?} {access:?} {aliases:?} {limits:?} {entries:?} {expunged:?} {queue:?} {due:?} \
          {domains:?} {traces}"
@@ -380,6 +392,7 @@ fn directory(step: &Step) -> Option<DirectoryChange> {
         Step::RemoveAccount { address } => Some(DirectoryChange::RemoveAccount { address }),
         Step::SetQuota { address, quota } => Some(DirectoryChange::SetQuota { address, quota }),
         Step::SetRules { address, own } => Some(DirectoryChange::SetRules { address, own }),
+        Step::SetRuleFile { address, rules } => Some(DirectoryChange::SetRuleFile { address, rules }),
         Step::SetAppPassword { address, name, hash: Some(hash) } => {
             Some(DirectoryChange::Access(AccessChange::AddAppPassword { address, name, hash }))
         }

@@ -6,7 +6,7 @@ use super::super::app_passwords::Hash;
 use super::super::credentials::{NewPassword, ScramRecord};
 use super::super::grants::Grant;
 use super::super::subaddresses::subaddress;
-use crate::{OwnRules, Quota, ReturnAs};
+use crate::{OwnRules, Quota, ReturnAs, RuleFile};
 
 /// A message of the simulation, by the number that its content carries.
 pub(super) type Token = u64;
@@ -19,6 +19,7 @@ pub(super) struct AccountView {
     pub(super) scram: Option<ScramRecord>,
     pub(super) quota: Option<Quota>,
     pub(super) rules: OwnRules,
+    pub(super) rule_file: Option<RuleFile>,
     pub(super) app_passwords: BTreeMap<String, Hash>,
     pub(super) grants: BTreeSet<String>,
     /// Its further maildrops, by their details.
@@ -35,6 +36,7 @@ impl AccountView {
             scram: Some(scram),
             quota: None,
             rules: OwnRules::default(),
+            rule_file: None,
             app_passwords: BTreeMap::new(),
             grants: BTreeSet::new(),
             further: BTreeMap::new(),
@@ -98,6 +100,7 @@ pub(super) enum Step {
     RemoveAccount { address: String },
     SetQuota { address: String, quota: Option<Quota> },
     SetRules { address: String, own: OwnRules },
+    SetRuleFile { address: String, rules: Option<RuleFile> },
     SetAppPassword { address: String, name: String, hash: Option<Hash> },
     Grant { address: String, addresses: String, grant: Grant },
     AddMaildrop { account: String, detail: String },
@@ -176,6 +179,9 @@ impl View {
             }
             Step::SetQuota { address, quota } => self.change(address, |account| account.quota = *quota),
             Step::SetRules { address, own } => self.change(address, |account| account.rules = *own),
+            Step::SetRuleFile { address, rules } => {
+                self.change(address, |account| account.rule_file.clone_from(rules));
+            }
             Step::SetAppPassword { address, name, hash } => {
                 self.change(address, |account| account.set_app_password(name, *hash));
             }

@@ -10,7 +10,7 @@ use super::super::grants::Grant;
 use super::super::subaddresses::subaddress;
 use super::random::Random;
 use super::view::{AccountView, QueueChange, QueueChanges, Relay, Step, View};
-use crate::{Expiry, OwnRules, Quota, ReturnAs, Takeover};
+use crate::{Expiry, OwnRules, Quota, ReturnAs, RuleFile, Takeover};
 
 /// Names of accounts; each may come and go.
 const ACCOUNTS: [&str; 4] = ["ann", "bob", "cleo", "dan"];
@@ -178,6 +178,13 @@ impl Workload<'_> {
         }
     }
 
+    /// None, or some of one piece of the index or of several.
+    fn rule_file(&mut self) -> Option<RuleFile> {
+        let number = self.random.number();
+        let [repeats, ..] = number.to_le_bytes();
+        RuleFile::new(number.to_string().repeat(usize::from(repeats) * 3)).ok()
+    }
+
     fn password(&mut self) -> NewPassword {
         let number = self.random.number();
         let key = |octet| [octet; 32];
@@ -230,10 +237,14 @@ impl Workload<'_> {
         let aliases: Vec<_> = view.aliases.keys().cloned().collect();
         let new_alias = self.random.pick(&ALIASES).map(|name| address(name))?;
         let pick = |random: &mut Random, from: &[String]| random.pick(from).cloned();
-        match self.random.below(15) {
+        match self.random.below(16) {
             12 | 13 => {
                 let account = pick(self.random, &present)?;
                 self.maildrop(view, account)
+            }
+            11 => {
+                let rules = self.rule_file();
+                pick(self.random, &present).map(|address| Step::SetRuleFile { address, rules })
             }
             8 => {
                 let address = pick(self.random, &present)?;

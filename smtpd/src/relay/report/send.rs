@@ -84,8 +84,11 @@ async fn place(common: &Common, sender: &Mailbox, octets: u64, now: u64) -> Resu
         })));
     }
     match common.store.directory.recipient(sender, octets).await.map_err(SendError::Directory)? {
-        Recipient::Maildrops(maildrops) if !maildrops.is_empty() => Ok(Place::Here(maildrops)),
-        Recipient::Maildrops(_) | Recipient::Missing => Err(SendError::Nobody),
+        // Rules of the sender are for mail of others.
+        found @ (Recipient::Maildrops(_) | Recipient::Filtered(_)) if !found.maildrops().is_empty() => {
+            Ok(Place::Here(found.maildrops().to_vec()))
+        }
+        Recipient::Maildrops(_) | Recipient::Filtered(_) | Recipient::Missing => Err(SendError::Nobody),
         Recipient::OverQuota(why) => {
             let maildrop = mailstore::MaildropId(0);
             Err(IntakeError::OverQuota { maildrop, why, groups: Vec::new() }.into())

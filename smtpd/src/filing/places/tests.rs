@@ -1,0 +1,198 @@
+//! Messages for alice and bob, put where their accounts want them.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use mailstore::{
+    Account, CommonRules, Detail, Draft, IntakeError, Login, Receipt, Recipient, RuleFile, Terms, TraceRow,
+};
+use mailwire::address::ReversePath;
+use mailwire::sasl::ScramKeys;
+use mailwire::secret::Secret;
+
+use super::*;
+use crate::session::FilteredRecipient;
+
+const ALICE: MaildropId = MaildropId(1);
+const BOB: MaildropId = MaildropId(2);
+const ALICES_JUNK: MaildropId = MaildropId(5);
+const ALICES_LISTS: MaildropId = MaildropId(6);
+const MARKED: &[u8] = b"Return-Path: <>\r\nX-Spam-Flag: YES\r\n";
+
+/// alice has two further maildrops, and these rules; bob has nothing.
+struct House {
+    alices_rules: Option<&'static str>,
+    is_away: bool,
+}
+
+#[async_trait]
+impl Directory for House {
+    async fn filing(&self, maildrop: MaildropId) -> Result<Option<Filing>, Unavailable> {
+        if self.is_away {
+            return Err(Unavailable("a test says so".to_owned()));
+        }
+        let account = |name: &str, maildrop| Account { address: mailbox(name), maildrop };
+        let further = [("junk", ALICES_JUNK), ("lists", ALICES_LISTS)];
+        let further = further.map(|(detail, maildrop)| (Detail::parse(detail).unwrap(), maildrop)).to_vec();
+        let rules = self.alices_rules.map(|text| RuleFile::new(text).unwrap());
+        Ok(Some(match maildrop {
+            BOB => Filing { account: account("bob", BOB), further: Vec::new(), rules: None },
+            _ => Filing { account: account("alice", ALICE), further, rules },
+        }))
+    }
+
+    async fn authenticate(&self, _: &str, _: &Secret<String>) -> Result<Option<Login>, Unavailable> {
+        unreachable!("nobody logs in")
+    }
+
+    async fn account(&self, _: &str) -> Result<Option<Login>, Unavailable> {
+        unreachable!("nobody logs in")
+    }
+
+    async fn scram_keys(&self, _: &str) -> Result<ScramKeys, Unavailable> {
+        unreachable!("nobody logs in")
+    }
+
+    async fn recipient(&self, _: &Mailbox, _: u64) -> Result<Recipient, Unavailable> {
+        unreachable!("the recipients are known")
+    }
+
+    async fn may_send_as(&self, _: &Account, _: &Mailbox) -> Result<bool, Unavailable> {
+        unreachable!("the sender is known")
+    }
+
+    async fn common_rules(&self) -> Result<CommonRules, Unavailable> {
+        unreachable!("nobody opens a maildrop")
+    }
+}
+
+struct NoDraft;
+
+#[async_trait]
+impl Draft for NoDraft {
+    async fn write(&mut self, _: &[u8]) -> Result<(), IntakeError> {
+        unreachable!("nothing is written")
+    }
+
+    async fn commit(self: Box<Self>, _: Delivery) -> Result<Receipt, IntakeError> {
+        unreachable!("nothing is committed")
+    }
+}
+
+fn mailbox(name: &str) -> Mailbox {
+    Mailbox::parse(&format!("{name}@example.test")).unwrap()
+}
+
+/// A message for these names with their maildrops.
+fn acceptance(recipients: &[(&str, MaildropId)], fate: Fate) -> Acceptance {
+    let filtered = recipients
+        .iter()
+        .map(|(name, maildrop)| FilteredRecipient { mailbox: mailbox(name), maildrops: vec![*maildrop] });
+    let delivery = Delivery {
+        delivery_prefix: b"Return-Path: <>\r\n".to_vec(),
+        prefix: Vec::new(),
+        reverse_path: ReversePath::Null,
+        maildrops: recipients.iter().map(|(_, maildrop)| *maildrop).collect(),
+        fate,
+        relay: Vec::new(),
+        terms: Terms::default(),
+        local: Vec::new(),
+        steps: Vec::new(),
+        trace: TraceRow { at: 7, ..TraceRow::default() },
+        carried: None,
+        concludes: Vec::new(),
+    };
+    Acceptance {
+        draft: Box::new(NoDraft),
+        delivery,
+        class: Class::Wanted,
+        seen: None,
+        filtering: Some(Box::new(Filtering {
+            recipients: filtered.collect(),
+            header: b"Subject: hello\r\n\r\n".to_vec(),
+            octets: 100,
+            is_authenticated: false,
+        })),
+        discarded: BTreeSet::new(),
+        recipients: recipients.len(),
+        line_ends_repaired: 0,
+        parts_converted: None,
+    }
+}
+
+async fn filed(alices_rules: Option<&'static str>, mut acceptance: Acceptance) -> Acceptance {
+    file(&House { alices_rules, is_away: false }, &mut acceptance).await.unwrap();
+    acceptance
+}
+
+fn to_alice_and_bob() -> Acceptance {
+    acceptance(&[("alice", ALICE), ("bob", BOB)], Fate::Shared)
+}
+
+fn as_junk(acceptance: Acceptance) -> Acceptance {
+    Acceptance { class: Class::Junk("a test says so".to_owned()), filtering: None, ..acceptance }
+}
+
+fn reasons(acceptance: &Acceptance) -> Vec<&str> {
+    let steps = &acceptance.delivery.steps;
+    assert!(steps.iter().all(|step| step.event == "rule" && step.at == 7));
+    steps.iter().map(|step| step.detail.as_str()).collect()
+}
+
+#[tokio::test]
+async fn junk_goes_where_an_account_has_its_junk_and_is_marked_for_all() {
+    let recipients = [("alice", ALICE), ("bob", BOB), ("alice+lists", ALICES_LISTS)];
+    let filed = filed(None, as_junk(acceptance(&recipients, Fate::Shared))).await;
+    assert_eq!(filed.delivery.maildrops, [BOB, ALICES_JUNK]);
+    assert_eq!(filed.delivery.delivery_prefix, MARKED);
+    assert_eq!(reasons(&filed), ["taken for junk: a test says so"]);
+}
+
+#[tokio::test]
+async fn recipients_with_verdicts_of_their_own_keep_them() {
+    let groups = vec![vec![ALICE], vec![BOB, ALICE], vec![ALICES_JUNK]];
+    let recipients = [("alice", ALICE), ("bob", BOB), ("alice+junk", ALICES_JUNK)];
+    let filed = filed(None, as_junk(acceptance(&recipients, Fate::Apart(groups)))).await;
+    let groups = vec![vec![ALICES_JUNK], vec![BOB, ALICES_JUNK], vec![ALICES_JUNK]];
+    assert_eq!(filed.delivery.fate, Fate::Apart(groups));
+}
+
+#[tokio::test]
+async fn rules_of_one_account_are_nothing_to_another() {
+    let filed = filed(Some("always maildrop \"lists\" and keep"), to_alice_and_bob()).await;
+    assert_eq!(filed.delivery.maildrops, [ALICE, BOB, ALICES_LISTS]);
+    assert_eq!(filed.delivery.delivery_prefix, b"Return-Path: <>\r\n");
+    assert_eq!(reasons(&filed), ["alice@example.test: line 1: into the maildrop lists and kept"]);
+}
+
+#[tokio::test]
+async fn what_rules_take_for_junk_is_marked_where_nobody_else_gets_it() {
+    let filed_for_both = filed(Some("always junk"), to_alice_and_bob()).await;
+    assert_eq!(filed_for_both.delivery.maildrops, [BOB, ALICES_JUNK]);
+    assert_eq!(filed_for_both.delivery.delivery_prefix, b"Return-Path: <>\r\n");
+    let filed_for_alice = filed(Some("always junk"), acceptance(&[("alice", ALICE)], Fate::Shared)).await;
+    assert_eq!(filed_for_alice.delivery.maildrops, [ALICES_JUNK]);
+    assert_eq!(filed_for_alice.delivery.delivery_prefix, MARKED);
+}
+
+#[tokio::test]
+async fn what_is_discarded_is_nowhere_and_by_lmtp_settled_for_that_recipient() {
+    let shared = filed(Some("always discard"), to_alice_and_bob()).await;
+    assert_eq!(shared.delivery.maildrops, [BOB]);
+    let groups = vec![vec![ALICE], vec![BOB], vec![ALICE, BOB]];
+    let apart = acceptance(&[("alice", ALICE), ("bob", BOB)], Fate::Apart(groups));
+    let apart = filed(Some("always discard"), apart).await;
+    assert_eq!(apart.delivery.fate, Fate::Apart(vec![vec![BOB], vec![BOB]]));
+    assert_eq!(apart.discarded, BTreeSet::from([0]));
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_keeps_the_mail() {
+    for rules in ["always maildrop \"gone\"", "not a rule", "always junk and\n"] {
+        let filed = filed(Some(rules), to_alice_and_bob()).await;
+        assert_eq!(filed.delivery.maildrops, [ALICE, BOB], "{rules}");
+    }
+    let mut put_off = to_alice_and_bob();
+    let house = House { alices_rules: Some("always discard"), is_away: true };
+    assert!(file(&house, &mut put_off).await.is_err());
+}

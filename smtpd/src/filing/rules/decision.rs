@@ -1,0 +1,187 @@
+//! What rules come to for a message.
+
+use std::fmt;
+
+use mailstore::Detail;
+
+use super::facts::Facts;
+use super::fields::fields;
+use super::pattern::{Effort, How, Pattern, TooMuchWork};
+use super::rule::{Action, Condition, Rules, Test};
+use crate::session::Class;
+
+/// Looks at an octet that one message may cost: some hundredths of a second.
+const EFFORT_MAX: u64 = 20_000_000;
+
+/// What becomes of a message in one maildrop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Where it goes, each place once; nowhere where it is discarded.
+    pub places: Vec<Place>,
+    /// The lines of the rules that have decided that; none where no rule has.
+    pub lines: Vec<usize>,
+    /// The rules were more work than one message may make, so they are as if they were not there.
+    pub is_given_up: bool,
+}
+
+/// A place for a message within an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The maildrop that it was sent to.
+    Own,
+    /// Where the account has its junk.
+    Junk,
+    /// Another further maildrop.
+    Further(Detail),
+}
+
+impl Decision {
+    /// What becomes of it without rules.
+    #[must_use]
+    pub fn without_rules(class: &Class) -> Self {
+        let place = if class.is_junk() { Place::Junk } else { Place::Own };
+        Self { places: vec![place], ..Self::default() }
+    }
+
+    fn put(&mut self, place: Place) {
+        if !self.places.contains(&place) {
+            self.places.push(place);
+        }
+    }
+}
+
+/// In words, as they are shown to the administrator: `line 7: into the maildrop lists and kept`.
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.lines.as_slice() {
+            [] => f.write_str("no rule: ")?,
+            [line] => write!(f, "line {line}: ")?,
+            lines => {
+                let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
+                write!(f, "lines {}: ", lines.join(", "))?;
+            }
+        }
+        let places: Vec<_> = self.places.iter().map(ToString::to_string).collect();
+        if places.is_empty() { f.write_str("discarded") } else { f.write_str(&places.join(" and ")) }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own => f.write_str("kept"),
+            Self::Junk => f.write_str("taken for junk"),
+            Self::Further(detail) => write!(f, "into the maildrop {detail}"),
+        }
+    }
+}
+
+/// What `rules` come to. The first rule that fits decides, and those behind it only where it goes on; where none has said
+/// what becomes of the message, it goes where it would go without rules.
+#[must_use]
+pub fn decide(rules: &Rules, facts: &Facts<'_>) -> Decision {
+    let mut effort = Effort::new(EFFORT_MAX);
+    decided(rules, facts, &mut effort)
+        .unwrap_or_else(|TooMuchWork| Decision { is_given_up: true, ..Decision::without_rules(facts.class) })
+}
+
+fn decided(rules: &Rules, facts: &Facts<'_>, effort: &mut Effort) -> Result<Decision, TooMuchWork> {
+    let mut decision = Decision::default();
+    let mut is_disposed_of = false;
+    for rule in &rules.rules {
+        if !holds(&rule.condition, facts, effort)? {
+            continue;
+        }
+        decision.lines.push(rule.line);
+        for action in &rule.actions {
+            is_disposed_of = true;
+            match action {
+                Action::Keep => decision.put(Place::Own),
+                Action::Junk => decision.put(Place::Junk),
+                Action::Maildrop(detail) => decision.put(Place::Further(detail.clone())),
+                Action::Discard => {}
+            }
+        }
+        if !rule.goes_on {
+            break;
+        }
+    }
+    if !is_disposed_of {
+        decision.places = Decision::without_rules(facts.class).places;
+    }
+    Ok(decision)
+}
+
+fn holds(condition: &Condition, facts: &Facts<'_>, effort: &mut Effort) -> Result<bool, TooMuchWork> {
+    match condition {
+        Condition::Always => Ok(true),
+        Condition::Not(condition) => Ok(!holds(condition, facts, effort)?),
+        Condition::All(all) => {
+            for condition in all {
+                if !holds(condition, facts, effort)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        Condition::Any(any) => {
+            for condition in any {
+                if holds(condition, facts, effort)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        Condition::Test(test) => is_true(test, facts, effort),
+    }
+}
+
+fn is_true(test: &Test, facts: &Facts<'_>, effort: &mut Effort) -> Result<bool, TooMuchWork> {
+    match test {
+        Test::From(pattern) => pattern.fits_path(facts.reverse_path, effort),
+        Test::To(pattern) => any(facts.recipients, |mailbox| pattern.fits_mailbox(mailbox, effort)),
+        Test::Subaddress(pattern) => any(facts.recipients, |mailbox| match mailbox.subaddress() {
+            Some((_, detail)) => pattern.fits_text(detail, effort),
+            None => Ok(false),
+        }),
+        Test::Header(name, pattern) => header(name, pattern, facts, effort),
+        Test::Exists(name) => {
+            effort.take(facts.header.len())?;
+            Ok(fields(facts.header).any(|field| field.is_called(name)))
+        }
+        Test::Over(octets) => Ok(facts.octets > *octets),
+        Test::Under(octets) => Ok(facts.octets < *octets),
+        Test::Authenticated => Ok(facts.is_authenticated),
+        Test::Junk => Ok(facts.class.is_junk()),
+    }
+}
+
+fn header(
+    name: &str,
+    pattern: &Pattern,
+    facts: &Facts<'_>,
+    effort: &mut Effort,
+) -> Result<bool, TooMuchWork> {
+    effort.take(facts.header.len())?;
+    for field in fields(facts.header).filter(|field| field.is_called(name)) {
+        let fits = match pattern.how {
+            How::Is | How::Contains | How::Matches => pattern.fits_text(&field.text(effort)?, effort)?,
+            How::Domain | How::LocalPart => {
+                any(&field.mailboxes(effort)?, |mailbox| pattern.fits_mailbox(mailbox, effort))?
+            }
+        };
+        if fits {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn any<T>(all: &[T], mut fits: impl FnMut(&T) -> Result<bool, TooMuchWork>) -> Result<bool, TooMuchWork> {
+    for one in all {
+        if fits(one)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

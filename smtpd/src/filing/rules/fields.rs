@@ -1,0 +1,78 @@
+//! The header section, field by field, decoded where somebody asks for it.
+
+use mail_parser::HeaderValue;
+use mail_parser::parsers::MessageStream;
+use mailwire::address::Mailbox;
+
+use super::pattern::{Effort, TooMuchWork};
+
+/// What decoding an octet costs, in looks at one.
+const DECODING: usize = 8;
+
+/// One field: its name, and its body with its line ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Field<'a> {
+    name: &'a [u8],
+    body: &'a [u8],
+}
+
+/// The fields of a header section, in their order; lines that are no fields are passed over.
+pub(super) fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    let mut rest = header;
+    std::iter::from_fn(move || {
+        loop {
+            let (field, behind) = unfolded(rest)?;
+            rest = behind;
+            let colon = field.iter().position(|octet| *octet == b':');
+            if let Some((name, body)) = colon.and_then(|colon| field.split_at_checked(colon)) {
+                let body = body.get(1..).unwrap_or_default();
+                return Some(Field { name: name.trim_ascii_end(), body });
+            }
+        }
+    })
+}
+
+/// The first line with those that go on with it (RFC 5322 §2.2.3), and what is behind them; `None` at the empty line.
+fn unfolded(header: &[u8]) -> Option<(&[u8], &[u8])> {
+    if header.is_empty() || header.starts_with(b"\r\n") {
+        return None;
+    }
+    let mut end = 0;
+    loop {
+        let rest = header.get(end..).unwrap_or_default();
+        end += memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        if !matches!(header.get(end), Some(b' ' | b'\t')) {
+            return header.split_at_checked(end);
+        }
+    }
+}
+
+impl Field<'_> {
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// The text that a reader sees: unfolded, with encoded-words decoded (RFC 2047).
+    pub(super) fn text(&self, effort: &mut Effort) -> Result<String, TooMuchWork> {
+        effort.take(self.body.len().saturating_mul(DECODING))?;
+        let body = self.ended();
+        let decoded = MessageStream::new(&body).parse_unstructured();
+        Ok(if let HeaderValue::Text(text) = decoded { text.into_owned() } else { String::new() })
+    }
+
+    /// The addresses in it.
+    pub(super) fn mailboxes(&self, effort: &mut Effort) -> Result<Vec<Mailbox>, TooMuchWork> {
+        effort.take(self.body.len().saturating_mul(DECODING))?;
+        let body = self.ended();
+        let HeaderValue::Address(addresses) = MessageStream::new(&body).parse_address() else {
+            return Ok(Vec::new());
+        };
+        let texts = addresses.iter().filter_map(mail_parser::Addr::address);
+        Ok(texts.filter_map(|text| Mailbox::parse(text).ok()).collect())
+    }
+
+    /// The decoder wants to see where a field ends.
+    fn ended(&self) -> Vec<u8> {
+        [self.body, b"\r\n"].concat()
+    }
+}
