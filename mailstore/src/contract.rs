@@ -10,6 +10,7 @@ mod quotas;
 mod repertoire;
 mod rule_files;
 mod rules;
+mod sightings;
 mod spellings;
 mod subaddresses;
 mod terms;

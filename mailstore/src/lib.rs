@@ -3,8 +3,8 @@
 //! [`open`] gives a [`Store`]. Its parts are small traits, by who needs them: [`Directory`] (who is this),
 //! [`Administration`] (accounts and aliases change), [`AccessAdministration`] (what accounts may log in with and send as),
 //! [`Intake`] (draft, commit), [`Maildrops`] (lease, list, read, expunge), [`MaildropAdministration`] (what was expunged
-//! comes back), [`Queue`] (due, lease, settle, hold), [`Traces`] (what became of mail that left), [`Notes`] (what could be
-//! found out anew) and [`Guard`] (who guesses too often, or sends too much), which [`Logins`] asks for a session.
+//! comes back), [`Queue`] (due, lease, settle, hold), [`Traces`] (what became of mail that left), [`Sightings`] (who fetched mail, and
+//! what was refused), [`Notes`] (what could be found out anew) and [`Guard`] (who guesses too often, or sends too much), which [`Logins`] asks for a session.
 //! Whatever answers `Ok` here is on disk.
 //!
 //! Invariant: the store knows no SMTP and no POP3; it keeps octets and says when they are safe.
@@ -23,11 +23,13 @@ mod intake;
 mod login;
 mod maildrops;
 mod maintenance;
+mod marks;
 mod notes;
 mod queue;
 mod repair;
 mod rules;
 mod shared;
+mod sightings;
 mod store;
 mod subaddress;
 mod terms;
@@ -64,6 +66,7 @@ pub use maildrops::{
     Entry, Kept, Lease, MaildropAdministration, MaildropError, Maildrops, Repertoire, ReturnAs,
 };
 pub use maintenance::{HeldState, Hold, Maintenance};
+pub use marks::Marks;
 pub use notes::{NOTE_OCTETS_MAX, NOTES_OCTETS_MAX, Note, Notes};
 pub use queue::{
     Attempt, DomainCounts, DuePlace, QUEUE_CHANGES_MAX, Queue, QueueCounts, QueueEntry, QueueError,
@@ -71,6 +74,7 @@ pub use queue::{
 };
 pub use repair::{Gain, Repair, Seen, Speed};
 pub use rules::{CommonRules, Expiry, LOGIN_DELAY_SECONDS_MAX, OwnRules, Rules, Strictest, Takeover};
+pub use sightings::{Deed, REFUSED_NAMED_MAX, Refusal, RefusalFilter, Sightings, Visit, Visited};
 pub use store::{HostedBy, OpenError, Options, Store, host, open};
 pub use subaddress::{
     DETAIL_OCTETS_MAX, Detail, NoDetail, SUBADDRESS_MAILDROPS_MAX, SubaddressMaildrop, WithMail,

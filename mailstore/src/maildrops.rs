@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Life, MaildropId, MessageId, Rules, UniqueId};
+use crate::{Life, MaildropId, MessageId, Rules, UniqueId, Visit};
 
 /// Why a maildrop could not be leased, read or expunged.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,12 @@ pub trait Lease: Send {
     /// # Errors
     /// Where nothing was removed.
     async fn expunge(&mut self, indices: &[usize]) -> Result<(), MaildropError>;
+
+    /// Tells what the session has done, for [`crate::Sightings`].
+    ///
+    /// # Errors
+    /// Where it cannot be noted now, which changes nothing else.
+    async fn visited(&mut self, visit: Visit) -> Result<(), MaildropError>;
 }
 
 /// Where messages are kept for their readers.

@@ -13,8 +13,8 @@ use crate::rules::LOGIN_DELAY_SECONDS_MAX;
 use crate::shared::Member;
 use crate::{
     AccessAdministration, Administration, Directory, Expiry, Guard, GuardOptions, Intake,
-    MaildropAdministration, Maildrops, Maintenance, Notes, Queue, Quota, Repair, RuleFiles, Rules, Takeover,
-    Traces,
+    MaildropAdministration, Maildrops, Maintenance, Notes, Queue, Quota, Repair, RuleFiles, Rules, Sightings,
+    Takeover, Traces,
 };
 
 /// How the store behaves: the table `[store]` of the configuration.
@@ -206,6 +206,8 @@ pub struct Store {
     pub queue: Arc<dyn Queue>,
     /// Their lives are told.
     pub traces: Arc<dyn Traces>,
+    /// What happened to messages otherwise.
+    pub sightings: Arc<dyn Sightings>,
     /// The store as a whole.
     pub maintenance: Arc<dyn Maintenance>,
     /// Who guesses too often, or sends too much.
@@ -230,6 +232,7 @@ impl Store {
             repair: member.clone(),
             queue: member.clone(),
             traces: member.clone(),
+            sightings: member.clone(),
             maintenance: member.clone(),
             guard: member.clone(),
             notes: member.clone(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mailstore::{Directory, Guard, Lease, Logins, MaildropError, MaildropId, Maildrops};
+use mailstore::{Directory, Guard, Lease, Logins, MaildropError, MaildropId, Maildrops, Visit};
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::daemon::errors::ErrorDelay;
@@ -116,14 +116,16 @@ pub(crate) fn serve(
     connection: Connection,
     context: Arc<Context>,
 ) -> impl Future<Output = ()> + Send + 'static {
+    let name = context.session_name();
     let span = info_span!(
         "session",
         peer = %connection.peer(),
-        session = context.session_name(),
+        session = name,
         account = field::Empty,
     );
     let logins = Logins::new(&context.directory, &context.guard, connection.peer().ip());
-    let mut session = Session { connection, context, logins, tally: Tally::default() };
+    let (tally, visit) = (Tally::default(), Visit::default());
+    let mut session = Session { connection, context, logins, tally, name, visit };
     let life = async move {
         let end = session.converse().await;
         session.log_end(&end);
@@ -163,6 +165,10 @@ pub(crate) struct Session {
     pub(crate) context: Arc<Context>,
     pub(crate) logins: Logins,
     tally: Tally,
+    /// As the log names it.
+    name: String,
+    /// What is told to the store.
+    visit: Visit,
 }
 
 impl Session {
@@ -244,8 +250,21 @@ impl Session {
         }
     }
 
-    /// The TRANSACTION state, and UPDATE at its end.
+    /// The TRANSACTION state, and UPDATE at its end; then the store is told what was done.
     async fn transact(&mut self, mut transaction: Transaction) -> Result<(), Interrupted> {
+        let end = self.steps(&mut transaction).await;
+        let visit = std::mem::take(&mut self.visit);
+        if !visit.retrieved.is_empty() || !visit.expunged.is_empty() {
+            let peer = self.connection.peer();
+            let by = format!("POP3 session {} from {peer}", self.name);
+            if let Err(error) = transaction.lease().visited(Visit { by, ..visit }).await {
+                warn!(reason = chain(&error), "what the session did cannot be noted");
+            }
+        }
+        end
+    }
+
+    async fn steps(&mut self, transaction: &mut Transaction) -> Result<(), Interrupted> {
         loop {
             let line = self.read_line(transaction.line_octets_max()).await?;
             let mut next = Some(match transaction.lease().check() {
@@ -263,16 +282,14 @@ impl Session {
                         None
                     }
                     TransactionStep::List(listing) => {
-                        self.list(&mut transaction, listing).await?;
+                        self.list(transaction, listing).await?;
                         None
                     }
                     TransactionStep::Measure(measurement) => {
-                        Some(self.measure(&mut transaction, measurement).await?)
+                        Some(self.measure(transaction, measurement).await?)
                     }
-                    TransactionStep::Retrieve(retrieval) => {
-                        self.retrieve(&mut transaction, retrieval).await?
-                    }
-                    TransactionStep::Expunge(indices) => Some(self.expunge(&mut transaction, &indices).await),
+                    TransactionStep::Retrieve(retrieval) => self.retrieve(transaction, retrieval).await?,
+                    TransactionStep::Expunge(indices) => Some(self.expunge(transaction, &indices).await),
                     TransactionStep::Close(reply) => {
                         self.reply(&reply);
                         return Ok(());
@@ -342,6 +359,9 @@ impl Session {
                 }
             }
         }
+        if let Some(index) = retrieval.whole_message() {
+            self.visit.retrieved.mark(index);
+        }
         self.tally.retrieved += 1;
         self.tally.octets = self.tally.octets.saturating_add(retrieval.octets());
         retrieval.finish(self.connection.output());
@@ -352,7 +372,12 @@ impl Session {
     async fn expunge(&mut self, transaction: &mut Transaction, indices: &[usize]) -> TransactionStep {
         let answer = transaction.lease().expunge(indices).await;
         match &answer {
-            Ok(()) => self.tally.deleted = indices.len(),
+            Ok(()) => {
+                self.tally.deleted = indices.len();
+                for index in indices {
+                    self.visit.expunged.mark(*index);
+                }
+            }
             Err(error) => warn!(reason = chain(error), "deletion failed"),
         }
         transaction.expunged(&answer)
@@ -519,6 +544,30 @@ mod tests {
         assert_eq!(said.matches("a: b\r\n").count(), 40_000);
         assert!(said.ends_with("+OK Goodbye, 1 message deleted\r\n"));
         assert_eq!(memory.messages("alice").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_store_is_told_which_messages_were_sent_whole_and_which_were_deleted() {
+        let memory = memory();
+        memory.deliver("alice", b"Subject: three\r\n\r\nthree\r\n");
+        let mut served = Served::logged_in(&memory).await;
+        served
+            .say(
+                b"TOP 1 0\r\nTOP 3 100\r\nRETR 2\r\nRETR 2\r\nDELE 1\r\nDELE 3\r\nRSET\r\nDELE 1\r\nQUIT\r\n",
+            )
+            .await;
+        served.rest().await;
+        let visits = memory.state().visits.clone();
+        assert_eq!(visits.len(), 1);
+        assert!(visits[0].by.starts_with("POP3 session p0-0 from 127.0.0.1"), "{}", visits[0].by);
+        assert_eq!(visits[0].retrieved.indices().collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(visits[0].expunged.indices().collect::<Vec<_>>(), [0]);
+
+        let mut served = Served::logged_in(&memory).await;
+        served.say(b"LIST\r\nUIDL\r\nTOP 1 0\r\nDELE 1\r\n").await;
+        drop(served.client);
+        served.server.await.unwrap();
+        assert_eq!(memory.state().visits.len(), 1, "nothing was fetched, and nothing deleted without QUIT");
     }
 
     #[tokio::test]

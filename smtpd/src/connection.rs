@@ -1,6 +1,7 @@
 //! One client's connection: the only place where session, socket and store meet.
 
 use std::error::Error;
+use std::slice;
 use std::sync::Arc;
 
 use mailstore::{IntakeError, Logins, Recipient, Sending, Store, TooMuch};
@@ -104,6 +105,7 @@ impl Conversation {
             End::Read(ReadError::Shutdown) => self.say(&replies::shutting_down()),
         }
         self.log_end(&end);
+        self.tell_refusals().await;
         self.tell_errors().await;
         self.connection.close().await;
     }
@@ -126,6 +128,7 @@ impl Conversation {
                         return Ok(End::Closed);
                     }
                     Step::Verdicts(replies, then) => {
+                        self.session.answered(&replies);
                         for reply in &replies {
                             self.say(reply);
                         }
@@ -173,6 +176,7 @@ impl Conversation {
                     Step::Expand(question) => self.expand(question).await,
                 };
             }
+            self.tell_refusals().await;
         }
     }
 
@@ -185,6 +189,14 @@ impl Conversation {
             self.connection.pause(delay).await?;
         }
         Ok(())
+    }
+
+    /// The store keeps what was not taken, for whoever asks why something has not come.
+    async fn tell_refusals(&mut self) {
+        let refusals = self.session.take_refusals();
+        if !refusals.is_empty() {
+            warn_if_failed(self.common.store.sightings.refused(refusals).await.err().as_ref());
+        }
     }
 
     /// The guard counts errors of all sessions together; neighbours are not counted.
@@ -200,6 +212,7 @@ impl Conversation {
 
     /// Queues a reply; it leaves when the next read has to wait (RFC 2920 §3.2).
     fn say(&mut self, reply: &Reply) {
+        self.session.answered(slice::from_ref(reply));
         debug!(code = reply.code(), "reply");
         reply.encode(self.connection.output());
     }

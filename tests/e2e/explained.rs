@@ -31,9 +31,14 @@ fn the_life_of_a_message_is_told_from_the_connection_to_its_deletion_on_a_teleph
     assert_eq!(said(&server, &["explain", &number]), told);
 
     let mut maildrop = server.maildrop("bob").unwrap();
+    maildrop.retrieve(1).unwrap();
     maildrop.delete(1).unwrap();
     maildrop.quit().unwrap();
     let told = said(&server, &["explain", &number]);
+    for deed in ["fetched", "deleted"] {
+        let row = format!("{deed} from the maildrop of bob@example.test by POP3 session ");
+        assert!(told.contains(&row) && told.contains(" from 127.0.0.1:"), "{told}");
+    }
     assert!(told.contains("deleted from the maildrop of bob@example.test at "), "{told}");
     // What it says to do brings the message back.
     let (_, command) = told.split_once("(`mailstack ").unwrap();
@@ -45,4 +50,21 @@ fn the_life_of_a_message_is_told_from_the_connection_to_its_deletion_on_a_teleph
     assert_eq!(said(&server, &["queue", "list", "--json"]), "");
     let nobody = server.mailstack(&["explain", "nothing@example.test"], "").unwrap_err().to_string();
     assert!(nobody.contains("nothing is kept of such a message"), "{nobody}");
+}
+
+#[test]
+fn what_was_not_taken_is_told_with_what_the_client_heard() {
+    let server = Server::usual().unwrap();
+    let mut smtp = server.reception().unwrap();
+    smtp.ask("EHLO client.example.test").unwrap();
+    smtp.ask("MAIL FROM:<x@far.test>").unwrap().positive().unwrap();
+    let reply = smtp.ask("RCPT TO:<nobody@example.test>").unwrap();
+    let told = said(&server, &["explain", "--to", "nobody@example.test", "--since", "1h"]);
+    assert!(
+        told.starts_with("not taken  ") && told.contains("from <x@far.test> to nobody@example.test"),
+        "{told}"
+    );
+    assert!(told.contains(", client 127.0.0.1: 550 5.1.1 "), "{told}");
+    assert_eq!(reply.code, 550);
+    assert_eq!(said(&server, &["explain", "--from", "x@far.test"]), told);
 }

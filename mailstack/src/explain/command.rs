@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use mailstore::{
-    MessageId, QueueError, QueueId, QueueState, Store, Trace, TraceRow, TracedAs, TracedRecipient,
+    MessageId, QueueError, QueueId, QueueState, Refusal, RefusalFilter, Store, Trace, TraceRow, TracedAs,
+    TracedRecipient, Unavailable,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use thiserror::Error;
@@ -45,12 +46,14 @@ pub(crate) async fn run(options: &ExplainOptions, output: &Output) -> Result<(),
 
 async fn explain(store: &Store, options: &ExplainOptions, output: &Output) -> Result<(), Box<dyn Error>> {
     let known = known(store, options).await?;
-    if known.is_empty() {
+    let refusals = refusals(store, options).await?;
+    if known.is_empty() && refusals.is_empty() {
         return Err(NothingKept.into());
     }
     for (message, known) in known.into_iter().rev().take(options.count) {
         output.lines(&lines(store, message, &known).await?);
     }
+    output.lines(&refusals.iter().map(refused).collect::<Vec<_>>());
     Ok(())
 }
 
@@ -98,6 +101,22 @@ async fn known(
         known.entry(message).or_default().here = here;
     }
     Ok(known)
+}
+
+/// What was not taken of what is meant, the newest first. It has no number, and nobody has asked for its Message-ID.
+async fn refusals(store: &Store, options: &ExplainOptions) -> Result<Vec<Refusal>, Unavailable> {
+    if options.message.is_some() {
+        return Ok(Vec::new());
+    }
+    let (from, to) = (options.from.clone(), options.to.clone());
+    let filter = RefusalFilter { from, to, since: options.since.map_or(0, |since| since.0) };
+    store.sightings.refusals(&filter, options.count).await
+}
+
+fn refused(refusal: &Refusal) -> String {
+    let Refusal { at, session, peer, reverse_path, recipients, said } = refusal;
+    let to = if recipients.is_empty() { String::new() } else { format!(" to {}", recipients.join(", ")) };
+    format!("not taken  {}  [{session}]  from {reverse_path}{to}, client {peer}: {said}", shown(*at))
 }
 
 /// The newest `count` of those that are known so and meant.
@@ -149,7 +168,11 @@ async fn lines(store: &Store, message: MessageId, known: &Known) -> Result<Vec<S
         (None, Some(here)) => lines.extend(here.life(store).await?.rows.iter().map(row)),
         (None, None) => {}
     }
-    lines.extend(known.here.iter().map(|here| format!("  {}", here.line())));
+    let visited = if known.here.is_empty() { Vec::new() } else { store.sightings.visited(message).await? };
+    for here in &known.here {
+        lines.extend(here.visits(&visited).into_iter().map(|line| format!("  {line}")));
+        lines.push(format!("  {}", here.line()));
+    }
     for recipient in known.trace.iter().flat_map(|trace| &trace.recipients) {
         lines.push(format!("to {}", recipient.mailbox));
         lines.extend(tried(recipient));
@@ -198,7 +221,7 @@ mod tests {
 
     use clap::Parser;
     use mailstore::{
-        Attempt, Delivery, Fate, QueueOutcome, RecipientTerms, RelayRecipient, Terms, Then, TraceStep,
+        Attempt, Delivery, Fate, QueueOutcome, RecipientTerms, RelayRecipient, Terms, Then, TraceStep, Visit,
     };
     use mailwire::secret::Secret;
 
@@ -272,6 +295,61 @@ mod tests {
         let printed = Printed::default();
         let done = explain(store, &options, &printed.output()).await;
         done.map_err(|error| error.to_string()).map(|()| printed.text())
+    }
+
+    #[tokio::test]
+    async fn who_fetched_and_who_deleted_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let bob = store.directory.account("bob@example.test").await.unwrap().unwrap().maildrop;
+        let mut lease = store.maildrops.lease(bob, std::time::Duration::ZERO).await.unwrap();
+        lease.expunge(&[1]).await.unwrap();
+        let mut visit = Visit { by: "POP3 session p1-0 from 192.0.2.7:50000".to_owned(), ..Visit::default() };
+        visit.retrieved.mark(0);
+        visit.retrieved.mark(1);
+        visit.expunged.mark(1);
+        lease.visited(visit).await.unwrap();
+        drop(lease);
+        let lines = async |id| {
+            let told = explained(&store, id).await.unwrap();
+            let lines = told.lines().filter(|line| line.contains("maildrop of bob"));
+            lines
+                .map(|line| line.split_once("Z  ").map_or(line, |(_, rest)| rest).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let fetched =
+            "fetched from the maildrop of bob@example.test by POP3 session p1-0 from 192.0.2.7:50000";
+        let first = lines("<one@example.test>").await;
+        assert_eq!(first[0], fetched);
+        assert!(first[1].starts_with("  in the maildrop"), "{first:?}");
+        assert_eq!(first.len(), 2);
+        let second = lines("<two@example.test>").await;
+        assert_eq!(second[..2], [fetched.to_owned(), fetched.replace("fetched", "deleted")]);
+        assert!(second[2].contains("can be brought back"), "{second:?}");
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn what_was_not_taken_is_told_with_the_reply() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let refusal = |to: &str, said: &str| {
+            let from = ReversePath::Mailbox(mailbox("x@far.test"));
+            Refusal::new((1_900_000_000, "s9", "192.0.2.8"), &from, &[mailbox(to)], said)
+        };
+        let refusals = vec![
+            refusal("nobody@example.test", "550 5.1.1 No"),
+            refusal("bob@example.test", "452 4.2.2 Full"),
+        ];
+        store.sightings.refused(refusals).await.unwrap();
+        let told = explained(&store, "--to nobody@example.test").await.unwrap();
+        let expected = "not taken  2030-03-17T17:46:40Z  [s9]  from <x@far.test> to nobody@example.test, client \
+                        192.0.2.8: 550 5.1.1 No\n";
+        assert_eq!(told, expected);
+        let told = explained(&store, "--to bob@example.test --count 1").await.unwrap();
+        assert!(told.starts_with("message ") && told.contains("452 4.2.2 Full"), "{told}");
+        assert_eq!(explained(&store, "--from X@far.test").await.unwrap().lines().count(), 2);
+        store.close().await;
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mail_parser::MessageParser;
-use mailstore::{AccountUsage, Kept, Life, MaildropError, MaildropId, MessageId, Store};
+use mailstore::{AccountUsage, Deed, Kept, Life, MaildropError, MaildropId, MessageId, Store, Visited};
 use mailwire::address::Mailbox;
 
 use crate::exchange::maildrop::Pages;
@@ -107,6 +107,19 @@ impl Here {
     /// How it came here.
     pub(super) async fn life(&self, store: &Store) -> Result<Life, MaildropError> {
         store.maildrop_administration.life(self.maildrop, self.kept.message).await
+    }
+
+    /// Who fetched it and who deleted it, with the time of each.
+    pub(super) fn visits(&self, visited: &[Visited]) -> Vec<String> {
+        let here = visited.iter().filter(|one| one.maildrop == self.maildrop);
+        let line = |one: &Visited| {
+            let deed = match one.deed {
+                Deed::Retrieved => "fetched from",
+                Deed::Expunged => "deleted from",
+            };
+            format!("{}  {deed} the maildrop of {} by {}", shown(one.at), self.address, one.by)
+        };
+        here.map(line).collect()
     }
 
     /// Where it is now.

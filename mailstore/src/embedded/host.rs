@@ -33,6 +33,7 @@ use super::queue_leases::QueueLeases;
 use super::recovery::{self, Trust};
 use super::remembered::Remembered;
 use super::room::{Reserve, Room};
+use super::sightings::Witness;
 use super::upkeep::Upkeep;
 use crate::{OpenError, Options};
 
@@ -62,6 +63,7 @@ pub(crate) struct Core {
     pub(crate) passing: Mutex<()>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) notebook: Notebook,
+    pub(crate) witness: Witness,
     requests: mpsc::Sender<Work>,
 }
 
@@ -171,6 +173,7 @@ impl Host {
             has_written: false,
             broken: None,
         };
+        let witness = Witness::new(files, &root, options.trace_days);
         let core = Arc::new(Core {
             false_keys: FalseKeys::new(recovered.journal.epoch()),
             contents: Contents {
@@ -198,6 +201,7 @@ impl Host {
             passing: Mutex::default(),
             progress: Arc::clone(&progress),
             notebook: Notebook::new(files, &root),
+            witness,
             requests: requests.clone(),
         });
         let checkpoints = Arc::clone(&progress);
@@ -217,6 +221,7 @@ impl Host {
     /// Returns when nothing is written any more.
     pub(crate) async fn end(&self, ending: Ending) {
         self.core.progress.stop();
+        self.core.witness.settle().await;
         // Where the committer has ended already there is nothing left to wait for.
         let _ = self.core.requests.send(Work::End).await;
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));

@@ -13,7 +13,7 @@ use super::index::{Holder, IndexError};
 use super::leases::{Taken, Tenure};
 use super::reading::read_content;
 use super::undelete::maildrop_error;
-use crate::{Entry, Lease, MaildropError, MaildropId, Maildrops, Rules};
+use crate::{Entry, Lease, MaildropError, MaildropId, Maildrops, Rules, Visit};
 use mailwire::cause::chain;
 use mailwire::clock;
 
@@ -142,6 +142,13 @@ impl Lease for EmbeddedLease {
         let held = self.taken.commit().ok_or(MaildropError::TakenOver)?;
         let expunged = self.core.commit_content(change, Vec::new(), Some(Box::new(held))).await;
         expunged.map(|_| ()).map_err(maildrop_error)
+    }
+
+    async fn visited(&mut self, visit: Visit) -> Result<(), MaildropError> {
+        let places = &self.listing.places;
+        let message = |index| places.get(index).map(|(message, _)| *message);
+        self.core.witness.visited(self.taken.maildrop(), visit, message);
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@
 //! - [`grants`], [`access`]: whom accounts may send as besides themselves, and how that and their further passwords change
 //! - [`subaddresses`]: further maildrops of accounts, and how they change
 //! - [`rule_files`]: the rules of accounts for their mail
-//! - [`notes`]: what could be found out anew, in a file of its own
+//! - [`notes`], [`sightings`]: what could be found out anew, and what was seen, each in files of its own ([`framed`])
 //! - [`guard`]: who guesses too often or sends too much
 //! - [`draft`], [`header_end`], [`repertoire`], [`message_id`], [`accounts`], [`directory`], [`maildrops`], [`queue`], [`traces`]: the traits of this crate, answered
 //! - [`simulation`]: the proof that a crash at any moment loses nothing that was answered for
@@ -47,6 +47,7 @@ mod draft;
 mod event;
 mod expiry;
 mod files;
+mod framed;
 mod free_space;
 mod grants;
 mod graves;
@@ -85,6 +86,7 @@ mod rule_files;
 mod rules;
 mod segment;
 mod settled;
+mod sightings;
 mod simulation;
 mod subaddresses;
 mod survey;

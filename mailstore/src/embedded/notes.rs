@@ -1,6 +1,4 @@
 //! The file `notes`: what [`crate::Notes`] keeps, one record behind the other, written anew once most of it is of no use.
-//!
-//! A record is its length, the checksum of the rest, and the note; the first one that is torn or damaged ends the file.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -13,14 +11,13 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::files::{File, Files, Mode};
+use super::framed::{self, offset, record};
 use super::host::Core;
 use crate::notes::{NOTE_OCTETS_MAX, NOTES_OCTETS_MAX};
 use crate::{Note, Notes, Unavailable};
 
 const NAME: &str = "notes";
 const NEW_NAME: &str = "notes.new";
-/// Length and checksum.
-const FRAME_OCTETS: usize = 8;
 /// Octets of a record beside its note's own, at most.
 const RECORD_OCTETS: usize = 64;
 /// Octets of the file that need not be of any use.
@@ -100,15 +97,12 @@ impl Book {
             }
             opened => opened?,
         };
-        let octets = read(&*file)?;
-        let (mut book, mut rest) = (Self { notes: BTreeMap::new(), octets: 0, file, end: 0 }, &octets[..]);
-        while let Some((note, length)) = first(rest) {
-            book.put(note);
-            book.end = book.end.saturating_add(length);
-            rest = rest.get(length..).unwrap_or_default();
-        }
-        if !rest.is_empty() {
-            warn!(octets = rest.len(), "the end of the store's notes is torn or damaged, and is given up");
+        let octets = framed::read(&*file)?;
+        let mut book = Self { notes: BTreeMap::new(), octets: 0, file, end: 0 };
+        book.end = framed::each(&octets, |note| book.put(note));
+        let torn = octets.len() - book.end;
+        if torn > 0 {
+            warn!(octets = torn, "the end of the store's notes is torn or damaged, and is given up");
             book.file.truncate(offset(book.end)?)?;
         }
         Ok(book)
@@ -172,39 +166,6 @@ impl Book {
         };
         about.take_while(fits).cloned().collect()
     }
-}
-
-fn offset(octets: usize) -> io::Result<u64> {
-    u64::try_from(octets).map_err(io::Error::other)
-}
-
-/// All of a file.
-fn read(file: &dyn File) -> io::Result<Vec<u8>> {
-    let mut octets = vec![0; usize::try_from(file.octets()?).map_err(io::Error::other)?];
-    let read = file.read_at(&mut octets, 0)?;
-    octets.truncate(read);
-    Ok(octets)
-}
-
-fn record(note: &Note) -> io::Result<Vec<u8>> {
-    let mut octets = postcard::to_extend(note, vec![0; FRAME_OCTETS]).map_err(io::Error::other)?;
-    let (frame, body) = octets.split_at_mut(FRAME_OCTETS);
-    let length = u32::try_from(body.len()).map_err(io::Error::other)?.to_le_bytes();
-    let front = length.into_iter().chain(crc32c::crc32c(body).to_le_bytes());
-    frame.iter_mut().zip(front).for_each(|(to, from)| *to = from);
-    Ok(octets)
-}
-
-/// The note that `octets` begin with, and how many of them it takes; `None` where they do not begin with one.
-fn first(octets: &[u8]) -> Option<(Note, usize)> {
-    let (length, rest) = octets.split_first_chunk()?;
-    let (checksum, rest) = rest.split_first_chunk()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let body = rest.get(..length).filter(|_| length <= NOTE_OCTETS_MAX + RECORD_OCTETS)?;
-    if crc32c::crc32c(body) != u32::from_le_bytes(*checksum) {
-        return None;
-    }
-    Some((postcard::from_bytes(body).ok()?, FRAME_OCTETS + length))
 }
 
 #[async_trait]

@@ -35,6 +35,7 @@ mod request;
 mod role;
 mod rule_files;
 mod server;
+mod sightings;
 mod traces;
 
 pub(crate) use member::Member;

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::frame::Octets;
 use super::pool::Connection;
 use super::request::{IntakeRequest, MaildropRequest, Request};
-use crate::{Delivery, Draft, Entry, IntakeError, Lease, MaildropError, MaildropId, Receipt, Rules};
+use crate::{Delivery, Draft, Entry, IntakeError, Lease, MaildropError, MaildropId, Receipt, Rules, Visit};
 
 /// Content that is gathered before it is sent; each draft may hold as much.
 const WRITE_OCTETS: usize = 64 << 10;
@@ -119,6 +119,10 @@ impl Lease for SharedLease {
     async fn expunge(&mut self, indices: &[usize]) -> Result<(), MaildropError> {
         let indices = indices.iter().map(|index| *index as u64).collect();
         self.ask(MaildropRequest::Expunge { indices }).await
+    }
+
+    async fn visited(&mut self, visit: Visit) -> Result<(), MaildropError> {
+        self.ask(MaildropRequest::Visited { visit }).await
     }
 }
 

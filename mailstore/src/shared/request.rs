@@ -12,12 +12,13 @@ use super::guard::GuardRequest;
 use super::notes::NotesRequest;
 use super::queue::QueueRequest;
 use super::rule_files::RuleFilesRequest;
+use super::sightings::SightingsRequest;
 use super::traces::TracesRequest;
 use crate::{
     Account, AccountUsage, Addresses, Alias, Carried, Delivery, Depth, Detail, Fate, Filing, Life,
     LocalRecipient, Login, MaildropId, MessageId, OwnRules, QueueEntry, QueueId, QueueOutcome, QueueState,
     Quota, QuotaSource, RecipientTerms, RelayRecipient, ReturnAs, RuleFile, Rules, Seen, Speed,
-    SubaddressMaildrop, Terms, TraceRow, TraceStep, Unavailable, WithMail,
+    SubaddressMaildrop, Terms, TraceRow, TraceStep, Unavailable, Visit, WithMail,
 };
 
 /// One question, by the trait it belongs to.
@@ -36,6 +37,7 @@ pub(crate) enum Request {
     Guard(GuardRequest),
     Notes(NotesRequest),
     RuleFiles(RuleFilesRequest),
+    Sightings(SightingsRequest),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -120,6 +122,9 @@ pub(crate) enum MaildropRequest {
     },
     Expunge {
         indices: Vec<u64>,
+    },
+    Visited {
+        visit: Visit,
     },
 }
 

@@ -24,7 +24,7 @@ use super::request::{
     LoginText, MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, Request, ScramKeysText,
     UsageText,
 };
-use super::{guard, notes, rule_files, traces};
+use super::{guard, notes, rule_files, sightings, traces};
 use crate::embedded::{Core, EmbeddedLease, Tenure};
 use crate::{
     AccountUsage, Addresses, Administration, AdministrationError, Directory, Draft, HeldState, Hold, Intake,
@@ -194,6 +194,7 @@ impl Session {
             Request::Guard(request) => guard::serve(&mut self.stream, &self.core, request).await,
             Request::RuleFiles(request) => rule_files::serve(&mut self.stream, &self.core, request).await,
             Request::Notes(request) => notes::serve(&mut self.stream, &self.core, request).await,
+            Request::Sightings(request) => sightings::serve(&mut self.stream, &self.core, request).await,
         }
     }
 
@@ -349,6 +350,10 @@ impl Session {
             MaildropRequest::Expunge { indices } => {
                 let indices: Vec<usize> = indices.into_iter().map(index).collect();
                 let answer = lease.expunge(&indices).await;
+                self.say(&answer).await
+            }
+            MaildropRequest::Visited { visit } => {
+                let answer = lease.visited(visit).await;
                 self.say(&answer).await
             }
         }

@@ -1,12 +1,11 @@
-//! Which messages of a maildrop are marked as deleted: one bit each, and no memory before the first mark.
+//! Which messages of a maildrop are marked as deleted, and how many octets they have.
 
-/// Bits of one word.
-const WORD_BITS: usize = 64;
+use mailstore::Marks;
 
 /// Marks, by position in the maildrop.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Deletions {
-    words: Vec<u64>,
+    marks: Marks,
     count: usize,
     octets: u64,
 }
@@ -14,14 +13,7 @@ pub(super) struct Deletions {
 impl Deletions {
     /// Marks the message at `index`, which has `octets`; twice is once.
     pub(super) fn mark(&mut self, index: usize, octets: u64) {
-        let word = index / WORD_BITS;
-        if self.words.len() <= word {
-            self.words.resize(word + 1, 0);
-        }
-        if let Some(bits) = self.words.get_mut(word)
-            && *bits & bit(index) == 0
-        {
-            *bits |= bit(index);
+        if self.marks.mark(index) {
             self.count += 1;
             self.octets = self.octets.saturating_add(octets);
         }
@@ -36,7 +28,7 @@ impl Deletions {
 
     /// True where the message at `index` is marked.
     pub(super) fn contains(&self, index: usize) -> bool {
-        self.words.get(index / WORD_BITS).is_some_and(|bits| bits & bit(index) != 0)
+        self.marks.contains(index)
     }
 
     /// How many are marked.
@@ -51,18 +43,13 @@ impl Deletions {
 
     /// The marked positions, in order.
     pub(super) fn indices(&self) -> Vec<usize> {
-        (0..self.words.len() * WORD_BITS).filter(|index| self.contains(*index)).collect()
+        self.marks.indices().collect()
     }
 
     /// Takes all marks away.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
-}
-
-/// The bit of `index` in its word.
-const fn bit(index: usize) -> u64 {
-    1 << (index % WORD_BITS)
 }
 
 #[cfg(test)]

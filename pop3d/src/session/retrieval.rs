@@ -44,6 +44,8 @@ pub struct Retrieval {
     end: u64,
     /// Octets of the message that were written.
     written: u64,
+    /// Octets of the whole message in the form that is sent.
+    whole_octets: u64,
     cut: Cut,
     downgrade: Option<Box<Downgrade>>,
     stuffer: Stuffer,
@@ -71,6 +73,7 @@ impl Retrieval {
             offset: 0,
             end: entry.octets,
             written: 0,
+            whole_octets: form.octets,
             cut: Cut::AtEnd,
             downgrade: match form.scope {
                 Scope::Nothing => None,
@@ -116,6 +119,12 @@ impl Retrieval {
     #[must_use]
     pub const fn has_begun(&self) -> bool {
         self.begun
+    }
+
+    /// The message, where all of it was written.
+    #[must_use]
+    pub fn whole_message(&self) -> Option<usize> {
+        (self.written >= self.whole_octets).then_some(self.index)
     }
 
     /// Octets of the message written so far, stuffed dots not counted.

@@ -350,7 +350,7 @@ const fn answer_with(reply: Reply) -> TransactionStep {
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use mailstore::{Expiry, Repertoire, Rules, UniqueId};
+    use mailstore::{Expiry, Repertoire, Rules, UniqueId, Visit};
 
     use super::*;
     use crate::replies::Language;
@@ -379,6 +379,10 @@ mod tests {
 
         async fn expunge(&mut self, _: &[usize]) -> Result<(), MaildropError> {
             unreachable!("a session does not expunge")
+        }
+
+        async fn visited(&mut self, _: Visit) -> Result<(), MaildropError> {
+            unreachable!("a session tells nothing")
         }
     }
 

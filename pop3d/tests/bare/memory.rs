@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use mailstore::{
     Account, Admission, Arrival, CommonRules, Directory, Entry, Filing, Forgiven, Guard, Lease, Login,
     MaildropError, MaildropId, Maildrops, Outcome, Recipient, Repertoire, Rules, Sending, Strictest,
-    Takeover, Throttled, TooMuch, Turn, Unavailable, UniqueId, Verdict,
+    Takeover, Throttled, TooMuch, Turn, Unavailable, UniqueId, Verdict, Visit,
 };
 use mailwire::address::Mailbox;
 use mailwire::sasl::ScramKeys;
@@ -38,10 +38,13 @@ fn keys_of_nobody(login: &str) -> ScramKeys {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory(Arc<Mutex<State>>);
 
+/// What there is.
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct State {
     maildrops: BTreeMap<u64, Maildrop>,
     minted: u128,
+    /// What sessions say that they have done.
+    pub(crate) visits: Vec<Visit>,
     trouble: Option<Trouble>,
 }
 
@@ -105,7 +108,8 @@ impl Memory {
         state.maildrops.get(&number(account).unwrap()).is_some_and(|maildrop| maildrop.leased.is_some())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// Nobody else changes anything meanwhile.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -322,6 +326,11 @@ impl Lease for MemoryLease {
         let mut state = self.memory.state();
         let maildrop = state.maildrops.get_mut(&self.maildrop.0).unwrap();
         maildrop.messages.retain(|(unique_id, _)| !gone.contains(unique_id));
+        Ok(())
+    }
+
+    async fn visited(&mut self, visit: Visit) -> Result<(), MaildropError> {
+        self.memory.state().visits.push(visit);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use super::envelope::Envelope;
 use super::incoming::{Failure, Framing, Reason, Storage};
 use super::life::shown;
 use super::machine::Phase;
+use super::refusals::Unanswered;
 use super::verdicts::failed;
 use super::{Acceptance, ContentQuestion, Filtering, Incoming, Kind, OriginatorQuestion, Session, Step};
 use crate::content::{self, Field, Inspector, LineEnds, Problem, Rules, SpamFlags, Treatment};
@@ -112,6 +113,7 @@ impl Session {
                 Step::Receive(Some(replies::send_content()), Box::new(incoming))
             }
             (Framing::Dots(_), Err(failure)) => {
+                self.unanswered = Some(Box::new(Unanswered::of(&envelope)));
                 self.phase = Phase::Transaction(envelope);
                 Step::Reply(failed(&failure))
             }
@@ -154,6 +156,9 @@ impl Session {
     /// The sender has sent too much, so this message does not begin. Chunks that follow belong to nothing.
     #[must_use]
     pub fn content_put_off(&mut self, question: &ContentQuestion, what: TooMuch) -> Step {
+        if let Phase::Transaction(envelope) = &self.phase {
+            self.unanswered = Some(Box::new(Unanswered::of(envelope)));
+        }
         match question.framing {
             Framing::Dots(_) => {}
             Framing::Chunk { .. } => self.phase = Phase::Ready,
@@ -165,6 +170,9 @@ impl Session {
     #[must_use]
     pub fn received(&mut self, mut incoming: Box<Incoming>, unix_seconds: u64) -> Step {
         let recipients = incoming.envelope.recipients.len();
+        if let Storage::Nowhere(_) = &incoming.storage {
+            self.unanswered = Some(Box::new(Unanswered::of(&incoming.envelope)));
+        }
         if incoming.inspector.is_endless() {
             return self.last_verdict(replies::too_big(self.policy.content_octets_max), recipients);
         }
@@ -288,7 +296,7 @@ impl Session {
     }
 
     /// Everything that becomes true with the commit. What we add stands in front of the content.
-    fn delivery(&self, mut envelope: Envelope, inspector: &Inspector, unix_seconds: u64) -> Delivery {
+    fn delivery(&mut self, mut envelope: Envelope, inspector: &Inspector, unix_seconds: u64) -> Delivery {
         let id = format!("{}.{}", self.peer.session, self.transactions);
         let mut prefix = trace::received(&Hop {
             hello: &envelope.client.hello,
@@ -328,8 +336,11 @@ impl Session {
             }
         };
         envelope.convert(inspector);
+        let steps = self.steps(&envelope);
+        let (reverse_path, recipients) = (envelope.reverse_path.clone(), envelope.recipients);
+        self.unanswered = Some(Box::new(Unanswered { reverse_path, recipients }));
         Delivery {
-            steps: self.steps(&envelope),
+            steps,
             delivery_prefix: trace::return_path(&envelope.reverse_path).into_bytes(),
             prefix: prefix.into_bytes(),
             reverse_path: envelope.reverse_path,

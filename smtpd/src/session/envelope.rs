@@ -122,16 +122,17 @@ impl Envelope {
     }
 }
 
-/// Where a recipient's mail is kept.
+/// Where a recipient's mail is kept, or why it does not go there.
 enum Place {
     Here(Mailbox),
     Elsewhere(Mailbox),
+    OutOfReach(Mailbox, Reply),
 }
 
 impl Place {
     const fn mailbox(&self) -> &Mailbox {
         match self {
-            Self::Here(mailbox) | Self::Elsewhere(mailbox) => mailbox,
+            Self::Here(mailbox) | Self::Elsewhere(mailbox) | Self::OutOfReach(mailbox, _) => mailbox,
         }
     }
 }
@@ -139,7 +140,10 @@ impl Place {
 impl Session {
     pub(super) fn mail(&mut self, reverse_path: ReversePath, parameters: &MailParameters) -> Step {
         match self.may_begin(&reverse_path, parameters) {
-            Err(reply) => self.refuse(reply),
+            Err(reply) => {
+                self.note_refusal(&reverse_path, &[], &reply);
+                self.refuse(reply)
+            }
             Ok((client, account, terms)) => {
                 let mut envelope = Envelope::new(client, reverse_path, terms, (self.kind, self.now));
                 envelope.octets_declared = parameters.size_octets.unwrap_or(0);
@@ -207,7 +211,11 @@ impl Session {
     ) -> Step {
         match answer {
             Ok(true) => self.begin_transaction(question.envelope),
-            Ok(false) => self.refuse(replies::sender_not_yours()),
+            Ok(false) => {
+                let reply = replies::sender_not_yours();
+                self.note_refusal(&question.envelope.reverse_path, &[], &reply);
+                self.refuse(reply)
+            }
             Err(_) => Step::Reply(replies::store_unavailable()),
         }
     }
@@ -233,24 +241,23 @@ impl Session {
             Err(reply) => return self.refuse(reply),
         };
         if envelope.recipients.len() >= self.policy.recipients_max {
+            // They are to come in another transaction (RFC 5321 §4.5.3.1.10), so that nobody misses anything.
             return self.refuse_recipient(replies::too_many_recipients(self.policy.recipients_max));
         }
         let (is_utf8, octets_declared) = (envelope.terms.is_utf8, envelope.octets_declared);
         match self.place(forward_path) {
-            Ok(place) if place.mailbox().needs_smtputf8() && !is_utf8 => {
-                self.no_recipient(replies::recipient_needs_smtputf8())
+            Place::OutOfReach(mailbox, reply) => self.no_recipient(&mailbox, reply),
+            place if place.mailbox().needs_smtputf8() && !is_utf8 => {
+                self.no_recipient(place.mailbox(), replies::recipient_needs_smtputf8())
             }
-            Ok(Place::Here(mailbox))
-                if octets_declared > self.policy.octets_max_for(std::slice::from_ref(&mailbox)) =>
-            {
-                let octets_max = self.policy.octets_max_for(&[mailbox]);
-                self.no_recipient(replies::too_big_for_recipient(octets_max))
-            }
-            Ok(Place::Here(mailbox)) => {
+            Place::Here(mailbox) => {
+                let octets_max = self.policy.octets_max_for(std::slice::from_ref(&mailbox));
+                if octets_declared > octets_max {
+                    return self.no_recipient(&mailbox, replies::too_big_for_recipient(octets_max));
+                }
                 Step::Recipient(RecipientQuestion { mailbox, octets_declared, terms })
             }
-            Ok(Place::Elsewhere(mailbox)) => self.elsewhere(mailbox, terms),
-            Err(reply) => self.no_recipient(reply),
+            Place::Elsewhere(mailbox) => self.elsewhere(mailbox, terms),
         }
     }
 
@@ -265,26 +272,29 @@ impl Session {
 
     /// The mailbox that is meant, and where it is. Only whoever may relay reaches one elsewhere, and a mailbox in one of
     /// our domains is never elsewhere, whatever its local part looks like.
-    fn place(&self, forward_path: ForwardPath) -> Result<Place, Reply> {
+    fn place(&self, forward_path: ForwardPath) -> Place {
         let mailbox = match forward_path {
             // RFC 5321 §4.5.1: without a domain in any case.
-            ForwardPath::Postmaster => return Ok(Place::Here(self.policy.postmaster.clone())),
+            ForwardPath::Postmaster => return Place::Here(self.policy.postmaster.clone()),
             ForwardPath::Mailbox(mailbox) => mailbox,
         };
         match (mailbox.domain(), self.kind) {
-            (domain @ Domain::Name(_), _) if self.policy.is_local(domain) => Ok(Place::Here(mailbox)),
+            (domain @ Domain::Name(_), _) if self.policy.is_local(domain) => Place::Here(mailbox),
             // RFC 5321 §4.1.3: the address that the client has connected to stands for the primary domain.
             (Domain::Address(address), _) if self.is_our_address(*address) => {
                 let domain = self.policy.postmaster.domain();
-                Mailbox::parse(&format!("{}@{domain}", mailbox.local_part()))
-                    .map(Place::Here)
-                    .map_err(|_| replies::no_such_mailbox())
+                match Mailbox::parse(&format!("{}@{domain}", mailbox.local_part())) {
+                    Ok(mailbox) => Place::Here(mailbox),
+                    Err(_) => Place::OutOfReach(mailbox, replies::no_such_mailbox()),
+                }
             }
-            (Domain::Name(_) | Domain::Address(_), _) if self.may_relay() => Ok(Place::Elsewhere(mailbox)),
+            (Domain::Name(_) | Domain::Address(_), _) if self.may_relay() => Place::Elsewhere(mailbox),
             (Domain::Name(_) | Domain::Address(_), Kind::Reception | Kind::Lmtp) => {
-                Err(replies::relaying_denied())
+                Place::OutOfReach(mailbox, replies::relaying_denied())
             }
-            (Domain::Name(_) | Domain::Address(_), Kind::Submission) => Err(replies::elsewhere_not_reached()),
+            (Domain::Name(_) | Domain::Address(_), Kind::Submission) => {
+                Place::OutOfReach(mailbox, replies::elsewhere_not_reached())
+            }
         }
     }
 
@@ -312,8 +322,14 @@ impl Session {
         answer: Result<Recipient, Unavailable>,
     ) -> Step {
         match (answer, &self.phase) {
-            (Err(_), _) => Step::Reply(replies::store_unavailable()),
-            (Ok(Recipient::OverQuota(why)), _) => self.no_recipient(replies::over_quota(why)),
+            (Err(_), _) => {
+                let reply = replies::store_unavailable();
+                self.note_recipient_refused(&question.mailbox, &reply);
+                Step::Reply(reply)
+            }
+            (Ok(Recipient::OverQuota(why)), _) => {
+                self.no_recipient(&question.mailbox, replies::over_quota(why))
+            }
             (Ok(reached @ (Recipient::Maildrops(_) | Recipient::Filtered(_))), Phase::Transaction(_))
                 if !reached.maildrops().is_empty() =>
             {
@@ -321,7 +337,7 @@ impl Session {
                 self.found(Found { mailbox, terms, reached })
             }
             (Ok(Recipient::Missing | Recipient::Maildrops(_) | Recipient::Filtered(_)), _) => {
-                self.no_recipient(replies::no_such_mailbox())
+                self.no_recipient(&question.mailbox, replies::no_such_mailbox())
             }
         }
     }
@@ -342,7 +358,8 @@ impl Session {
         Step::Reply(replies::recipient_accepted())
     }
 
-    pub(super) fn no_recipient(&mut self, reply: Reply) -> Step {
+    pub(super) fn no_recipient(&mut self, recipient: &Mailbox, reply: Reply) -> Step {
+        self.note_recipient_refused(recipient, &reply);
         if let Phase::Transaction(envelope) = &mut self.phase {
             envelope.refused = envelope.refused.saturating_add(1);
         }

@@ -80,7 +80,7 @@ impl Session {
         match (judgement.measure, &judgement.listing) {
             // RFC 5321 §4.5.1: whoever is refused must be able to tell the postmaster.
             (Measure::Refuse, Some(listing)) if !is_postmaster(&recipient.mailbox) => {
-                return self.no_recipient(replies::listed(listing));
+                return self.no_recipient(&recipient.mailbox, replies::listed(listing));
             }
             _ => {}
         }

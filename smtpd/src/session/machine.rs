@@ -10,7 +10,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use mailstore::{Account, TraceStep};
+use mailstore::{Account, Refusal, TraceStep};
 use mailwire::line::Line;
 use mailwire::sasl::{self, Surroundings};
 use mailwire::smtp::{
@@ -20,6 +20,7 @@ use tracing::debug;
 
 use super::envelope::Envelope;
 use super::incoming::Framing;
+use super::refusals::Unanswered;
 use super::{Incoming, Kind, Peer, Policy, Step};
 use crate::replies;
 use crate::trace::Dialect;
@@ -46,6 +47,10 @@ pub struct Session {
     pub(super) now: u64,
     /// What has led up to the messages of the session.
     pub(super) steps: Vec<TraceStep>,
+    /// What was not taken, until somebody asks for it.
+    pub(super) refusals: Vec<Refusal>,
+    /// The content that the next reply is about.
+    pub(super) unanswered: Option<Box<Unanswered>>,
 }
 
 /// What the client said of itself.
@@ -87,6 +92,8 @@ impl Session {
             commands: 0,
             now: 0,
             steps: Vec::new(),
+            refusals: Vec::new(),
+            unanswered: None,
         }
     }
 

@@ -18,6 +18,7 @@
 //! | `filtering.rs` | what rules of recipients must know of a message |
 //! | `incoming.rs` | [`Incoming`], the content that passes through meanwhile |
 //! | `life.rs` | the steps that are kept of a message's way here |
+//! | `refusals.rs` | what is kept of mail that is not taken |
 //!
 //! Invariant: no clock, socket, file or random source in here.
 
@@ -34,6 +35,7 @@ mod judging;
 mod life;
 mod machine;
 mod policy;
+mod refusals;
 mod step;
 mod terms;
 mod verdicts;

@@ -15,6 +15,7 @@ mod header;
 mod limits;
 mod messages;
 mod quotas;
+mod refusals;
 mod scripts;
 mod session;
 mod stored;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mailstack_tests::dialogue::PutsOff;
 use mailstack_tests::player::{Peer, Received, Security};
-use mailstore::TooMuch;
+use mailstore::{Refusal, TooMuch};
 use mailwire::daemon::config::Server;
 use mailwire::line::LineBuffer;
 use mailwire::net::TlsDetails;
@@ -106,9 +106,15 @@ impl BareSession {
     }
 
     fn say(&mut self, reply: &Reply) {
+        self.session.answered(std::slice::from_ref(reply));
         let mut octets = Vec::new();
         reply.encode(&mut octets);
         self.output.extend(octets);
+    }
+
+    /// What was not taken since the last time.
+    pub(crate) fn refusals(&mut self) -> Vec<Refusal> {
+        self.session.take_refusals()
     }
 
     /// Says `octets` and gives everything that the server has said since it was last asked.
@@ -191,6 +197,7 @@ impl BareSession {
             Then::GoOn => Expects::Lines,
             Then::Close => Expects::Nothing,
         };
+        self.session.answered(replies);
         for reply in replies {
             self.say(reply);
         }
