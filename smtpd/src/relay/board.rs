@@ -36,9 +36,34 @@ pub(super) struct Board {
     bounds: Bounds,
     entries: usize,
     connecting: usize,
+    /// Connections that take long to be made.
+    slow: usize,
     sessions: usize,
+    /// Sessions that wait for a further message, and those of them that were told to leave.
+    idle: usize,
+    leaving: usize,
+    /// Rings where idle sessions take the room that others wait for.
+    leave: Arc<Notify>,
     /// Orders jobs of one priority.
     sequence: u64,
+}
+
+/// What a session that waits listens to.
+#[derive(Debug)]
+pub(super) struct Bells {
+    /// There may be a job for it.
+    pub(super) job: Arc<Notify>,
+    /// Others need its room.
+    pub(super) leave: Arc<Notify>,
+}
+
+/// Why a session waits no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It has got a job, or has waited long enough.
+    ByItself,
+    /// It was told to leave.
+    ForOthers,
 }
 
 /// The limits of the configuration.
@@ -68,6 +93,8 @@ struct Account {
     /// Rings when there is one.
     bell: Arc<Notify>,
     is_ready: bool,
+    /// A connection could be made, and none has failed since.
+    is_proven: bool,
     /// Connection failures in a row.
     failures: u32,
     down: Option<Down>,
@@ -108,7 +135,11 @@ impl Board {
             bounds,
             entries: 0,
             connecting: 0,
+            slow: 0,
             sessions: 0,
+            idle: 0,
+            leaving: 0,
+            leave: Arc::default(),
             sequence: 0,
         }
     }
@@ -120,7 +151,7 @@ impl Board {
 
     /// Sessions, and connections that are being made.
     pub(super) const fn busy(&self) -> (usize, usize) {
-        (self.sessions, self.connecting)
+        (self.sessions, self.connecting.saturating_add(self.slow))
     }
 
     /// Takes an entry that is ours until `leased_until`.
@@ -158,7 +189,37 @@ impl Board {
             self.offer(&destination);
             return Some((destination, job));
         }
+        self.make_room();
         None
+    }
+
+    /// Tells idle sessions to leave, where they take the room that others wait for.
+    fn make_room(&mut self) {
+        let wanted = if self.is_crowded() { self.ready.len().min(self.idle) } else { 0 };
+        while self.leaving < wanted {
+            self.leaving = self.leaving.saturating_add(1);
+            self.leave.notify_one();
+        }
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.sessions >= self.bounds.sessions_max && !self.ready.is_empty()
+    }
+
+    /// A connection takes long to be made. From now on it is counted apart, unless as many are that already.
+    pub(super) const fn slows_down(&mut self) -> bool {
+        let has_room = self.slow < self.bounds.connecting_max;
+        if has_room {
+            self.connecting = self.connecting.saturating_sub(1);
+            self.slow = self.slow.saturating_add(1);
+        }
+        has_room
+    }
+
+    /// It is there, or has failed.
+    pub(super) const fn slows_down_no_more(&mut self) {
+        self.connecting = self.connecting.saturating_add(1);
+        self.slow = self.slow.saturating_sub(1);
     }
 
     /// A connection is there.
@@ -167,8 +228,9 @@ impl Board {
         self.sessions = self.sessions.saturating_add(1);
         if let Some(account) = self.destinations.get_mut(destination) {
             account.connected = account.connected.saturating_add(1);
-            (account.failures, account.down) = (0, None);
+            (account.is_proven, account.failures, account.down) = (true, 0, None);
         }
+        self.offer(destination);
     }
 
     /// A session has gone, and its worker makes another connection.
@@ -201,18 +263,25 @@ impl Board {
         Some(job)
     }
 
-    /// A session waits for a further message: until it does no more, no connection is made. What it gets rings.
-    pub(super) fn waits(&mut self, destination: &Destination) -> Arc<Notify> {
-        let Some(account) = self.destinations.get_mut(destination) else { return Arc::default() };
+    /// A session waits for a further message: until it does no more, no connection is made. It may not where others wait
+    /// for its room.
+    pub(super) fn waits(&mut self, destination: &Destination) -> Option<Bells> {
+        if self.is_crowded() {
+            return None;
+        }
+        let account = self.destinations.get_mut(destination)?;
         account.idle = account.idle.saturating_add(1);
-        Arc::clone(&account.bell)
+        self.idle = self.idle.saturating_add(1);
+        Some(Bells { job: Arc::clone(&account.bell), leave: Arc::clone(&self.leave) })
     }
 
     /// It does no more.
-    pub(super) fn waits_no_more(&mut self, destination: &Destination) {
+    pub(super) fn waits_no_more(&mut self, destination: &Destination, left: Left) {
         if let Some(account) = self.destinations.get_mut(destination) {
             account.idle = account.idle.saturating_sub(1);
         }
+        self.idle = self.idle.saturating_sub(1);
+        self.leaving = self.leaving.saturating_sub(usize::from(left == Left::ForOthers));
         self.offer(destination);
     }
 
@@ -241,7 +310,7 @@ impl Board {
             return Vec::new();
         }
         let factor = 1_u64.checked_shl(account.failures).unwrap_or(u64::MAX);
-        account.failures = account.failures.saturating_add(1);
+        (account.is_proven, account.failures) = (false, account.failures.saturating_add(1));
         let seconds = down_seconds.saturating_mul(factor).min(down_seconds_max.max(down_seconds));
         account.down = Some(Down { until: now.saturating_add(seconds), reason: reason.to_owned() });
         self.take_all(destination)
@@ -265,7 +334,7 @@ impl Board {
         }
         if account.idle > 0 {
             account.bell.notify_one();
-        } else if !account.is_ready && account.running < account.limit.allowed() {
+        } else if !account.is_ready && account.running < account.allowed() {
             account.is_ready = true;
             self.ready.push_back(destination.clone());
         }
@@ -295,9 +364,15 @@ impl Account {
             idle: 0,
             bell: Arc::default(),
             is_ready: false,
+            is_proven: false,
             failures: 0,
             down: None,
         }
+    }
+
+    /// Sessions at one time; one tries whether there is anybody.
+    const fn allowed(&self) -> usize {
+        if self.is_proven { self.limit.allowed() } else { 1 }
     }
 
     /// Puts an entry beside the others of its message, where these are the last that came.
@@ -348,7 +423,9 @@ mod tests {
         }
         add(&mut board, 1, 3, "c.example");
         assert_eq!(board.room(), RelayConfig::default().entries_max - 4);
-        assert_eq!(started(&mut board), [(1, 2), (1, 1), (1, 1)]);
+        assert_eq!(started(&mut board), [(1, 2), (1, 1)]);
+        board.connected(&to("b.example"));
+        assert_eq!(started(&mut board), [(1, 1)]);
         assert_eq!(board.room(), RelayConfig::default().entries_max);
     }
 
@@ -359,8 +436,9 @@ mod tests {
             add(&mut board, message, 0, "slow.example");
         }
         add(&mut board, 9, 0, "b.example");
-        assert_eq!(started(&mut board), [(0, 1), (9, 1), (1, 1)]);
+        assert_eq!(started(&mut board), [(0, 1), (9, 1)]);
         board.connected(&to("slow.example"));
+        assert_eq!(started(&mut board), [(1, 1)]);
         board.went_well(&to("slow.example"));
         assert_eq!(started(&mut board), [(2, 1)]);
     }
@@ -402,7 +480,7 @@ mod tests {
         add(&mut board, 9, 0, "c.example");
         started(&mut board);
         let back = board.failed(&to("b.example"), 1000, "refused");
-        assert_eq!(back.len(), 2);
+        assert_eq!(back.len(), 3);
         assert!(matches!(add(&mut board, 5, 0, "b.example"), Added::Down(_, down) if down.until == 1150));
         assert_eq!(add(&mut board, 6, 0, "c.example"), Added::Waits);
         let again =
@@ -430,15 +508,50 @@ mod tests {
         add(&mut board, 1, 0, "b.example");
         started(&mut board);
         board.connected(&to("b.example"));
-        let bell = board.waits(&to("b.example"));
+        let bell = board.waits(&to("b.example")).unwrap().job;
         add(&mut board, 2, 0, "b.example");
         assert_eq!(started(&mut board), []);
         let mut rings = std::pin::pin!(bell.notified());
         assert!(rings.as_mut().enable());
         assert_eq!(board.next(&to("b.example")).map(|job| job.message.0), Some(2));
-        board.waits_no_more(&to("b.example"));
+        board.waits_no_more(&to("b.example"), Left::ByItself);
         add(&mut board, 3, 0, "b.example");
         assert_eq!(started(&mut board), [(3, 1)]);
+    }
+
+    #[test]
+    fn a_session_that_waits_leaves_where_others_need_its_room() {
+        let mut board = board("sessions_max = 1");
+        add(&mut board, 1, 0, "b.example");
+        started(&mut board);
+        board.connected(&to("b.example"));
+        let leave = board.waits(&to("b.example")).unwrap().leave;
+        let mut leaves = std::pin::pin!(leave.notified());
+        assert!(!leaves.as_mut().enable());
+        add(&mut board, 2, 0, "c.example");
+        assert_eq!(started(&mut board), []);
+        assert!(leaves.as_mut().enable());
+        board.waits_no_more(&to("b.example"), Left::ForOthers);
+        assert!(board.waits(&to("b.example")).is_none(), "as long as there is no room");
+        board.disconnected(&to("b.example"));
+        assert_eq!(started(&mut board), [(2, 1)]);
+    }
+
+    #[test]
+    fn servers_that_do_not_answer_leave_room_for_others() {
+        let mut board = board("connecting_max = 1");
+        for domain in ["b.example", "c.example", "d.example"] {
+            add(&mut board, 1, 0, domain);
+        }
+        assert_eq!(started(&mut board).len(), 1);
+        assert!(board.slows_down());
+        assert_eq!(started(&mut board).len(), 1);
+        assert!(!board.slows_down(), "as many as may be are slow");
+        board.slows_down_no_more();
+        board.ended(&to("b.example"));
+        assert_eq!(started(&mut board).len(), 0);
+        board.ended(&to("c.example"));
+        assert_eq!(started(&mut board).len(), 1);
     }
 
     #[test]

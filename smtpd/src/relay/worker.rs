@@ -1,5 +1,6 @@
 //! One worker of one destination: gets to a session, sends job after job over it, and says what became of each.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,11 +13,11 @@ use mailwire::net::Shutdown;
 use mailwire::smtp::client::{Envelope, Reason, Verdict};
 use mailwire::smtp::{Enhanced, Hello};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::approach::{Reached, Unreachable, reach};
-use super::board::{Board, Job};
+use super::board::{Bells, Board, Job, Left};
 use super::conclusion::{Attempted, conclude};
 use super::config::RelayConfig;
 use super::content::Content;
@@ -32,6 +33,10 @@ use crate::dkim::Signatory;
 
 /// Seconds for which a job must still be ours when its transaction begins: longer than a usual one takes.
 const LEASE_SECONDS_LEFT_MIN: u64 = 30 * 60;
+
+/// How long it takes to get to a session where nothing is wrong. Longer ones are counted apart, so that servers that do not
+/// answer leave room for those that do.
+const QUICK: Duration = Duration::from_secs(3);
 
 /// What all workers share.
 pub(super) struct Common {
@@ -140,27 +145,54 @@ impl Worker {
     pub(super) async fn run(self, job: Job) {
         let mut next = Some(job);
         while let Some(job) = next {
-            next = match reach(&self.common, &self.destination).await {
-                Ok(mut reached) => {
-                    self.common.board().connected(&self.destination);
-                    let (next, trouble) = self.session(&mut reached, job).await;
-                    self.common.board().disconnected(&self.destination);
-                    match trouble {
-                        Some(finding) if next.is_none() => self.put_off_others(&finding, "").await,
-                        Some(_) | None => {}
-                    }
-                    // Last, since that may take a while with a server that is in trouble.
-                    reached.link.close().await;
-                    next
-                }
-                Err(unreachable) => {
+            next = match self.reach().await {
+                Some(Ok(reached)) => self.serve(reached, job).await,
+                Some(Err(unreachable)) => {
                     self.unreachable(job, unreachable).await;
                     None
                 }
+                None => None,
             };
         }
         self.common.board().ended(&self.destination);
         self.common.room.notify_one();
+    }
+
+    /// Gets to a session. Where the drain begins meanwhile there is none: nothing has been said, and what was to be sent is
+    /// free again when this process ends.
+    async fn reach(&self) -> Option<Result<Reached, Unreachable>> {
+        let mut reaching = pin!(reach(&self.common, &self.destination));
+        let mut is_slow = false;
+        let reached = loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.begun() => break None,
+                reached = &mut reaching => break Some(reached),
+                () = sleep(QUICK), if !is_slow => {
+                    is_slow = self.common.board().slows_down();
+                    self.common.room.notify_one();
+                }
+            }
+        };
+        if is_slow {
+            self.common.board().slows_down_no_more();
+        }
+        reached
+    }
+
+    /// One session. Gives the job to go on with over another one.
+    async fn serve(&self, mut reached: Reached, job: Job) -> Option<Job> {
+        self.common.board().connected(&self.destination);
+        self.common.room.notify_one();
+        let (next, trouble) = self.session(&mut reached, job).await;
+        self.common.board().disconnected(&self.destination);
+        match trouble {
+            Some(finding) if next.is_none() => self.put_off_others(&finding, "").await,
+            Some(_) | None => {}
+        }
+        // Last, since that may take a while with a server that is in trouble.
+        reached.link.close().await;
+        next
     }
 
     /// Sends over one connection. Gives the job to go on with over another one, or why the destination is to be left alone.
@@ -198,7 +230,7 @@ impl Worker {
         if let Some(job) = self.common.board().next(&self.destination) {
             return Some(job);
         }
-        let bell = self.common.board().waits(&self.destination);
+        let Bells { job: bell, leave } = self.common.board().waits(&self.destination)?;
         let job = async {
             loop {
                 bell.notified().await;
@@ -208,11 +240,12 @@ impl Worker {
             }
         };
         let idle = Duration::from_secs(self.common.config.session_idle_seconds);
-        let job = tokio::select! {
-            job = timeout(idle, job) => job.ok(),
-            () = self.shutdown.begun() => None,
+        let (job, left) = tokio::select! {
+            job = timeout(idle, job) => (job.ok(), Left::ByItself),
+            () = leave.notified() => (None, Left::ForOthers),
+            () = self.shutdown.begun() => (None, Left::ByItself),
         };
-        self.common.board().waits_no_more(&self.destination);
+        self.common.board().waits_no_more(&self.destination, left);
         job
     }
 

@@ -1,6 +1,8 @@
 //! A server that takes few sessions at a time, says goodbye to all others, or says nothing at all: it gets its mail, as it
 //! can take it, and nobody else waits for it.
 
+use std::time::Duration;
+
 use tokio::net::TcpSocket;
 
 use crate::log::Log;
@@ -46,8 +48,12 @@ async fn a_server_that_does_not_take_connections_is_given_up_for_the_time_being(
         )
     };
     let (deaf, other) = (route("deaf.test", address.port()), route("calm.test", calm.address.port()));
-    let relay = format!("retry_seconds = 1000\nconnect_seconds = 1\n{deaf}{other}");
-    let world = World::asking(&relay, "name_servers = [\"127.0.0.1:9\"]").await;
+    let relaying = |seconds| {
+        format!(
+            "retry_seconds = 1000\nconnect_seconds = {seconds}\nhandshake_seconds = {seconds}\n{deaf}{other}"
+        )
+    };
+    let world = World::asking(&relaying(1), "name_servers = [\"127.0.0.1:9\"]").await;
     world.send(Mail::to(&["one@deaf.test"])).await;
     world.send(Mail::to(&["one@calm.test"])).await;
     wait_for("the attempt", async || {
@@ -56,6 +62,13 @@ async fn a_server_that_does_not_take_connections_is_given_up_for_the_time_being(
     .await;
     wait_for("the other message", async || (!calm.messages().is_empty()).then_some(())).await;
     world.end().await;
+
+    // Nor does the end of this one wait for it.
+    let world = World::asking(&relaying(100_000), "name_servers = [\"127.0.0.1:9\"]").await;
+    world.send(Mail::to(&["one@deaf.test"])).await;
+    world.send(Mail::to(&["one@calm.test"])).await;
+    wait_for("the other message", async || (calm.messages().len() == 2).then_some(())).await;
+    tokio::time::timeout(Duration::from_mins(1), world.end()).await.unwrap();
 }
 
 #[tokio::test]
