@@ -14,6 +14,14 @@ use super::config::RelayConfig;
 use super::limit::Limit;
 use super::route::Destination;
 
+/// One part in so many of the room is a destination's, where there is not enough for all.
+const SHARES: usize = 8;
+/// Seconds after which an entry comes again for which there was no room: where it is not known whether its destination is
+/// there, and at most.
+const AGAIN_SECONDS: u64 = 10;
+const AGAIN_SECONDS_MAX: u64 = 60;
+/// Seconds over which is counted how fast a destination takes its mail.
+const PACE_SECONDS: u64 = 30;
 /// Destinations that are remembered while nothing is to be sent to them.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -93,6 +101,11 @@ struct Account {
     /// Rings when there is one.
     bell: Arc<Notify>,
     is_ready: bool,
+    /// Entries in jobs.
+    entries: usize,
+    /// Entries that were taken out of them, since when.
+    taken: usize,
+    taken_since: u64,
     /// A connection could be made, and none has failed since.
     is_proven: bool,
     /// Connection failures in a row.
@@ -115,6 +128,8 @@ pub(super) enum Added {
     Waits,
     /// Its destination is down: nothing is tried.
     Down(Box<QueueEntry>, Down),
+    /// Its destination has its share of the room, and others need what is left: it comes again after so many seconds.
+    NoRoom(Box<QueueEntry>, u64),
 }
 
 impl Board {
@@ -169,6 +184,11 @@ impl Board {
         if let Some(down) = account.down.clone().filter(|down| down.until > now) {
             return Added::Down(Box::new(entry), down);
         }
+        if self.entries >= bounds.entries_max / 2
+            && let Some(seconds) = account.comes_again(bounds.entries_max, now)
+        {
+            return Added::NoRoom(Box::new(entry), seconds);
+        }
         self.sequence = self.sequence.saturating_add(1);
         self.entries = self.entries.saturating_add(1);
         account.put(entry, leased_until, bounds.recipients_max, self.sequence);
@@ -182,7 +202,7 @@ impl Board {
             let destination = self.ready.pop_front()?;
             let Some(account) = self.destinations.get_mut(&destination) else { continue };
             account.is_ready = false;
-            let Some((_, job)) = account.jobs.pop_first() else { continue };
+            let Some(job) = account.take() else { continue };
             account.running = account.running.saturating_add(1);
             self.connecting = self.connecting.saturating_add(1);
             self.entries = self.entries.saturating_sub(job.entries.len());
@@ -258,7 +278,7 @@ impl Board {
         if account.connected > account.limit.allowed() {
             return None;
         }
-        let (_, job) = account.jobs.pop_first()?;
+        let job = account.take()?;
         self.entries = self.entries.saturating_sub(job.entries.len());
         Some(job)
     }
@@ -320,8 +340,7 @@ impl Board {
     pub(super) fn take_all(&mut self, destination: &Destination) -> Vec<Job> {
         let Some(account) = self.destinations.get_mut(destination) else { return Vec::new() };
         let jobs: Vec<Job> = std::mem::take(&mut account.jobs).into_values().collect();
-        let entries: usize = jobs.iter().map(|job| job.entries.len()).sum();
-        self.entries = self.entries.saturating_sub(entries);
+        self.entries = self.entries.saturating_sub(std::mem::take(&mut account.entries));
         jobs
     }
 
@@ -364,10 +383,39 @@ impl Account {
             idle: 0,
             bell: Arc::default(),
             is_ready: false,
+            entries: 0,
+            taken: 0,
+            taken_since: 0,
             is_proven: false,
             failures: 0,
             down: None,
         }
+    }
+
+    /// The next job.
+    fn take(&mut self) -> Option<Job> {
+        let (_, job) = self.jobs.pop_first()?;
+        self.entries = self.entries.saturating_sub(job.entries.len());
+        self.taken = self.taken.saturating_add(job.entries.len());
+        Some(job)
+    }
+
+    /// Whether it has its share, and in how many seconds it will have less, at the pace at which its mail went lately.
+    fn comes_again(&mut self, entries_max: usize, now: u64) -> Option<u64> {
+        if !self.is_proven {
+            // Somebody tries already whether it is there.
+            return (self.running > 0 || self.entries > 0).then_some(AGAIN_SECONDS);
+        }
+        if self.entries < entries_max / SHARES {
+            return None;
+        }
+        let seconds = now.saturating_sub(self.taken_since).clamp(1, PACE_SECONDS);
+        let left = u64::try_from(self.entries).unwrap_or(u64::MAX).saturating_mul(seconds);
+        let wait = left / u64::try_from(self.taken).unwrap_or(u64::MAX).max(1);
+        if now.saturating_sub(self.taken_since) >= PACE_SECONDS {
+            (self.taken, self.taken_since) = (0, now);
+        }
+        Some(wait.clamp(1, AGAIN_SECONDS_MAX))
     }
 
     /// Sessions at one time; one tries whether there is anybody.
@@ -377,6 +425,7 @@ impl Account {
 
     /// Puts an entry beside the others of its message, where these are the last that came.
     fn put(&mut self, entry: QueueEntry, leased_until: u64, recipients_max: usize, sequence: u64) {
+        self.entries = self.entries.saturating_add(1);
         let priority = Reverse(entry.terms.priority.unwrap_or(0));
         let last = self.jobs.range_mut(..=(priority, u64::MAX)).next_back();
         if let Some((_, job)) = last.filter(|((of, _), job)| {
@@ -392,177 +441,4 @@ impl Account {
 }
 
 #[cfg(test)]
-mod tests {
-    use mailwire::address::Domain;
-
-    use super::super::testing::entry;
-    use super::*;
-
-    fn board(toml: &str) -> Board {
-        Board::new(&toml::from_str(toml).unwrap())
-    }
-
-    fn to(domain: &str) -> Destination {
-        Destination::Domain(None, Domain::parse(domain).unwrap())
-    }
-
-    fn add(board: &mut Board, message: u64, recipient: u32, domain: &str) -> Added {
-        board.add(&to(domain), entry(message, recipient, &format!("b@{domain}")), (1000, 5000))
-    }
-
-    /// Messages and how many recipients each, of all jobs that may begin.
-    fn started(board: &mut Board) -> Vec<(u64, usize)> {
-        std::iter::from_fn(|| board.start()).map(|(_, job)| (job.message.0, job.entries.len())).collect()
-    }
-
-    #[test]
-    fn recipients_of_one_message_go_together_up_to_as_many_as_a_transaction_may_have() {
-        let mut board = board("recipients_max = 2");
-        for recipient in 0..3 {
-            add(&mut board, 1, recipient, "b.example");
-        }
-        add(&mut board, 1, 3, "c.example");
-        assert_eq!(board.room(), RelayConfig::default().entries_max - 4);
-        assert_eq!(started(&mut board), [(1, 2), (1, 1)]);
-        board.connected(&to("b.example"));
-        assert_eq!(started(&mut board), [(1, 1)]);
-        assert_eq!(board.room(), RelayConfig::default().entries_max);
-    }
-
-    #[test]
-    fn each_destination_has_its_turn_and_its_own_limit() {
-        let mut board = board("");
-        for message in 0..5 {
-            add(&mut board, message, 0, "slow.example");
-        }
-        add(&mut board, 9, 0, "b.example");
-        assert_eq!(started(&mut board), [(0, 1), (9, 1)]);
-        board.connected(&to("slow.example"));
-        assert_eq!(started(&mut board), [(1, 1)]);
-        board.went_well(&to("slow.example"));
-        assert_eq!(started(&mut board), [(2, 1)]);
-    }
-
-    #[test]
-    fn what_is_connecting_and_what_is_connected_are_bounded_apart() {
-        let mut board = board("connecting_max = 2\nsessions_max = 1");
-        for domain in ["b.example", "c.example", "d.example"] {
-            add(&mut board, 1, 0, domain);
-        }
-        assert_eq!(started(&mut board).len(), 2);
-        board.ended(&to("b.example"));
-        board.connected(&to("c.example"));
-        assert_eq!(started(&mut board).len(), 0, "as many sessions as may be");
-        board.disconnected(&to("c.example"));
-        assert_eq!(started(&mut board).len(), 1);
-    }
-
-    #[test]
-    fn mail_of_higher_priority_goes_first() {
-        let mut board = board("destination_sessions_max = 1");
-        for (message, priority) in [(1, None), (2, Some(-4)), (3, Some(4)), (4, Some(4))] {
-            let mut entry = entry(message, 0, "b@b.example");
-            entry.terms.priority = priority;
-            board.add(&to("b.example"), entry, (1000, 5000));
-        }
-        assert_eq!(started(&mut board), [(3, 1)]);
-        board.connected(&to("b.example"));
-        let rest = std::iter::from_fn(|| board.next(&to("b.example"))).map(|job| job.message.0);
-        assert_eq!(rest.collect::<Vec<_>>(), [4, 1, 2]);
-    }
-
-    #[test]
-    fn where_no_connection_can_be_made_nothing_is_tried_for_a_while_that_grows() {
-        let mut board = board("");
-        for message in 0..4 {
-            add(&mut board, message, 0, "b.example");
-        }
-        add(&mut board, 9, 0, "c.example");
-        started(&mut board);
-        let back = board.failed(&to("b.example"), 1000, "refused");
-        assert_eq!(back.len(), 3);
-        assert!(matches!(add(&mut board, 5, 0, "b.example"), Added::Down(_, down) if down.until == 1150));
-        assert_eq!(add(&mut board, 6, 0, "c.example"), Added::Waits);
-        let again =
-            |board: &mut Board, now| board.add(&to("b.example"), entry(7, 0, "b@b.example"), (now, now));
-        assert_eq!(again(&mut board, 1150), Added::Waits);
-        board.failed(&to("b.example"), 2000, "refused");
-        assert!(matches!(again(&mut board, 2299), Added::Down(_, down) if down.until == 2300));
-    }
-
-    #[test]
-    fn a_session_that_is_there_speaks_against_a_connection_that_failed() {
-        let mut board = board("");
-        for message in 0..4 {
-            add(&mut board, message, 0, "b.example");
-        }
-        started(&mut board);
-        board.connected(&to("b.example"));
-        assert_eq!(board.failed(&to("b.example"), 1000, "refused"), []);
-        assert_eq!(add(&mut board, 5, 0, "b.example"), Added::Waits);
-    }
-
-    #[test]
-    fn while_a_session_waits_no_connection_is_made() {
-        let mut board = board("");
-        add(&mut board, 1, 0, "b.example");
-        started(&mut board);
-        board.connected(&to("b.example"));
-        let bell = board.waits(&to("b.example")).unwrap().job;
-        add(&mut board, 2, 0, "b.example");
-        assert_eq!(started(&mut board), []);
-        let mut rings = std::pin::pin!(bell.notified());
-        assert!(rings.as_mut().enable());
-        assert_eq!(board.next(&to("b.example")).map(|job| job.message.0), Some(2));
-        board.waits_no_more(&to("b.example"), Left::ByItself);
-        add(&mut board, 3, 0, "b.example");
-        assert_eq!(started(&mut board), [(3, 1)]);
-    }
-
-    #[test]
-    fn a_session_that_waits_leaves_where_others_need_its_room() {
-        let mut board = board("sessions_max = 1");
-        add(&mut board, 1, 0, "b.example");
-        started(&mut board);
-        board.connected(&to("b.example"));
-        let leave = board.waits(&to("b.example")).unwrap().leave;
-        let mut leaves = std::pin::pin!(leave.notified());
-        assert!(!leaves.as_mut().enable());
-        add(&mut board, 2, 0, "c.example");
-        assert_eq!(started(&mut board), []);
-        assert!(leaves.as_mut().enable());
-        board.waits_no_more(&to("b.example"), Left::ForOthers);
-        assert!(board.waits(&to("b.example")).is_none(), "as long as there is no room");
-        board.disconnected(&to("b.example"));
-        assert_eq!(started(&mut board), [(2, 1)]);
-    }
-
-    #[test]
-    fn servers_that_do_not_answer_leave_room_for_others() {
-        let mut board = board("connecting_max = 1");
-        for domain in ["b.example", "c.example", "d.example"] {
-            add(&mut board, 1, 0, domain);
-        }
-        assert_eq!(started(&mut board).len(), 1);
-        assert!(board.slows_down());
-        assert_eq!(started(&mut board).len(), 1);
-        assert!(!board.slows_down(), "as many as may be are slow");
-        board.slows_down_no_more();
-        board.ended(&to("b.example"));
-        assert_eq!(started(&mut board).len(), 0);
-        board.ended(&to("c.example"));
-        assert_eq!(started(&mut board).len(), 1);
-    }
-
-    #[test]
-    fn destinations_without_work_are_forgotten() {
-        let mut board = board("entries_max = 100000");
-        for number in 0..=2 * REMEMBERED_MAX {
-            let domain = format!("d{number}.example");
-            add(&mut board, 1, 0, &domain);
-            board.start();
-            board.ended(&to(&domain));
-        }
-        assert_eq!(board.destinations.len(), REMEMBERED_MAX);
-    }
-}
+mod tests;

@@ -79,7 +79,7 @@ pub struct RelayConfig {
     /// Connections to other servers at one time.
     #[serde(deserialize_with = "positive")]
     pub sessions_max: usize,
-    /// Connections that are being made at one time, besides those.
+    /// Connections that are being made at one time, besides those, and as many again that take long.
     #[serde(deserialize_with = "positive")]
     pub connecting_max: usize,
     /// Connections to one destination at one time.

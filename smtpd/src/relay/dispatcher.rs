@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use mailstore::{DuePlace, QueueEntry, QueueError, QueueId};
+use mailstore::{DuePlace, QueueEntry, QueueError, QueueId, QueueOutcome, Then};
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::net::Shutdown;
@@ -17,7 +17,7 @@ use tokio::time::{sleep, sleep_until};
 use tracing::{Instrument, info_span, warn};
 
 use super::board::{Added, Down};
-use super::conclusion::{Attempted, conclude};
+use super::conclusion::{Attempted, conclude, settle};
 use super::schedule::is_too_late;
 use super::verdict::Finding;
 use super::worker::{Common, Worker, not_tried};
@@ -42,6 +42,17 @@ pub(super) struct Dispatcher {
     sweep: Option<(DuePlace, Instant)>,
     /// What the queue said last of how often it has changed.
     changes: u64,
+}
+
+/// What does not wait on the board.
+#[derive(Default)]
+struct Posted {
+    /// Nothing is tried now.
+    not_now: Vec<(QueueEntry, Finding)>,
+    /// Nothing is tried any more.
+    too_late: Vec<(QueueEntry, Finding)>,
+    /// There is no room for it now, which is no attempt.
+    no_room: Vec<QueueOutcome>,
 }
 
 /// Why the dispatcher has woken up.
@@ -144,7 +155,9 @@ impl Dispatcher {
         let mut ours = self.common.store.queue.lease(&ids, leased_until).await?;
         ours.sort_unstable();
         let page = page.into_iter().filter(|entry| ours.binary_search(&entry.id).is_ok());
-        for findings in self.post(page, now, leased_until) {
+        let Posted { not_now, too_late, no_room } = self.post(page, now, leased_until);
+        settle(&self.common, no_room).await;
+        for findings in [not_now, too_late] {
             if !findings.is_empty() {
                 conclude(&self.common, &Attempted::default(), findings).await;
             }
@@ -153,14 +166,9 @@ impl Dispatcher {
     }
 
     /// Puts entries on the board, all of them at once, or a worker would take a message's first recipient before the others
-    /// are there. Gives those for which nothing is tried now, and those for which nothing is tried any more.
-    fn post(
-        &self,
-        page: impl Iterator<Item = QueueEntry>,
-        now: u64,
-        leased_until: u64,
-    ) -> [Vec<(QueueEntry, Finding)>; 2] {
-        let (mut not_now, mut too_late) = (Vec::new(), Vec::new());
+    /// are there.
+    fn post(&self, page: impl Iterator<Item = QueueEntry>, now: u64, leased_until: u64) -> Posted {
+        let Posted { mut not_now, mut too_late, mut no_room } = Posted::default();
         let mut board = self.common.board();
         for entry in page {
             if is_too_late(&entry, now) {
@@ -175,9 +183,13 @@ impl Dispatcher {
                     let finding = Finding::later(Enhanced(4, 4, 1), &reason);
                     not_now.push((*entry, not_tried(&finding)));
                 }
+                Added::NoRoom(entry, seconds) => {
+                    let then = Then::Defer { due: now.saturating_add(seconds), warned: entry.is_warned };
+                    no_room.push(QueueOutcome { id: entry.id, attempt: None, then });
+                }
             }
         }
-        [not_now, too_late]
+        Posted { not_now, too_late, no_room }
     }
 
     /// Starts a worker for each destination that may have one more.
