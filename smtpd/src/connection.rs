@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 use crate::checks;
 use crate::filing;
 use crate::gate::{Gate, Measure, Visitor};
-use crate::receiving::Receiving;
+use crate::receiving::{Receiving, Size};
 use crate::replies;
 use crate::session::{
     Acceptance, ContentQuestion, ExpansionQuestion, GateQuestion, Incoming, Kind, Peer, Policy,
@@ -252,7 +252,8 @@ impl Conversation {
         if let Some(what) = self.sends_too_much(question.recipients()).await {
             return self.session.content_put_off(&question, what);
         }
-        let Some(share) = self.common.receiving.share() else {
+        let size = if self.session.reads() { Size::Watched } else { Size::Plain };
+        let Some(share) = self.common.receiving.share(size) else {
             info!("content put off: too much is coming in at the moment");
             return self.session.put_off(question);
         };

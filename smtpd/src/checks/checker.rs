@@ -5,18 +5,27 @@ use std::sync::Arc;
 
 use mailwire::address::{Domain, ReversePath};
 use mailwire::clock;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::author::Author;
 use super::config::Checks;
 use super::decision::{Decision, decide};
-use super::findings::{Findings, Iprev, IprevResult, Sender};
+use super::dmarc::{self, Dmarc, DmarcResult, Proofs};
+use super::findings::{Findings, Iprev, IprevResult, Sender, Signature};
+use super::keys::{Keys, look_up};
 use super::line::{Line, field};
+use super::reading::Read;
+use super::signatures::{Verified, key_names, verify};
 use super::source::{Asking, Source, names_of};
 use super::spf::{Asked, Spf, check_host};
 use crate::dns::{Dns, Nothing, Resolver, ResolverError, Validation};
 
 /// What is told where the time is over.
-const LATE: &str = "it took too long";
+pub(super) const LATE: &str = "it took too long";
+
+/// Messages whose signatures are verified at one time. Each holds a thread for a fraction of a millisecond.
+const VERIFIED_AT_ONCE_MAX: usize = 4;
 
 /// What was seen of a message from outside while it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +34,8 @@ pub struct Seen {
     pub(crate) ip: IpAddr,
     /// What that host called itself: a domain in A-labels, or nothing that could have records.
     pub(crate) helo: String,
+    /// The message itself.
+    pub(crate) read: Arc<Read>,
 }
 
 /// What the checks have come to.
@@ -43,6 +54,8 @@ pub struct Checker {
     checks: Arc<Checks>,
     resolver: Resolver,
     hostname: String,
+    /// Messages whose signatures are verified at one time.
+    turns: Arc<Semaphore>,
 }
 
 impl Checker {
@@ -55,7 +68,12 @@ impl Checker {
         // where the signatures of a zone are wrong its name servers are asked all the same.
         let dns = Dns { dnssec: Validation::Off, ..dns.clone() };
         let resolver = Resolver::new(&dns)?;
-        Ok(Self { checks: Arc::new(checks.clone()), resolver, hostname: hostname.to_owned() })
+        Ok(Self {
+            checks: Arc::new(checks.clone()),
+            resolver,
+            hostname: hostname.to_owned(),
+            turns: Arc::new(Semaphore::new(VERIFIED_AT_ONCE_MAX)),
+        })
     }
 
     /// Makes all checks that are on.
@@ -89,8 +107,78 @@ impl Checker {
         let iprev = async {
             if self.checks.iprev.is_on() { Some(iprev(&asking, seen.ip, deadline).await) } else { None }
         };
-        let ((helo, mail_from), iprev) = tokio::join!(spf, iprev);
-        Findings { iprev, helo, mail_from }
+        let verified = async {
+            if self.checks.reads() { Some(self.verified(&asking, &seen.read, deadline).await) } else { None }
+        };
+        let ((helo, mail_from), iprev, verified) = tokio::join!(spf, iprev, verified);
+        let findings = Findings { iprev, helo, mail_from, lot: lot(), ..Findings::default() };
+        match verified {
+            Some(verified) => self.judged(&asking, verified, findings, deadline).await,
+            None => findings,
+        }
+    }
+
+    /// With what the message itself says.
+    async fn judged(
+        &self,
+        asking: &Asking,
+        verified: Result<Verified, String>,
+        findings: Findings,
+        deadline: Instant,
+    ) -> Findings {
+        let Verified { author, signatures, chain } = verified.unwrap_or_else(Verified::unknown);
+        let dmarc = if self.checks.dmarc.is_on() {
+            Some(proven(asking, &author, &signatures, &findings, deadline).await)
+        } else {
+            None
+        };
+        let failed = dmarc.as_ref().filter(|dmarc| dmarc.result == DmarcResult::Fail);
+        let voucher = failed.and_then(|dmarc| chain.vouches(&self.checks.trusted_sealers, &dmarc.domain));
+        let voucher = voucher.map(str::to_owned);
+        Findings {
+            dkim: self.checks.dkim.is_on().then_some(signatures),
+            arc: self.checks.arc.is_on().then_some(chain),
+            dmarc,
+            voucher,
+            ..findings
+        }
+    }
+
+    /// Signatures and seals: their keys are looked up first, and then all of it is verified where it holds up nobody.
+    async fn verified(
+        &self,
+        asking: &Asking,
+        read: &Arc<Read>,
+        deadline: Instant,
+    ) -> Result<Verified, String> {
+        let names = {
+            let read = Arc::clone(read);
+            self.apart(deadline, move || key_names(&read)).await?
+        };
+        let records = look_up(asking, names, deadline).await;
+        let read = Arc::clone(read);
+        self.apart(deadline, move || verify(&read, &Keys::read(&records))).await
+    }
+
+    /// Work that takes a thread's time, as soon as it is its turn.
+    async fn apart<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let worked = async {
+            let turn = Arc::clone(&self.turns).acquire_owned().await;
+            tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                work()
+            })
+            .await
+        };
+        match timeout_at(deadline, worked).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(_)) => Err("it could not be read".to_owned()),
+            Err(_) => Err(LATE.to_owned()),
+        }
     }
 
     async fn spf<S: Source>(
@@ -119,6 +207,33 @@ impl Checker {
         };
         Sender { result, identity, domain, problem, explanation }
     }
+}
+
+/// Whether SPF or a signature prove the author's domain.
+async fn proven(
+    asking: &Asking,
+    author: &Author,
+    signatures: &[Signature],
+    findings: &Findings,
+    deadline: Instant,
+) -> Dmarc {
+    let domain = match author {
+        Author::Broken(reason) => return Dmarc::broken(reason),
+        Author::Unknown(reason) => return Dmarc::unknown("", reason.clone()),
+        Author::Domain(domain) => domain,
+    };
+    // RFC 7489 §4.1: without a sender, the client's name is what SPF has looked at.
+    let spf = findings.mail_from.as_ref().or(findings.helo.as_ref());
+    let spf = spf.map(|sender| (sender.result, sender.domain.as_str()));
+    let proofs = Proofs { spf, signatures };
+    let evaluated = dmarc::evaluate(asking, domain, &proofs);
+    let late = |_| Dmarc::unknown(domain, LATE.to_owned());
+    timeout_at(deadline, evaluated).await.unwrap_or_else(late)
+}
+
+/// Without randomness from the system every policy is followed.
+fn lot() -> u8 {
+    getrandom::u32().map_or(0, |random| u8::try_from(random % 100).unwrap_or(0))
 }
 
 /// The sender's identities (RFC 7208 §2.2).

@@ -19,6 +19,15 @@ pub struct Checks {
     pub spf: Action,
     /// Whether the client's address has a name that leads back to it (RFC 8601 §2.7.3).
     pub iprev: Action,
+    /// Whether the message has a signature that is right (RFC 6376).
+    pub dkim: Action,
+    /// Whether the author's domain is proven; what follows is what its owner wants, at most (RFC 7489).
+    pub dmarc: Action,
+    /// Whether the chain of those who have handed it on holds, if there is one (RFC 8617).
+    pub arc: Action,
+    /// Domains that are believed when they have sealed that DMARC passed at theirs.
+    #[serde(deserialize_with = "domains")]
+    pub trusted_sealers: Vec<String>,
     /// What becomes of mail whose check could not be made now, where it would be refused if that check failed.
     pub temporary: Temporary,
     /// Networks whose mail is not looked at: relays of one's own.
@@ -83,6 +92,10 @@ impl Default for Checks {
             enabled: true,
             spf: Action::Mark,
             iprev: Action::Mark,
+            dkim: Action::Mark,
+            dmarc: Action::Mark,
+            arc: Action::Mark,
+            trusted_sealers: Vec::new(),
             temporary: Temporary::Accept,
             networks: Vec::new(),
             domains: Vec::new(),
@@ -101,7 +114,12 @@ impl Checks {
 
     /// True where anything is looked at.
     pub(crate) fn is_on(&self) -> bool {
-        self.enabled && [self.spf, self.iprev].into_iter().any(Action::is_on)
+        self.enabled && [self.spf, self.iprev].into_iter().any(Action::is_on) || self.reads()
+    }
+
+    /// True where anything of the message itself is looked at.
+    pub(crate) fn reads(&self) -> bool {
+        [self.dkim, self.dmarc, self.arc].into_iter().any(Action::is_on)
     }
 
     /// True for clients whose mail is looked at. Programs of this machine are at home.

@@ -1,8 +1,10 @@
 //! What becomes of a message, by what was found out about it. It asks nobody, and names the line of the configuration that
 //! has decided.
 
+use super::chain::ChainResult;
 use super::config::{Action, Checks, Temporary};
-use super::findings::{Findings, IprevResult, Sender};
+use super::dmarc::{DmarcResult, Policy};
+use super::findings::{Dkim, Findings, IprevResult, Sender};
 use super::spf::Spf;
 
 /// What becomes of a message.
@@ -34,6 +36,12 @@ pub enum Method {
     Spf,
     /// RFC 8601 §2.7.3.
     Iprev,
+    /// RFC 6376.
+    Dkim,
+    /// RFC 8617.
+    Arc,
+    /// RFC 7489.
+    Dmarc,
 }
 
 /// Why a message is refused.
@@ -48,12 +56,20 @@ pub enum Refusal {
     },
     /// The client has no name that leads back to it.
     Iprev,
+    /// It has no signature that is right.
+    Dkim,
+    /// Its chain does not hold.
+    Arc,
+    /// Its author's domain is not proven, and its owner wants that refused.
+    Dmarc,
 }
 
 /// What one check comes to.
 enum Outcome {
     Good,
     Unknown,
+    /// Junk at most.
+    Doubtful,
     Bad(Refusal),
 }
 
@@ -62,6 +78,9 @@ impl Method {
         match self {
             Self::Spf => "spf",
             Self::Iprev => "iprev",
+            Self::Dkim => "dkim",
+            Self::Arc => "arc",
+            Self::Dmarc => "dmarc",
         }
     }
 }
@@ -73,6 +92,9 @@ impl Refusal {
         match self {
             Self::Spf { .. } => Method::Spf,
             Self::Iprev => Method::Iprev,
+            Self::Dkim => Method::Dkim,
+            Self::Arc => Method::Arc,
+            Self::Dmarc => Method::Dmarc,
         }
     }
 }
@@ -104,7 +126,14 @@ impl Verdict {
 #[must_use]
 pub fn decide(checks: &Checks, findings: &Findings) -> Decision {
     let mut decision = Decision { verdict: Verdict::Accept, because: String::new() };
-    for (method, action, outcome, told) in [iprev(checks, findings), spf(checks, findings)] {
+    let all = [
+        iprev(checks, findings),
+        spf(checks, findings),
+        dkim(checks, findings),
+        arc(checks, findings),
+        dmarc(checks, findings),
+    ];
+    for (method, action, outcome, told) in all {
         let (verdict, line) = match (outcome, action) {
             (Outcome::Good, _) | (_, Action::Off | Action::Mark) | (Outcome::Unknown, Action::Junk) => {
                 continue;
@@ -113,7 +142,9 @@ pub fn decide(checks: &Checks, findings: &Findings) -> Decision {
                 Temporary::Accept => continue,
                 Temporary::PutOff => (Verdict::PutOff(method), "[checks] temporary = \"put-off\"".to_owned()),
             },
-            (Outcome::Bad(_), Action::Junk) => (Verdict::Junk, line(method, action)),
+            (Outcome::Doubtful, Action::Junk | Action::Refuse) | (Outcome::Bad(_), Action::Junk) => {
+                (Verdict::Junk, line(method, action))
+            }
             (Outcome::Bad(refusal), Action::Refuse) => (Verdict::Refuse(refusal), line(method, action)),
         };
         if verdict.rank() > decision.verdict.rank() {
@@ -157,10 +188,52 @@ fn spf(checks: &Checks, findings: &Findings) -> (Method, Action, Outcome, String
     (Method::Spf, checks.spf, outcome, sender.line(property).to_string())
 }
 
+/// RFC 7372 §3.1: no signature is right. One that is wrong is as good as none (RFC 6376 §6.1).
+fn dkim(checks: &Checks, findings: &Findings) -> (Method, Action, Outcome, String) {
+    let signatures = findings.dkim.as_deref();
+    let has = |result| signatures.iter().copied().flatten().any(|signature| signature.result == result);
+    let outcome = match signatures {
+        None => Outcome::Good,
+        Some(_) if has(Dkim::Pass) => Outcome::Good,
+        Some(_) if has(Dkim::TempError) => Outcome::Unknown,
+        Some(_) => Outcome::Bad(Refusal::Dkim),
+    };
+    (Method::Dkim, checks.dkim, outcome, "no signature is right".to_owned())
+}
+
+fn arc(checks: &Checks, findings: &Findings) -> (Method, Action, Outcome, String) {
+    let Some(chain) = &findings.arc else { return (Method::Arc, checks.arc, Outcome::Good, String::new()) };
+    let outcome = match chain.result {
+        ChainResult::None | ChainResult::Pass => Outcome::Good,
+        ChainResult::TempError => Outcome::Unknown,
+        ChainResult::Fail => Outcome::Bad(Refusal::Arc),
+    };
+    (Method::Arc, checks.arc, outcome, chain.line().to_string())
+}
+
+/// What the owner of the author's domain wants, where it is not proven and nobody vouches for it.
+fn dmarc(checks: &Checks, findings: &Findings) -> (Method, Action, Outcome, String) {
+    let Some(dmarc) = &findings.dmarc else {
+        return (Method::Dmarc, checks.dmarc, Outcome::Good, String::new());
+    };
+    let wanted = dmarc.policy.unwrap_or(Policy::None);
+    // RFC 7489 §6.6.4: where the lot has not fallen on a message, the next gentler policy is followed.
+    let followed = if findings.lot < dmarc.percent { wanted } else { wanted.gentler() };
+    let outcome = match (dmarc.result, followed) {
+        _ if checks.spares(&dmarc.domain) || findings.voucher.is_some() => Outcome::Good,
+        (DmarcResult::TempError, _) => Outcome::Unknown,
+        (DmarcResult::None | DmarcResult::Pass, _) | (DmarcResult::Fail, Policy::None) => Outcome::Good,
+        (DmarcResult::Fail, Policy::Quarantine) => Outcome::Doubtful,
+        // RFC 7489 §6.6.1: where From is broken nobody can be asked, and readers could be shown anybody.
+        (DmarcResult::Fail, Policy::Reject) | (DmarcResult::PermError, _) => Outcome::Bad(Refusal::Dmarc),
+    };
+    (Method::Dmarc, checks.dmarc, outcome, dmarc.line().to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::Iprev;
+    use crate::checks::{Chain, Dmarc, Iprev, Signature};
 
     const IP: &str = "192.0.2.1";
 
@@ -258,6 +331,71 @@ mod tests {
         assert_eq!(decide(&checks, &found).verdict.word(), "refuse");
         found.mail_from = Some(sender(Spf::Pass, "a.example"));
         assert_eq!(decide(&checks, &found).verdict.word(), "accept");
+    }
+
+    fn unproven(policy: Policy, percent: u8, lot: u8) -> Findings {
+        let result = DmarcResult::Fail;
+        let domain = "a.example".to_owned();
+        let dmarc = Dmarc { result, domain, policy: Some(policy), percent, reason: None };
+        Findings { dmarc: Some(dmarc), lot, ..Findings::default() }
+    }
+
+    #[test]
+    fn what_the_owner_of_a_domain_wants_is_followed_as_far_as_told() {
+        for (policy, percent, lot, refuse, junk) in [
+            (Policy::Reject, 100, 99, "refuse", "junk"),
+            (Policy::Quarantine, 100, 99, "junk", "junk"),
+            (Policy::None, 100, 0, "accept", "accept"),
+            (Policy::Reject, 20, 19, "refuse", "junk"),
+            (Policy::Reject, 20, 20, "junk", "junk"),
+            (Policy::Quarantine, 20, 20, "accept", "accept"),
+            (Policy::Reject, 0, 0, "junk", "junk"),
+        ] {
+            let found = unproven(policy, percent, lot);
+            let verdict = |toml: &str| decide(&checks(toml), &found).verdict.word();
+            assert_eq!(verdict("dmarc = \"refuse\""), refuse, "{policy:?} {percent} {lot}");
+            assert_eq!(verdict("dmarc = \"junk\""), junk, "{policy:?} {percent} {lot}");
+            assert_eq!(verdict(""), "accept");
+            assert_eq!(verdict("dmarc = \"refuse\"\ndomains = [\"a.example\"]"), "accept");
+        }
+        let vouched =
+            Findings { voucher: Some("list.example".to_owned()), ..unproven(Policy::Reject, 100, 0) };
+        assert_eq!(decide(&checks("dmarc = \"refuse\""), &vouched).verdict, Verdict::Accept);
+        let broken = Findings { dmarc: Some(Dmarc::broken("there is no From")), ..Findings::default() };
+        assert_eq!(decide(&checks("dmarc = \"refuse\""), &broken).verdict, Verdict::Refuse(Refusal::Dmarc));
+        let unknown = Dmarc::unknown("a.example", String::new());
+        let unknown = Findings { dmarc: Some(unknown), ..Findings::default() };
+        let put_off = "dmarc = \"refuse\"\ntemporary = \"put-off\"";
+        assert_eq!(decide(&checks(put_off), &unknown).verdict, Verdict::PutOff(Method::Dmarc));
+    }
+
+    #[test]
+    fn one_signature_that_is_right_is_enough_and_a_wrong_one_is_none() {
+        for (results, expected) in [
+            (vec![], "refuse"),
+            (vec![Dkim::Fail], "refuse"),
+            (vec![Dkim::Policy, Dkim::Neutral, Dkim::PermError], "refuse"),
+            (vec![Dkim::Fail, Dkim::Pass], "accept"),
+            (vec![Dkim::Fail, Dkim::TempError], "accept"),
+        ] {
+            let signature = |result: &Dkim| Signature { result: *result, ..Signature::default() };
+            let dkim = Some(results.iter().map(signature).collect());
+            let found = Findings { dkim, ..Findings::default() };
+            assert_eq!(decide(&checks("dkim = \"refuse\""), &found).verdict.word(), expected, "{results:?}");
+        }
+    }
+
+    #[test]
+    fn a_chain_must_hold_where_there_is_one() {
+        for (result, expected) in [
+            (ChainResult::None, "accept"),
+            (ChainResult::Pass, "accept"),
+            (ChainResult::TempError, "accept"),
+            (ChainResult::Fail, "refuse"),
+        ] {
+            let found = Findings { arc: Some(Chain { result, ..Chain::default() }), ..Findings::default() };
+            assert_eq!(decide(&checks("arc = \"refuse\""), &found).verdict.word(), expected, "{result:?}");
+        }
     }
 
     #[test]

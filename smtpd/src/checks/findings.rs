@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::chain::{Chain, ChainResult};
+use super::dmarc::{Dmarc, DmarcResult};
 use super::line::Line;
 use super::spf::Spf;
 
@@ -14,6 +16,49 @@ pub struct Findings {
     pub helo: Option<Sender>,
     /// Of the reverse-path, if that names somebody (RFC 7208 §2.4).
     pub mail_from: Option<Sender>,
+    /// Of each signature.
+    pub dkim: Option<Vec<Signature>>,
+    /// Of all who have sealed it.
+    pub arc: Option<Chain>,
+    /// Of the author's domain.
+    pub dmarc: Option<Dmarc>,
+    /// Who is trusted, and has found before that the author's domain is proven (RFC 8617 §7.2).
+    pub voucher: Option<String>,
+    /// From 0 to 99, by lot: which messages are among the `pct` in a hundred (RFC 7489 §6.6.4).
+    pub lot: u8,
+}
+
+/// One DKIM signature.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signature {
+    /// Whether it is right.
+    pub result: Dkim,
+    /// Why not, in words.
+    pub reason: Option<String>,
+    /// `d=`, in lower case; empty where it could not be read.
+    pub domain: String,
+    /// `s=`.
+    pub selector: String,
+    /// The beginning of `b=`.
+    pub told: String,
+}
+
+/// RFC 8601 §2.7.1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dkim {
+    /// It is right.
+    Pass,
+    /// It is wrong.
+    Fail,
+    /// It may be right, and is not taken.
+    Policy,
+    /// It cannot be read.
+    #[default]
+    Neutral,
+    /// DNS did not say.
+    TempError,
+    /// It cannot be right.
+    PermError,
 }
 
 /// Whether a client has a name that leads back to its address (RFC 8601 §2.7.3).
@@ -79,12 +124,83 @@ impl Sender {
     }
 }
 
+impl Dkim {
+    /// As Authentication-Results say it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Policy => "policy",
+            Self::Neutral => "neutral",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
+        }
+    }
+}
+
+impl Signature {
+    fn line(&self) -> Line {
+        let line = Line::new("dkim", self.result.word()).because(self.reason.clone());
+        if self.domain.is_empty() {
+            return line;
+        }
+        let line = line.with("header.d", self.domain.clone()).with("header.s", self.selector.clone());
+        line.with("header.b", self.told.clone())
+    }
+}
+
+impl Chain {
+    pub(super) fn line(&self) -> Line {
+        let word = match self.result {
+            ChainResult::None => "none",
+            ChainResult::Pass => "pass",
+            ChainResult::Fail => "fail",
+            ChainResult::TempError => "temperror",
+        };
+        let sealer = self.sealers.first().map(|sealer| format!("sealed by {}", sealer.domain));
+        Line::new("arc", word).because(self.reason.clone().or(sealer))
+    }
+}
+
+impl Dmarc {
+    pub(super) fn line(&self) -> Line {
+        let word = match self.result {
+            DmarcResult::None => "none",
+            DmarcResult::Pass => "pass",
+            DmarcResult::Fail => "fail",
+            DmarcResult::TempError => "temperror",
+            DmarcResult::PermError => "permerror",
+        };
+        let line = Line::new("dmarc", word).because(self.reason.clone());
+        let line = match self.policy {
+            Some(policy) => line.with("policy.dmarc", policy.word()),
+            None => line,
+        };
+        if self.domain.is_empty() { line } else { line.with("header.from", self.domain.clone()) }
+    }
+}
+
+/// Where a message has no signature at all, that is told as well.
+fn signatures(signatures: &[Signature]) -> Vec<Line> {
+    if signatures.is_empty() {
+        return vec![Line::new("dkim", "none")];
+    }
+    signatures.iter().map(Signature::line).collect()
+}
+
 impl Findings {
     /// One for each result, in the order in which they are told.
     pub(crate) fn lines(&self) -> Vec<Line> {
         let iprev = self.iprev.iter().map(Iprev::line);
         let helo = self.helo.iter().map(|sender| sender.line("smtp.helo"));
         let mail_from = self.mail_from.iter().map(|sender| sender.line("smtp.mailfrom"));
-        iprev.chain(helo).chain(mail_from).collect()
+        let dkim = self.dkim.iter().flat_map(|dkim| signatures(dkim));
+        let arc = self.arc.iter().map(Chain::line);
+        let dmarc = self.dmarc.iter().map(|dmarc| {
+            let vouched = self.voucher.as_ref().map(|voucher| format!("{voucher} has found it to pass"));
+            Dmarc { reason: vouched.or_else(|| dmarc.reason.clone()), ..dmarc.clone() }.line()
+        });
+        iprev.chain(helo).chain(mail_from).chain(dkim).chain(arc).chain(dmarc).collect()
     }
 }

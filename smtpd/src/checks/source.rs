@@ -1,6 +1,7 @@
 //! What DNS says, as the checks ask for it, and a client's names (RFC 8601 §2.7.3, RFC 7208 §5.5).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::dns::{Answer, Failed, Nothing, RData, RecordType, Resolver, text};
@@ -22,19 +23,20 @@ pub(super) trait Source: Sync {
 }
 
 /// The resolver, for one message.
-pub(super) struct Asking<'a> {
-    resolver: &'a Resolver,
-    left: AtomicU32,
+#[derive(Clone)]
+pub(super) struct Asking {
+    resolver: Resolver,
+    left: Arc<AtomicU32>,
 }
 
-impl<'a> Asking<'a> {
+impl Asking {
     /// With so many look-ups.
-    pub(super) const fn new(resolver: &'a Resolver, look_ups_max: u32) -> Self {
-        Self { resolver, left: AtomicU32::new(look_ups_max) }
+    pub(super) fn new(resolver: &Resolver, look_ups_max: u32) -> Self {
+        Self { resolver: resolver.clone(), left: Arc::new(AtomicU32::new(look_ups_max)) }
     }
 }
 
-impl Source for Asking<'_> {
+impl Source for Asking {
     async fn ask(&self, name: &str, record_type: RecordType) -> Result<Vec<RData>, Nothing> {
         let one_less = |left: u32| left.checked_sub(1);
         if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {

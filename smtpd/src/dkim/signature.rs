@@ -5,7 +5,7 @@ use mail_auth::common::headers::{HeaderWriter as _, Writable};
 use mail_auth::dkim::{DkimSigner, Done};
 use memchr::memmem;
 
-use super::{DkimError, Key};
+use super::{Blanks, DkimError, Key};
 
 /// Fields that are signed with one occurrence more than there are, so that none can be added (RFC 6376 §8.15): what
 /// readers see, and what says how the body is to be read.
@@ -109,31 +109,6 @@ fn header_octets(content: &[u8]) -> usize {
     memmem::find(content, b"\r\n\r\n").map_or(content.len(), |at| at + 4)
 }
 
-/// Reduces blanks in a body as the relaxed form does (RFC 6376 §3.4.4): the library takes blank lines at its end for empty
-/// ones only where they hold no blanks.
-#[derive(Default)]
-struct Blanks {
-    /// The octets before were blanks.
-    pending: bool,
-}
-
-impl Blanks {
-    fn reduced(&mut self, piece: &[u8]) -> Vec<u8> {
-        let mut reduced = Vec::with_capacity(piece.len() + 1);
-        for octet in piece {
-            let is_blank = matches!(octet, b' ' | b'\t');
-            if !is_blank {
-                if self.pending && !matches!(octet, b'\r' | b'\n') {
-                    reduced.push(b' ');
-                }
-                reduced.push(*octet);
-            }
-            self.pending = is_blank;
-        }
-        reduced
-    }
-}
-
 /// What is named in `h=`: a field that must not be added once more is named once more than it is there.
 fn fields(header: &[u8]) -> Vec<&'static str> {
     let lines = header.split(|octet| *octet == b'\n');
@@ -145,19 +120,4 @@ fn fields(header: &[u8]) -> Vec<&'static str> {
         there.into_iter().chain([*field])
     });
     closed.chain(OPEN.into_iter().filter(|field| is_present(field))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blanks_are_one_space_and_none_before_a_line_end() {
-        let body = b"\t a \t b\t\r\n \t\r\nc  ";
-        for piece_octets in 1..body.len() {
-            let mut blanks = Blanks::default();
-            let pieces = body.chunks(piece_octets).map(|piece| blanks.reduced(piece));
-            assert_eq!(pieces.collect::<Vec<_>>().concat(), b" a b\r\n\r\nc");
-        }
-    }
 }

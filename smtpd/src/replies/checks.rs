@@ -12,6 +12,9 @@ pub(crate) fn check_failed(refusal: &Refusal) -> Reply {
     let text = match refusal {
         Refusal::Spf { .. } => "The sender's domain does not let this host send its mail (SPF)",
         Refusal::Iprev => "This host's address has no name in DNS that leads back to it",
+        Refusal::Dkim => "The message has no DKIM signature that is right",
+        Refusal::Arc => "The ARC seals of the message are broken",
+        Refusal::Dmarc => "The domain in From does not prove the message, and wants it refused (DMARC)",
     };
     let reply = Reply::new(550, Enhanced(5, 7, code(refusal.method())), text);
     match refusal {
@@ -20,7 +23,7 @@ pub(crate) fn check_failed(refusal: &Refusal) -> Reply {
             let said: String = explanation.chars().take(EXPLANATION_CHARACTERS_MAX).collect();
             reply.and(format!("{domain} says: {said}"))
         }
-        Refusal::Spf { .. } | Refusal::Iprev => reply,
+        Refusal::Spf { .. } | Refusal::Iprev | Refusal::Dkim | Refusal::Arc | Refusal::Dmarc => reply,
     }
 }
 
@@ -29,16 +32,19 @@ pub(crate) fn not_checked(method: Method) -> Reply {
     let code = match method {
         // RFC 7372 §3.2: an SPF validation error.
         Method::Spf => 24,
-        method @ Method::Iprev => code(method),
+        Method::Iprev | Method::Dkim | Method::Arc | Method::Dmarc => code(method),
     };
     Reply::new(451, Enhanced(4, 7, code), "DNS did not say who may send this, please try again later")
 }
 
-/// The details of RFC 7372 §3.
+/// The details of RFC 7372 §3 and RFC 8617 §10.3.
 const fn code(method: Method) -> u16 {
     match method {
         Method::Spf => 23,
         Method::Iprev => 25,
+        Method::Dkim => 20,
+        Method::Arc => 29,
+        Method::Dmarc => 26,
     }
 }
 
@@ -49,9 +55,13 @@ mod tests {
     #[test]
     fn each_check_has_its_code() {
         let spf = |explanation| Refusal::Spf { domain: "a.example".to_owned(), explanation };
-        for (refusal, refused, put_off) in
-            [(spf(None), "5.7.23", "4.7.24"), (Refusal::Iprev, "5.7.25", "4.7.25")]
-        {
+        for (refusal, refused, put_off) in [
+            (spf(None), "5.7.23", "4.7.24"),
+            (Refusal::Iprev, "5.7.25", "4.7.25"),
+            (Refusal::Dkim, "5.7.20", "4.7.20"),
+            (Refusal::Arc, "5.7.29", "4.7.29"),
+            (Refusal::Dmarc, "5.7.26", "4.7.26"),
+        ] {
             let reply = check_failed(&refusal);
             assert_eq!((reply.code(), reply.enhanced().unwrap().to_string().as_str()), (550, refused));
             let reply = not_checked(refusal.method());

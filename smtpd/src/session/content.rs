@@ -110,6 +110,7 @@ impl Session {
         match (question.framing, answer) {
             (framing @ Framing::Dots(_), Ok(draft)) => {
                 let incoming = Incoming::new(*envelope, framing, rules, Storage::Draft(draft));
+                let incoming = incoming.watched_by(self.reading());
                 Step::Receive(Some(replies::send_content()), Box::new(incoming))
             }
             (Framing::Dots(_), Err(failure)) => {
@@ -120,7 +121,8 @@ impl Session {
             (framing @ Framing::Chunk { .. }, answer) => {
                 let nowhere = |failure| Storage::Nowhere(Reason::Failed(failure));
                 let storage = answer.map_or_else(nowhere, Storage::Draft);
-                Step::Receive(None, Box::new(Incoming::new(*envelope, framing, rules, storage)))
+                let incoming = Incoming::new(*envelope, framing, rules, storage);
+                Step::Receive(None, Box::new(incoming.watched_by(self.reading())))
             }
         }
     }
@@ -186,14 +188,14 @@ impl Session {
             return step;
         }
         let header = incoming.take_header();
-        let Incoming { mut envelope, framing, mut inspector, storage, .. } = *incoming;
+        let Incoming { mut envelope, framing, mut inspector, storage, reading, .. } = *incoming;
         match storage {
             Storage::Draft(draft) => {
                 let mut originators = unproven(inspector.take_originators(), &envelope.reverse_path);
                 let (line_ends_repaired, parts_converted) =
                     (inspector.repairs(), inspector.parts_converted());
                 let class = envelope.passage.class();
-                let seen = self.seen(&envelope.client);
+                let seen = self.seen(&envelope.client, reading);
                 let filtered = mem::take(&mut envelope.filtered);
                 let delivery = self.delivery(envelope, &inspector, unix_seconds);
                 let acceptance = Box::new(Acceptance {

@@ -7,6 +7,7 @@ use mailwire::dot::{Unstuffed, Unstuffer};
 
 use super::envelope::Envelope;
 use super::filtering::HeaderCopy;
+use crate::checks::Reading;
 use crate::content::{Inspector, Problem, Rules};
 
 /// Octets of content that are gathered before they go to the draft. What waits is at most this and one chunk read.
@@ -61,6 +62,8 @@ pub struct Incoming {
     /// Where a recipient has rules.
     header: Option<HeaderCopy>,
     unwritten: Vec<u8>,
+    /// Watches the message pass, where it comes from outside.
+    pub(super) reading: Option<Box<Reading>>,
 }
 
 /// What [`Incoming::receive`] did with the octets it was given.
@@ -106,13 +109,22 @@ impl Incoming {
     pub(super) fn new(envelope: Envelope, framing: Framing, rules: Rules, storage: Storage) -> Self {
         let header = (!envelope.filtered.is_empty()).then(HeaderCopy::default);
         let inspector = Inspector::new(rules);
-        Self { envelope, framing, inspector, storage, header, unwritten: Vec::new() }
+        Self { envelope, framing, inspector, storage, header, unwritten: Vec::new(), reading: None }
+    }
+
+    /// The same, with somebody who watches the message pass.
+    pub(super) fn watched_by(self, reading: Option<Box<Reading>>) -> Self {
+        Self { reading, ..self }
     }
 
     /// Takes what was received, up to the end of the content. Refused content is followed to its end and dropped.
     pub fn receive(&mut self, received: &[u8]) -> Progress {
         let before = self.unwritten.len();
         let Unstuffed { consumed, ended } = self.framing.take(received, &mut self.unwritten);
+        if let Some(reading) = &mut self.reading {
+            // As it was sent and signed: fields may go, and binary parts be converted.
+            reading.pass(self.unwritten.get(before..).unwrap_or_default());
+        }
         self.inspector.inspect(&mut self.unwritten, before);
         if ended && self.framing.is_last() {
             // What was held back has its end now, and a CR at the very end can no longer become a CRLF.
@@ -127,7 +139,10 @@ impl Incoming {
         let ended = ended || self.inspector.is_endless();
         match self.storage {
             Storage::Draft(_) => {}
-            Storage::Nowhere(_) => self.unwritten.clear(),
+            Storage::Nowhere(_) => {
+                self.unwritten.clear();
+                self.reading = None;
+            }
         }
         let write = !self.unwritten.is_empty() && (ended || self.unwritten.len() >= WRITE_OCTETS);
         Progress { consumed, ended, write }

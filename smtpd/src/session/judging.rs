@@ -1,6 +1,7 @@
 //! What is found out about a message from outside, between the end of its content and its commit.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use mailstore::TraceStep;
 use mailwire::smtp::Hello;
@@ -8,19 +9,31 @@ use mailwire::smtp::Hello;
 use super::content::filing;
 use super::machine::Client;
 use super::{Acceptance, Kind, Session, Step};
-use crate::checks::{Judgement, Seen, Verdict, a_labels};
+use crate::checks::{Checks, Judgement, Reading, Seen, Verdict, a_labels};
 use crate::replies;
 
 impl Session {
     /// What is looked at of a message that has come here; `None` for mail of users, of this machine, and of networks that are
     /// trusted.
-    pub(super) fn seen(&self, client: &Client) -> Option<Box<Seen>> {
+    pub(super) fn seen(&self, client: &Client, reading: Option<Box<Reading>>) -> Option<Box<Seen>> {
         let ip = self.looked_at()?;
         let helo = match &client.hello {
             Hello::Domain(domain) => a_labels(domain),
             Hello::Other(name) => name.clone(),
         };
-        Some(Box::new(Seen { ip, helo }))
+        let read = reading.map(|reading| reading.read()).unwrap_or_default();
+        Some(Box::new(Seen { ip, helo, read: Arc::new(read) }))
+    }
+
+    /// True where a message that comes now is watched as it passes, which takes memory for its header section.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        self.looked_at().is_some() && self.policy.checks.as_deref().is_some_and(Checks::reads)
+    }
+
+    /// Who watches it, if anybody does.
+    pub(super) fn reading(&self) -> Option<Box<Reading>> {
+        self.reads().then(Box::default)
     }
 
     /// The client's address, where its mail is looked at.
