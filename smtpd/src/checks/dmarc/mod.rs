@@ -5,6 +5,8 @@
 //! `pct`, which that successor has dropped, is followed all the same: who publishes it wants it.
 
 mod record;
+#[cfg(test)]
+mod tests;
 
 use super::findings::{Dkim, Signature};
 use super::source::{Source, is_name, texts};
