@@ -204,6 +204,13 @@ pub trait Directory: Send + Sync {
     /// Where the store cannot answer.
     async fn filing(&self, maildrop: MaildropId) -> Result<Option<Filing>, Unavailable>;
 
+    /// A secret of this store, the same in every process, after a restart and in a store that comes back from a backup: what
+    /// is made with it can be recognised when it comes back.
+    ///
+    /// # Errors
+    /// Where the store cannot answer.
+    async fn forwarding_secret(&self) -> Result<Secret<[u8; 32]>, Unavailable>;
+
     /// What can be said of the use of maildrops before it is known who logs in.
     ///
     /// # Errors

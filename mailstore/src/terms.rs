@@ -35,6 +35,36 @@ pub struct RecipientTerms {
     pub original: Option<OriginalRecipient>,
 }
 
+/// What an address for which a message is forwarded has in the place of its type. These forms are never changed, and no
+/// sender can write a blank there (`address-type = atom`, RFC 3461 §4.2).
+const FORWARDED: &str = "forwarded for";
+
+impl RecipientTerms {
+    /// For a recipient to whom `original`, who has got the message, has it forwarded.
+    #[must_use]
+    pub fn forwarded(original: &Mailbox, notify: Option<Notify>) -> Self {
+        let (address_type, address) = (FORWARDED.to_owned(), original.text());
+        Self { notify, original: Some(OriginalRecipient { address_type, address }) }
+    }
+
+    /// True where the message was not sent to this recipient, but forwarded by another one.
+    #[must_use]
+    pub fn is_forwarded(&self) -> bool {
+        self.original.as_ref().is_some_and(|original| original.address_type == FORWARDED)
+    }
+
+    /// The address that the sender used first, with a type that others know.
+    #[must_use]
+    pub fn original(&self) -> Option<OriginalRecipient> {
+        let mut original = self.original.clone()?;
+        if original.address_type == FORWARDED {
+            let address_type = if original.address.is_ascii() { "rfc822" } else { "utf-8" };
+            address_type.clone_into(&mut original.address_type);
+        }
+        Some(original)
+    }
+}
+
 /// A recipient whose mail stays here, and for whom something is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalRecipient {
@@ -125,6 +155,17 @@ pub(crate) fn is_released(release_at: Option<u64>, now: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_forwards_is_the_original_recipient() {
+        let terms = RecipientTerms::forwarded(&Mailbox::parse("a@b.example").unwrap(), Some(Notify::Never));
+        assert!(terms.is_forwarded());
+        assert_eq!(terms.notify, Some(Notify::Never));
+        let original = terms.original().unwrap();
+        assert_eq!((original.address_type.as_str(), original.address.as_str()), ("rfc822", "a@b.example"));
+        let asked = RecipientTerms { notify: None, original: Some(original) };
+        assert!(!asked.is_forwarded() && asked.original() == asked.original);
+    }
 
     #[test]
     fn a_message_is_released_in_the_second_that_was_named() {

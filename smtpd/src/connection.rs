@@ -15,7 +15,8 @@ use mailwire::smtp::Reply;
 use tracing::{debug, info, warn};
 
 use crate::checks;
-use crate::filing;
+use crate::filing::srs::{self, Srs};
+use crate::filing::{self, Means};
 use crate::gate::{Gate, Measure, Visitor};
 use crate::receiving::{Receiving, Size};
 use crate::replies;
@@ -223,6 +224,9 @@ impl Conversation {
     }
 
     async fn recipient(&mut self, question: RecipientQuestion) -> Step {
+        if srs::is_rewritten(question.mailbox()) && self.session.takes_reports_back() {
+            return self.way_back(question).await;
+        }
         let answer =
             self.common.store.directory.recipient(question.mailbox(), question.octets_declared()).await;
         warn_if_failed(answer.as_ref().err());
@@ -240,6 +244,20 @@ impl Conversation {
             info!(reason = judgement.row, "recipient refused");
         }
         self.session.gated(question, judgement)
+    }
+
+    /// Whom a report about a forwarded message is for.
+    async fn way_back(&mut self, question: RecipientQuestion) -> Step {
+        match self.common.store.directory.forwarding_secret().await {
+            Ok(secret) => {
+                let found = Srs::new(&secret).back(question.mailbox(), clock::unix_seconds());
+                self.session.found_way_back(&question, found)
+            }
+            Err(unavailable) => {
+                warn_if_failed(Some(&unavailable));
+                self.session.recipient_checked(question, Err(unavailable))
+            }
+        }
     }
 
     async fn expand(&mut self, question: ExpansionQuestion) -> Step {
@@ -313,7 +331,13 @@ impl Conversation {
     }
 
     async fn file(&mut self, mut acceptance: Box<Acceptance>) -> Step {
-        let filed = filing::file(self.common.store.directory.as_ref(), &mut acceptance).await;
+        let policy = &self.common.policy;
+        let means = Means {
+            directory: &*self.common.store.directory,
+            is_local: &|domain| policy.is_local(domain),
+            forwards_for_seconds: policy.forwards_for_seconds(),
+        };
+        let filed = filing::file(&means, &mut acceptance).await;
         warn_if_failed(filed.as_ref().err());
         self.session.filed(acceptance, &filed)
     }

@@ -1,10 +1,13 @@
-//! Rules of accounts: mail lies where they say, is gone where they say so, and the administrator sees why.
+//! Rules of accounts: mail lies where they say, is gone or forwarded where they say so, and the administrator sees why.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::net::TcpListener;
+
+use mailstack_tests::deadline::wait_for;
+use mailstack_tests::player::{Peer as _, Received};
+use mailstack_tests::postfix::{self, Postfix, Tls};
 use mailstack_tests::server::{Configuration, Server};
 use mailstack_tests::stream::Stream;
-
-use mailstack_tests::player::{Peer as _, Received};
 
 const ALICE: &str = "alice@example.test";
 const RULES: &str = "\
@@ -120,4 +123,66 @@ fn rules_hold_from_the_next_message_on_and_survive_a_restart() {
     assert_eq!(server.maildrop("alice").unwrap().count().unwrap(), 1);
     server.mailstack(&["rules", "remove", ALICE], "").unwrap();
     assert_eq!(server.mailstack(&["rules", "show", ALICE], "").unwrap(), "");
+}
+
+/// Waits until bob has so many messages, and gives the last one.
+fn bobs(server: &Server, count: usize) -> String {
+    let arrived = wait_for("mail to arrive", || {
+        let mut maildrop = server.maildrop("bob")?;
+        Ok(if maildrop.count()? >= count { Some(maildrop.retrieve(count)?) } else { None })
+    });
+    String::from_utf8(arrived.unwrap()).unwrap()
+}
+
+#[test]
+fn what_is_forwarded_goes_to_postfix_from_a_sender_of_ours_and_its_reports_come_back() {
+    if !postfix::available().unwrap() {
+        return;
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let relay = format!(
+        "retry_seconds = 1\nretry_seconds_max = 1\n[[relay.routes]]\nhost = \"127.0.0.1\"\nport = {port}\n\
+         tls = \"opportunistic\"\n"
+    );
+    let server = Server::start(&Configuration { relay, ..Configuration::default() }).unwrap();
+    let transport = format!("lmtp:inet:{}", server.addresses().unwrap().lmtp);
+    let postfix =
+        Postfix::elsewhere(("127.0.0.1", port), &transport, Tls::Offered, server.certificate()).unwrap();
+    server
+        .mailstack(&["rules", "set", ALICE, "-"], "always forward \"bob@elsewhere.test\" and keep")
+        .unwrap();
+    deliver(&server, "Stranger@outside.test", &[ALICE], "Subject: onwards");
+    let stored = bobs(&server, 1);
+    let (sender, rest) = stored.strip_prefix("Return-Path: <").unwrap().split_once(">\r\n").unwrap();
+    assert!(
+        sender.starts_with("SRS0=") && sender.ends_with("=outside.test=Stranger@example.test"),
+        "{stored}\n{}",
+        postfix.log()
+    );
+    assert!(rest.contains("by mta.example.org (Postfix)") && rest.contains("X-Forwarded-Mark: "), "{stored}");
+    assert!(!rest.contains("DKIM-Signature"), "{stored}");
+    assert_eq!(server.maildrop("alice").unwrap().count().unwrap(), 1);
+
+    // What alice gets from nobody is from nobody, and what comes back to her once more stays with her.
+    deliver(&server, "", &[ALICE], "Subject: a report");
+    assert!(bobs(&server, 2).starts_with("Return-Path: <>\r\n"));
+    let mark = rest.lines().find(|line| line.starts_with("X-Forwarded-Mark: ")).unwrap();
+    deliver(&server, "stranger@outside.test", &[ALICE], &format!("{mark}\r\nSubject: again"));
+    deliver(&server, "stranger@outside.test", &[ALICE], "Subject: the last one");
+    assert!(bobs(&server, 3).contains("Subject: the last one"));
+    assert_eq!(server.maildrop("alice").unwrap().count().unwrap(), 4);
+
+    let mut smtp = server.reception().unwrap();
+    let forged = sender.replace("Stranger", "eve");
+    for (from, to, code) in [("", forged.as_str(), 550), ("eve@outside.test", sender, 550), ("", sender, 250)]
+    {
+        assert_eq!(smtp.ask(&format!("MAIL FROM:<{from}>")).unwrap().code, 250);
+        assert_eq!(smtp.ask(&format!("RCPT TO:<{to}>")).unwrap().code, code, "{from} {to}");
+        if code == 550 {
+            assert_eq!(smtp.ask("RSET").unwrap().code, 250);
+        }
+    }
+    smtp.data(b"Subject: it bounced\r\n\r\ntext\r\n").unwrap().positive().unwrap();
+    let told = server.mailstack(&["explain", "--to", "Stranger@outside.test", "--since", "1h"], "").unwrap();
+    assert!(told.contains("Stranger@outside.test"), "{told}");
 }

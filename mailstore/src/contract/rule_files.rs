@@ -39,6 +39,20 @@ async fn rules_are_an_accounts_until_it_has_others_or_none() {
 }
 
 #[tokio::test]
+async fn what_is_recognised_when_it_comes_back_is_so_after_a_restart_and_nowhere_else() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let secret = async |folder: &std::path::Path| {
+        let store = crate::open(options(folder)).await.unwrap();
+        let secret = *store.directory.forwarding_secret().await.unwrap().expose();
+        store.close().await;
+        secret
+    };
+    let first = secret(folder.path()).await;
+    assert_eq!(secret(folder.path()).await, first);
+    assert_ne!(secret(other.path()).await, first);
+}
+
+#[tokio::test]
 async fn who_has_rules_is_told_with_the_recipient() {
     with_store(async |store| {
         let alice = account(&store, "alice").await;

@@ -95,6 +95,11 @@ impl FalseKeys {
         }
     }
 
+    /// A secret for whatever is to be recognised when it comes back; it says nothing of the keys.
+    pub(crate) fn forwarding_secret(&self) -> Secret<[u8; 32]> {
+        Secret::new(self.octets(b"forwarding", ""))
+    }
+
     /// The same for all logins of an account, as its own are.
     fn octets(&self, purpose: &[u8], login: &str) -> [u8; 32] {
         let mut mac = Blake2sMac256::new(&self.0.into());

@@ -158,6 +158,10 @@ impl Directory for Core {
         Ok(self.with_accounts(|accounts| accounts.filing(maildrop)))
     }
 
+    async fn forwarding_secret(&self) -> Result<Secret<[u8; 32]>, Unavailable> {
+        Ok(self.false_keys.forwarding_secret())
+    }
+
     async fn common_rules(&self) -> Result<CommonRules, Unavailable> {
         Ok(self.with_accounts(Accounts::common_rules))
     }

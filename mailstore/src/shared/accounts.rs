@@ -82,6 +82,16 @@ impl Directory for Member {
         found?.map(|filing| filing.filing().ok_or_else(foreign)).transpose()
     }
 
+    async fn forwarding_secret(&self) -> Result<Secret<[u8; 32]>, Unavailable> {
+        let connection = match self.way().await? {
+            Way::Here(core) => return core.forwarding_secret().await,
+            Way::Host(connection) => connection,
+        };
+        let request = Request::Directory(DirectoryRequest::ForwardingSecret);
+        let found: Result<[u8; 32], Unavailable> = ask(connection, request).await?;
+        found.map(Secret::new)
+    }
+
     async fn common_rules(&self) -> Result<CommonRules, Unavailable> {
         match self.way().await? {
             Way::Here(core) => core.common_rules().await,

@@ -49,6 +49,7 @@ pub(crate) enum DirectoryRequest {
     MaySendAs { account: AccountText, mailbox: String },
     CommonRules,
     Filing { maildrop: MaildropId },
+    ForwardingSecret,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -229,6 +229,10 @@ impl Session {
                 let answer = self.core.may_send_as(&account, &address(&mailbox)?).await;
                 self.say(&answer).await
             }
+            DirectoryRequest::ForwardingSecret => {
+                let answer = self.core.forwarding_secret().await.map(|secret| *secret.expose());
+                self.say(&answer).await
+            }
             DirectoryRequest::Filing { maildrop } => {
                 let filing = self.core.filing(maildrop).await;
                 let answer: Result<Option<FilingText>, Unavailable> =

@@ -178,6 +178,10 @@ impl Directory for Memory {
         unreachable!("POP3 puts no mail anywhere")
     }
 
+    async fn forwarding_secret(&self) -> Result<Secret<[u8; 32]>, Unavailable> {
+        unreachable!("POP3 forwards nothing")
+    }
+
     async fn common_rules(&self) -> Result<CommonRules, Unavailable> {
         if self.fails(Trouble::Directory) {
             return Err(Unavailable("a test says so".to_owned()));

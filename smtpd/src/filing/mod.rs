@@ -4,9 +4,13 @@
 //! | file | holds |
 //! |---|---|
 //! | `rules/` | the rules of accounts: their text, and what they come to for a message. Pure |
+//! | `forwards.rs` | what is forwarded comes into the queue, and goes in no circles |
+//! | `srs.rs` | the senders under which it is forwarded, and the way back of reports |
 //! | `places.rs` | [`file`]: each recipient's maildrop becomes the ones that the account wants it in |
 
+mod forwards;
 mod places;
 pub mod rules;
+pub mod srs;
 
-pub(crate) use places::file;
+pub(crate) use places::{Means, file};

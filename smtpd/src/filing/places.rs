@@ -2,67 +2,148 @@
 
 use std::collections::BTreeMap;
 
-use mailstore::{Delivery, Directory, Fate, Filing, MaildropId, TraceStep, Unavailable};
-use mailwire::address::Mailbox;
+use mailstore::{Body, Delivery, Directory, Fate, Filing, MaildropId, TraceStep, Unavailable};
+use mailwire::address::{Domain, Mailbox, ReversePath};
 use tokio::task::spawn_blocking;
 use tracing::warn;
 
+use super::forwards::{self, Destinations, Forward};
 use super::rules::{Decision, Facts, Place, Rules, decide};
+use super::srs::Srs;
 use crate::session::{Acceptance, Class, Filtering};
 
 /// What tells readers of junk, in the form that mail programs know from `SpamAssassin`. It stands where Return-Path does, so
 /// that it is part of no message that goes elsewhere; on their way in from strangers such fields are taken out.
 const MARK: &[u8] = b"X-Spam-Flag: YES\r\n";
 
+/// Whom filing asks, and what it may do.
+pub(crate) struct Means<'a> {
+    pub(crate) directory: &'a dyn Directory,
+    /// Whether mail for a domain is kept here.
+    pub(crate) is_local: &'a (dyn Fn(&Domain) -> bool + Sync),
+    /// For how long what is forwarded is tried; `None` where nothing leaves.
+    pub(crate) forwards_for_seconds: Option<u64>,
+}
+
 /// Where a maildrop's account wants a message, and why.
 struct Placed {
     maildrops: Vec<MaildropId>,
     is_junk: bool,
+    forward: Option<Forward>,
     /// For the trace, where rules have decided it.
     reason: Option<String>,
 }
 
+/// What rules look at, besides what is a maildrop's own.
+struct Look {
+    reverse_path: ReversePath,
+    class: Class,
+    filtering: Option<Box<Filtering>>,
+    /// `None` where nothing leaves.
+    srs: Option<Srs>,
+}
+
 /// Puts the message where its recipients want it. Nothing is changed where the store cannot say where that is.
-pub(crate) async fn file(directory: &dyn Directory, acceptance: &mut Acceptance) -> Result<(), Unavailable> {
+pub(crate) async fn file(means: &Means<'_>, acceptance: &mut Acceptance) -> Result<(), Unavailable> {
     let mut filings = BTreeMap::new();
     for maildrop in concerned(acceptance) {
-        if let Some(filing) = directory.filing(maildrop).await? {
+        if let Some(filing) = means.directory.filing(maildrop).await? {
             filings.insert(maildrop, filing);
         }
     }
-    let reverse_path = acceptance.delivery.reverse_path.clone();
-    let class = acceptance.class.clone();
+    let srs = match means.forwards_for_seconds {
+        Some(_) if filings.values().any(|filing| filing.rules.is_some()) => {
+            Some(Srs::new(&means.directory.forwarding_secret().await?))
+        }
+        Some(_) | None => None,
+    };
     let mut filtering = acceptance.filtering.take();
+    let is_ascii = filtering.as_ref().is_some_and(|filtering| filtering.is_ascii);
     if let Some(filtering) = &mut filtering {
         // What we have found out stands in front of it.
         filtering.header.splice(..0, acceptance.delivery.prefix.iter().copied());
     }
+    let reverse_path = acceptance.delivery.reverse_path.clone();
+    let look = Look { reverse_path, class: acceptance.class.clone(), filtering, srs };
     // Looking through a header section may take as long as it may; the network is not to wait for it.
     let placed = spawn_blocking(move || {
-        let place = |(maildrop, filing): (&MaildropId, &Filing)| {
-            let placed = match (&filing.rules, &filtering) {
-                (Some(rules), Some(filtering)) => {
-                    let recipients = recipients(filtering, *maildrop);
-                    let facts = Facts {
-                        reverse_path: &reverse_path,
-                        recipients: &recipients,
-                        octets: filtering.octets,
-                        header: &filtering.header,
-                        is_authenticated: filtering.is_authenticated,
-                        class: &class,
-                    };
-                    by_rules(*maildrop, filing, rules.as_str(), &facts)
-                }
-                (_, _) => placed(*maildrop, filing, &Decision::without_rules(&class)),
-            };
-            (*maildrop, placed)
-        };
+        let place = |(maildrop, filing): (&MaildropId, &Filing)| (*maildrop, look.place(*maildrop, filing));
         filings.iter().map(place).collect()
     });
-    let placed =
+    let mut placed: BTreeMap<_, _> =
         placed.await.map_err(|error| Unavailable(format!("rules ended before their end: {error}")))?;
+    let body = if is_ascii { Body::SevenBit } else { Body::EightBit };
+    forward(means, &mut acceptance.delivery, &mut placed, body).await?;
     put(acceptance, &placed);
     Ok(())
+}
+
+/// What is forwarded to addresses here goes into their maildrops at once, where rules are not asked again.
+async fn forward(
+    means: &Means<'_>,
+    delivery: &mut Delivery,
+    placed: &mut BTreeMap<MaildropId, Placed>,
+    body: Body,
+) -> Result<(), Unavailable> {
+    for (own, placed) in placed {
+        let Some(forward) = &placed.forward else { continue };
+        let (local, elsewhere): (Vec<_>, Vec<_>) =
+            forward.to.iter().partition(|mailbox| (means.is_local)(mailbox.domain()));
+        for mailbox in local {
+            let reached = means.directory.recipient(mailbox, 0).await?;
+            if reached.maildrops().is_empty() {
+                warn!(account = %forward.original, %mailbox, "rules forward to an address that is not here, or full");
+                placed.maildrops.push(*own);
+            }
+            placed.maildrops.extend(reached.maildrops());
+        }
+        let seconds = means.forwards_for_seconds.unwrap_or_default();
+        forwards::put(delivery, forward, Destinations { elsewhere, seconds }, body);
+    }
+    Ok(())
+}
+
+impl Look {
+    fn place(&self, maildrop: MaildropId, filing: &Filing) -> Placed {
+        let (Some(rules), Some(filtering)) = (&filing.rules, &self.filtering) else {
+            return placed(maildrop, filing, &Decision::without_rules(&self.class));
+        };
+        let recipients = recipients(filtering, maildrop);
+        let facts = Facts {
+            reverse_path: &self.reverse_path,
+            recipients: &recipients,
+            octets: filtering.octets,
+            header: &filtering.header,
+            is_authenticated: filtering.is_authenticated,
+            class: &self.class,
+        };
+        let mut decision = by_rules(filing, rules.as_str(), &facts);
+        let original = recipients.first().unwrap_or(&filing.account.address);
+        let forward = self.forward(&mut decision, &filing.account.address, original, &filtering.header);
+        Placed { forward, ..placed(maildrop, filing, &decision) }
+    }
+
+    /// What is forwarded; kept instead where it has been before, or nothing leaves.
+    fn forward(
+        &self,
+        decision: &mut Decision,
+        account: &Mailbox,
+        original: &Mailbox,
+        header: &[u8],
+    ) -> Option<Forward> {
+        let to = std::mem::take(&mut decision.forwards);
+        if to.is_empty() {
+            return None;
+        }
+        let mark = self.srs.as_ref().map(|srs| srs.mark(account));
+        let Some(mark) = mark.filter(|mark| !forwards::goes_in_circles(header, mark)) else {
+            warn!(%account, "mail is kept instead of forwarded: it has been forwarded before, or nothing leaves ([relay] enabled)");
+            decision.keep();
+            return None;
+        };
+        decision.forwards.clone_from(&to);
+        Some(Forward { original: original.clone(), mark, to })
+    }
 }
 
 /// The maildrops of which somebody must know where their accounts want the message.
@@ -81,7 +162,7 @@ fn recipients(filtering: &Filtering, maildrop: MaildropId) -> Vec<Mailbox> {
 }
 
 /// Rules that cannot be read are as if they were not there, and the administrator hears of them.
-fn by_rules(maildrop: MaildropId, filing: &Filing, text: &str, facts: &Facts<'_>) -> Placed {
+fn by_rules(filing: &Filing, text: &str, facts: &Facts<'_>) -> Decision {
     let account = &filing.account.address;
     let decision = match Rules::parse(text) {
         Ok(rules) => decide(&rules, facts),
@@ -93,7 +174,7 @@ fn by_rules(maildrop: MaildropId, filing: &Filing, text: &str, facts: &Facts<'_>
     if decision.is_given_up {
         warn!(%account, "rules take too long for a message, and it goes where it would go without them");
     }
-    placed(maildrop, filing, &decision)
+    decision
 }
 
 /// The maildrops that a decision comes to. What an account does not have any more is where its other mail is.
@@ -116,6 +197,7 @@ fn placed(own: MaildropId, filing: &Filing, decision: &Decision) -> Placed {
     Placed {
         maildrops,
         is_junk: decision.places == [Place::Junk],
+        forward: None,
         reason: (!decision.lines.is_empty()).then(|| format!("{}: {decision}", filing.account.address)),
     }
 }

@@ -35,6 +35,15 @@ pub(super) struct Job {
     pub(super) leased_until: u64,
 }
 
+impl Job {
+    /// True for another recipient of the same message from the same sender: who forwards has another one.
+    fn is_for(&self, entry: &QueueEntry) -> bool {
+        let is_forwarded = |entry: &QueueEntry| entry.recipient_terms.is_forwarded();
+        self.message == entry.id.message
+            && self.entries.first().is_some_and(|first| is_forwarded(first) == is_forwarded(entry))
+    }
+}
+
 /// All destinations.
 #[derive(Debug)]
 pub(super) struct Board {
@@ -429,7 +438,7 @@ impl Account {
         let priority = Reverse(entry.terms.priority.unwrap_or(0));
         let last = self.jobs.range_mut(..=(priority, u64::MAX)).next_back();
         if let Some((_, job)) = last.filter(|((of, _), job)| {
-            *of == priority && job.message == entry.id.message && job.entries.len() < recipients_max
+            *of == priority && job.is_for(&entry) && job.entries.len() < recipients_max
         }) {
             job.leased_until = job.leased_until.min(leased_until);
             job.entries.push(entry);

@@ -1,6 +1,7 @@
 //! What is said of a message to the next server: its addresses, what its content needs, and what its sender asks for.
 
 use mailstore::{Body, ByMode, Notify, QueueEntry, Returns, Terms};
+use mailwire::address::ReversePath;
 use mailwire::clock;
 use mailwire::smtp::client::{Content, Envelope, Recipient, Requests};
 use mailwire::smtp::{self, Enhanced};
@@ -23,8 +24,18 @@ pub(super) struct Abilities {
 }
 
 /// The envelope over `link` of one message's recipients, with so much in front of its content.
-pub(super) fn of(entries: &[QueueEntry], front: &[u8], link: &Link) -> Result<Envelope, Hindrance> {
+///
+/// What is forwarded comes from the sender that `rewritten` makes of its own.
+pub(super) fn of(
+    entries: &[QueueEntry],
+    front: &[u8],
+    link: &Link,
+    rewritten: Option<ReversePath>,
+) -> Result<Envelope, Hindrance> {
     let mut envelope = envelope(entries, link.abilities(), clock::unix_seconds())?;
+    if let Some(reverse_path) = rewritten {
+        envelope.reverse_path = reverse_path;
+    }
     let front_octets = u64::try_from(front.len()).unwrap_or(u64::MAX);
     envelope.content_octets = envelope.content_octets.saturating_add(front_octets);
     Ok(envelope)
@@ -92,7 +103,7 @@ fn recipient(entry: &QueueEntry) -> Recipient {
             Notify::Never => smtp::Notify::Never,
             Notify::On { success, failure, delay } => smtp::Notify::On { success, failure, delay },
         }),
-        original: terms.original.clone().map(|original| smtp::OriginalRecipient {
+        original: terms.original().map(|original| smtp::OriginalRecipient {
             address_type: original.address_type,
             address: original.address,
         }),

@@ -35,6 +35,7 @@ mod content;
 mod dialogue;
 mod dispatcher;
 mod envelope;
+mod forwarding;
 mod limit;
 mod link;
 pub mod names;

@@ -10,7 +10,8 @@ use super::worker::Common;
 /// The fields that go in front of a message; none where no key signs for its author. A key that cannot be read keeps no
 /// mail back.
 pub(super) async fn signatures(common: &Common, entry: &QueueEntry) -> Vec<u8> {
-    if !common.signatory.has_keys() {
+    // Who forwards is not its author, and does not answer for it.
+    if entry.recipient_terms.is_forwarded() || !common.signatory.has_keys() {
         return Vec::new();
     }
     let message_id = entry.id.message.0;

@@ -22,6 +22,7 @@ use super::conclusion::{Attempted, conclude};
 use super::config::RelayConfig;
 use super::content::Content;
 use super::envelope::{self, Hindrance};
+use super::forwarding;
 use super::link::{Ending, Obstacle, Waits};
 use super::names::Names;
 use super::route::{Destination, Routes};
@@ -264,11 +265,20 @@ impl Worker {
             Some(entry) => signing::signatures(&self.common, entry).await,
             None => Vec::new(),
         };
+        let rewritten = match job.entries.first() {
+            Some(entry) => forwarding::reverse_path(&self.common, entry).await,
+            None => Ok(None),
+        };
         let mut work = Work { left: job.entries, findings: Vec::new(), trouble: None };
+        let rewritten = rewritten.unwrap_or_else(|unavailable| {
+            let left = std::mem::take(&mut work.left);
+            work.found(left, &unavailable);
+            None
+        });
         while !work.left.is_empty() {
             let rest = work.left.split_off(self.recipients_max(reached).min(work.left.len()));
             let part = std::mem::replace(&mut work.left, rest);
-            let envelope = match envelope::of(&part, &signatures, &reached.link) {
+            let envelope = match envelope::of(&part, &signatures, &reached.link, rewritten.clone()) {
                 Ok(envelope) => envelope,
                 Err(Hindrance { status, said }) => {
                     work.found(part, &Finding::never(status, said));

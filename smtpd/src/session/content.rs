@@ -207,6 +207,7 @@ impl Session {
                             recipients: filtered,
                             header,
                             octets: inspector.octets(),
+                            is_ascii: inspector.is_ascii(),
                             is_authenticated: self.account.is_some(),
                         })
                     }),

@@ -15,6 +15,7 @@ use super::machine::{Client, Phase};
 use super::terms::rcpt_terms;
 use super::{FilteredRecipient, Kind, RecipientQuestion, SenderQuestion, Session, Step};
 use crate::content::{Inspector, octets_encoded};
+use crate::filing::srs::NoWayBack;
 use crate::replies;
 
 /// One transaction's envelope (RFC 5321 §2.3.1).
@@ -339,6 +340,37 @@ impl Session {
             (Ok(Recipient::Missing | Recipient::Maildrops(_) | Recipient::Filtered(_)), _) => {
                 self.no_recipient(&question.mailbox, replies::no_such_mailbox())
             }
+        }
+    }
+
+    /// A recipient is the sender under which something was forwarded: it gets the report that comes back.
+    #[must_use]
+    pub fn found_way_back(
+        &mut self,
+        question: &RecipientQuestion,
+        answer: Result<Mailbox, NoWayBack>,
+    ) -> Step {
+        let times = (self.now, self.policy.relay.expire_seconds);
+        match (answer, &mut self.phase) {
+            (Ok(mailbox), Phase::Transaction(envelope)) if envelope.reverse_path == ReversePath::Null => {
+                let terms = RecipientTerms::forwarded(&question.mailbox, question.terms.notify);
+                envelope.add_elsewhere(mailbox, terms, times);
+                Step::Reply(replies::recipient_accepted())
+            }
+            (Ok(_), _) => self.no_recipient(&question.mailbox, replies::only_reports()),
+            (Err(NoWayBack::Aged), _) => {
+                self.no_recipient(&question.mailbox, replies::too_late_for_reports())
+            }
+            (Err(NoWayBack::Forged), _) => self.no_recipient(&question.mailbox, replies::no_such_mailbox()),
+        }
+    }
+
+    /// True where reports about forwarded mail come back: from other servers, to whom we can send them on.
+    #[must_use]
+    pub fn takes_reports_back(&self) -> bool {
+        match self.kind {
+            Kind::Reception => self.policy.relay.enabled,
+            Kind::Submission | Kind::Lmtp => false,
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Filtering {
     pub header: Vec<u8>,
     /// Octets of the content.
     pub octets: u64,
+    /// Whether it is of ASCII characters alone.
+    pub is_ascii: bool,
     /// Whether the sender has logged in.
     pub is_authenticated: bool,
 }

@@ -170,8 +170,13 @@ impl Policy {
     }
 
     /// True for the domains whose mail is kept here.
-    pub(super) fn is_local(&self, domain: &Domain) -> bool {
+    pub(crate) fn is_local(&self, domain: &Domain) -> bool {
         self.domains.contains(domain)
+    }
+
+    /// Seconds for which mail that is forwarded is tried; `None` where nothing leaves.
+    pub(crate) fn forwards_for_seconds(&self) -> Option<u64> {
+        self.relay.enabled.then_some(self.relay.expire_seconds)
     }
 
     /// Most octets of a message for `recipients`: the least that any of their domains takes.

@@ -53,12 +53,17 @@ impl Directory for House {
         unreachable!("nobody logs in")
     }
 
-    async fn recipient(&self, _: &Mailbox, _: u64) -> Result<Recipient, Unavailable> {
-        unreachable!("the recipients are known")
+    async fn recipient(&self, mailbox: &Mailbox, _: u64) -> Result<Recipient, Unavailable> {
+        let bobs = self::mailbox("bob") == *mailbox;
+        Ok(if bobs { Recipient::Maildrops(vec![BOB]) } else { Recipient::Missing })
     }
 
     async fn may_send_as(&self, _: &Account, _: &Mailbox) -> Result<bool, Unavailable> {
         unreachable!("the sender is known")
+    }
+
+    async fn forwarding_secret(&self) -> Result<Secret<[u8; 32]>, Unavailable> {
+        Ok(Secret::new([1; 32]))
     }
 
     async fn common_rules(&self) -> Result<CommonRules, Unavailable> {
@@ -111,6 +116,7 @@ fn acceptance(recipients: &[(&str, MaildropId)], fate: Fate) -> Acceptance {
             recipients: filtered.collect(),
             header: b"Subject: hello\r\n\r\n".to_vec(),
             octets: 100,
+            is_ascii: true,
             is_authenticated: false,
         })),
         discarded: BTreeSet::new(),
@@ -120,8 +126,14 @@ fn acceptance(recipients: &[(&str, MaildropId)], fate: Fate) -> Acceptance {
     }
 }
 
+fn means(house: &House) -> Means<'_> {
+    let is_local = &|domain: &Domain| *domain == Domain::parse("example.test").unwrap();
+    Means { directory: house, is_local, forwards_for_seconds: Some(100) }
+}
+
 async fn filed(alices_rules: Option<&'static str>, mut acceptance: Acceptance) -> Acceptance {
-    file(&House { alices_rules, is_away: false }, &mut acceptance).await.unwrap();
+    let house = House { alices_rules, is_away: false };
+    file(&means(&house), &mut acceptance).await.unwrap();
     acceptance
 }
 
@@ -194,5 +206,60 @@ async fn what_cannot_be_done_keeps_the_mail() {
     }
     let mut put_off = to_alice_and_bob();
     let house = House { alices_rules: Some("always discard"), is_away: true };
-    assert!(file(&house, &mut put_off).await.is_err());
+    assert!(file(&means(&house), &mut put_off).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_forwarded_comes_into_the_queue_and_is_kept_where_that_was_said() {
+    let rules = "always forward \"a@b.example\" and forward \"bob@example.test\"";
+    let filed_alone = filed(Some(rules), acceptance(&[("alice+x", ALICE)], Fate::Shared)).await;
+    let delivery = &filed_alone.delivery;
+    assert_eq!(delivery.maildrops, [BOB]);
+    let [relay] = delivery.relay.as_slice() else { panic!() };
+    assert_eq!((relay.mailbox.to_string().as_str(), relay.due, relay.expires), ("a@b.example", 7, 107));
+    assert!(relay.terms.is_forwarded());
+    assert_eq!(relay.terms.original().unwrap().address, "alice+x@example.test");
+    assert_eq!(delivery.terms.body, Some(Body::SevenBit));
+    assert_eq!(
+        reasons(&filed_alone),
+        ["alice@example.test: line 1: forwarded to a@b.example and forwarded to bob@example.test"]
+    );
+    let kept = filed(Some("always forward \"a@b.example\" and keep"), to_alice_and_bob()).await;
+    assert_eq!(kept.delivery.maildrops, [ALICE, BOB]);
+    assert_eq!(kept.delivery.relay.len(), 1);
+}
+
+#[tokio::test]
+async fn what_comes_back_is_not_forwarded_again_and_neither_is_anything_where_nothing_leaves() {
+    let rules = Some("always forward \"a@b.example\"");
+    let first = filed(rules, acceptance(&[("alice", ALICE)], Fate::Shared)).await;
+    assert!(first.delivery.maildrops.is_empty());
+    let mark = first.delivery.prefix;
+    assert!(mark.starts_with(b"X-Forwarded-Mark: ") && mark.ends_with(b"\r\n"));
+    let mut again = acceptance(&[("alice", ALICE)], Fate::Shared);
+    again.filtering.as_mut().unwrap().header.splice(..0, mark);
+    let again = filed(rules, again).await;
+    assert_eq!(again.delivery.maildrops, [ALICE]);
+    assert!(again.delivery.relay.is_empty());
+
+    let house = House { alices_rules: rules, is_away: false };
+    let mut kept = acceptance(&[("alice", ALICE)], Fate::Shared);
+    file(&Means { forwards_for_seconds: None, ..means(&house) }, &mut kept).await.unwrap();
+    assert_eq!(kept.delivery.maildrops, [ALICE]);
+}
+
+#[tokio::test]
+async fn what_is_forwarded_within_the_house_keeps_the_verdicts_of_lmtp() {
+    let apart = |groups| acceptance(&[("alice", ALICE), ("carol", MaildropId(9))], Fate::Apart(groups));
+    let groups = vec![vec![ALICE], vec![MaildropId(9)]];
+    let here =
+        filed(Some("if to local \"alice\" then forward \"bob@example.test\""), apart(groups.clone())).await;
+    assert_eq!(here.delivery.fate, Fate::Apart(vec![vec![BOB], vec![MaildropId(9)]]));
+    assert!(here.discarded.is_empty());
+    let nobody =
+        filed(Some("if to local \"alice\" then forward \"x@example.test\""), apart(groups.clone())).await;
+    assert_eq!(nobody.delivery.fate, Fate::Apart(groups.clone()));
+    let elsewhere = filed(Some("if to local \"alice\" then forward \"x@b.example\""), apart(groups)).await;
+    assert_eq!(elsewhere.delivery.fate, Fate::Apart(vec![vec![MaildropId(9)]]));
+    assert_eq!(elsewhere.discarded, BTreeSet::from([0]));
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use mailstore::Detail;
+use mailwire::address::Mailbox;
 
 use super::facts::Facts;
 use super::fields::fields;
@@ -18,6 +19,8 @@ const EFFORT_MAX: u64 = 20_000_000;
 pub struct Decision {
     /// Where it goes, each place once; nowhere where it is discarded.
     pub places: Vec<Place>,
+    /// To whom else it goes, each once.
+    pub forwards: Vec<Mailbox>,
     /// The lines of the rules that have decided that; none where no rule has.
     pub lines: Vec<usize>,
     /// The rules were more work than one message may make, so they are as if they were not there.
@@ -43,6 +46,13 @@ impl Decision {
         Self { places: vec![place], ..Self::default() }
     }
 
+    /// It stays here, whatever else was to become of it.
+    pub(in super::super) fn keep(&mut self) {
+        if self.places.is_empty() {
+            self.places.push(Place::Own);
+        }
+    }
+
     fn put(&mut self, place: Place) {
         if !self.places.contains(&place) {
             self.places.push(place);
@@ -61,7 +71,8 @@ impl fmt::Display for Decision {
                 write!(f, "lines {}: ", lines.join(", "))?;
             }
         }
-        let places: Vec<_> = self.places.iter().map(ToString::to_string).collect();
+        let forwards = self.forwards.iter().map(|mailbox| format!("forwarded to {mailbox}"));
+        let places: Vec<_> = self.places.iter().map(ToString::to_string).chain(forwards).collect();
         if places.is_empty() { f.write_str("discarded") } else { f.write_str(&places.join(" and ")) }
     }
 }
@@ -99,7 +110,10 @@ fn decided(rules: &Rules, facts: &Facts<'_>, effort: &mut Effort) -> Result<Deci
                 Action::Keep => decision.put(Place::Own),
                 Action::Junk => decision.put(Place::Junk),
                 Action::Maildrop(detail) => decision.put(Place::Further(detail.clone())),
-                Action::Discard => {}
+                Action::Forward(mailbox) if !decision.forwards.contains(mailbox) => {
+                    decision.forwards.push(mailbox.clone());
+                }
+                Action::Forward(_) | Action::Discard => {}
             }
         }
         if !rule.goes_on {

@@ -32,6 +32,11 @@ pub(super) fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
     })
 }
 
+/// True where a field of this name has this value.
+pub(in super::super) fn has_field(header: &[u8], name: &str, value: &str) -> bool {
+    fields(header).any(|field| field.is_called(name) && field.body.trim_ascii() == value.as_bytes())
+}
+
 /// The first line with those that go on with it (RFC 5322 §2.2.3), and what is behind them; `None` at the empty line.
 fn unfolded(header: &[u8]) -> Option<(&[u8], &[u8])> {
     if header.is_empty() || header.starts_with(b"\r\n") {

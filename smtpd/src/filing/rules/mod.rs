@@ -29,5 +29,6 @@ mod token;
 
 pub use decision::{Decision, Place, decide};
 pub use facts::Facts;
+pub(super) use fields::has_field;
 pub use parser::Mistake;
 pub use rule::Rules;

@@ -6,7 +6,7 @@ use mailstore::Detail;
 use mailwire::address::{Domain, Mailbox};
 
 use super::pattern::{How, Pattern, Value};
-use super::rule::{Action, Condition, DEPTH_MAX, RULES_MAX, Rule, Rules, Test, VALUES_MAX};
+use super::rule::{Action, Condition, DEPTH_MAX, FORWARDS_MAX, RULES_MAX, Rule, Rules, Test, VALUES_MAX};
 use super::token::{Position, Token, Tokens};
 
 /// Why a text is no rules.
@@ -62,13 +62,14 @@ struct Parser<'a> {
     token: Option<Token>,
     at: Position,
     values: usize,
+    forwards: usize,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Result<Self, Mistake> {
         let mut tokens = Tokens::new(text);
         let (token, at) = tokens.next()?;
-        Ok(Self { tokens, token, at, values: 0 })
+        Ok(Self { tokens, token, at, values: 0, forwards: 0 })
     }
 
     fn mistake(&self, problem: impl Into<String>, advice: impl Into<String>) -> Mistake {
@@ -344,12 +345,13 @@ impl<'a> Parser<'a> {
     }
 
     fn action(&mut self) -> Result<Action, Mistake> {
-        const ACTIONS: &str = "`keep`, `junk`, `maildrop`, `discard` or `go on`";
+        const ACTIONS: &str = "`keep`, `junk`, `maildrop`, `forward`, `discard` or `go on`";
         let Some(Token::Word(word)) = &self.token else { return Err(self.expected(ACTIONS)) };
         match word.to_ascii_lowercase().as_str() {
             "keep" => self.advance().map(|_| Action::Keep),
             "junk" => self.advance().map(|_| Action::Junk),
             "discard" => self.advance().map(|_| Action::Discard),
+            "forward" => self.forward(),
             "maildrop" => {
                 self.advance()?;
                 let at = self.at;
@@ -360,6 +362,20 @@ impl<'a> Parser<'a> {
             }
             _ => Err(self.expected(ACTIONS)),
         }
+    }
+
+    fn forward(&mut self) -> Result<Action, Mistake> {
+        self.advance()?;
+        let at = self.at;
+        self.forwards = self.forwards.saturating_add(1);
+        if self.forwards > FORWARDS_MAX {
+            let problem = format!("mail is forwarded to more than {FORWARDS_MAX} addresses");
+            return Err(Mistake::new(at, problem, "use a mailing list, or an alias of the administrator's"));
+        }
+        let text = self.text("an address")?;
+        let mailbox = Mailbox::parse(&text)
+            .map_err(|_| Mistake::new(at, format!("{text:?} is no address"), "write it as name@domain"))?;
+        Ok(Action::Forward(mailbox))
     }
 }
 

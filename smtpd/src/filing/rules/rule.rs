@@ -1,6 +1,7 @@
 //! Conditions and actions, as the parser gives them: within their limits.
 
 use mailstore::Detail;
+use mailwire::address::Mailbox;
 
 use super::pattern::Pattern;
 
@@ -8,6 +9,8 @@ use super::pattern::Pattern;
 pub(super) const RULES_MAX: usize = 200;
 /// Most values of all tests together.
 pub(super) const VALUES_MAX: usize = 1000;
+/// Most addresses that a message is forwarded to.
+pub(super) const FORWARDS_MAX: usize = 10;
 /// How deep conditions may lie in parentheses.
 pub(super) const DEPTH_MAX: usize = 8;
 
@@ -67,6 +70,7 @@ pub(super) enum Action {
     Keep,
     Junk,
     Maildrop(Detail),
+    Forward(Mailbox),
     Discard,
 }
 
@@ -87,7 +91,7 @@ impl Rules {
     pub fn maildrops(&self) -> impl Iterator<Item = &Detail> {
         self.rules.iter().flat_map(|rule| &rule.actions).filter_map(|action| match action {
             Action::Maildrop(detail) => Some(detail),
-            Action::Keep | Action::Junk | Action::Discard => None,
+            Action::Keep | Action::Junk | Action::Forward(_) | Action::Discard => None,
         })
     }
 }

@@ -184,7 +184,7 @@ fn delivery(frame: &Frame<'_>, place: Place, subject: &Subject<'_>, outcomes: Ve
 
 /// RFC 6533 §4: where an address or the message is in UTF-8, the report is.
 fn needs_utf8(subject: &Subject<'_>) -> bool {
-    let original = subject.entry.recipient_terms.original.as_ref();
+    let original = subject.entry.recipient_terms.original();
     subject.entry.recipient.needs_smtputf8()
         || subject.entry.terms.is_utf8
         || original.is_some_and(|original| !original.address.is_ascii())

@@ -37,7 +37,7 @@ fn per_recipient(frame: &Frame<'_>, subject: &Subject<'_>) -> String {
         Kind::Delayed => "delayed",
         Kind::Relayed => "relayed",
     };
-    let original = subject.entry.recipient_terms.original.as_ref();
+    let original = subject.entry.recipient_terms.original();
     let original = original.map(|original| match original.address_type.as_str() {
         "utf-8" => format!("utf-8; {}", utf8_address(frame, &original.address)),
         other => format!("{other}; {}", original.address),

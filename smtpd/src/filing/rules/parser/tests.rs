@@ -114,6 +114,23 @@ fn junk_goes_where_it_would_go_unless_a_rule_says_otherwise() {
 }
 
 #[test]
+fn what_is_forwarded_is_kept_where_a_rule_says_so() {
+    let alone = decided(
+        "always forward \"a@b.example\" and go on\nalways forward \"A@b.example\" and forward \"c@b.example\"",
+    );
+    assert_eq!(alone.places, []);
+    assert_eq!(
+        alone.to_string(),
+        "lines 1, 2: forwarded to a@b.example and forwarded to A@b.example and forwarded to c@b.example"
+    );
+    let kept = decided("always keep and forward \"a@b.example\"");
+    assert_eq!((kept.places, kept.forwards), (vec![Place::Own], vec![mailbox("a@b.example")]));
+    let many = |count: usize| format!("always forward {}", vec!["\"a@b\""; count].join("\nalways forward "));
+    assert!(Rules::parse(&many(FORWARDS_MAX)).is_ok());
+    assert!(Rules::parse(&many(FORWARDS_MAX + 1)).unwrap_err().problem.contains("more than 10 addresses"));
+}
+
+#[test]
 fn too_much_work_is_given_up_and_nothing_is_lost() {
     let value = format!("\"*{}b\"", "a".repeat(1000));
     let text = format!("if header \"Long\" matches {value} then discard");
@@ -133,7 +150,7 @@ fn a_mistake_is_told_with_its_place_and_what_to_do() {
         ),
         (
             "always",
-            "line 1, column 7: the text ends where `keep`, `junk`, `maildrop`, `discard` or `go on` should stand; write `keep`, `junk`, `maildrop`, `discard` or `go on` here",
+            "line 1, column 7: the text ends where `keep`, `junk`, `maildrop`, `forward`, `discard` or `go on` should stand; write `keep`, `junk`, `maildrop`, `forward`, `discard` or `go on` here",
         ),
         (
             "\n  if junk the keep",
