@@ -18,7 +18,7 @@ use super::route::Destination;
 const SHARES: usize = 8;
 /// Seconds after which an entry comes again for which there was no room: where it is not known whether its destination is
 /// there, and at most.
-const AGAIN_SECONDS: u64 = 10;
+const AGAIN_SECONDS: u64 = 3;
 const AGAIN_SECONDS_MAX: u64 = 60;
 /// Seconds over which is counted how fast a destination takes its mail.
 const PACE_SECONDS: u64 = 30;
