@@ -7,6 +7,7 @@ mod maildrop_administration;
 mod notes;
 mod queue;
 mod quotas;
+mod recollections;
 mod repertoire;
 mod rule_files;
 mod rules;

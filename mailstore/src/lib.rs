@@ -26,6 +26,7 @@ mod maintenance;
 mod marks;
 mod notes;
 mod queue;
+mod recollections;
 mod repair;
 mod rules;
 mod shared;
@@ -71,6 +72,9 @@ pub use notes::{NOTE_OCTETS_MAX, NOTES_OCTETS_MAX, Note, Notes};
 pub use queue::{
     Attempt, DomainCounts, DuePlace, QUEUE_CHANGES_MAX, Queue, QueueCounts, QueueEntry, QueueError,
     QueueFilter, QueueOutcome, QueueState, Then,
+};
+pub use recollections::{
+    RECOLLECTION_OCTETS_MAX, RECOLLECTION_TOPICS_MAX, RECOLLECTIONS_OCTETS_MAX, Recollections,
 };
 pub use repair::{Gain, Repair, Seen, Speed};
 pub use rules::{CommonRules, Expiry, LOGIN_DELAY_SECONDS_MAX, OwnRules, Rules, Strictest, Takeover};

@@ -13,8 +13,8 @@ use crate::rules::LOGIN_DELAY_SECONDS_MAX;
 use crate::shared::Member;
 use crate::{
     AccessAdministration, Administration, Directory, Expiry, Guard, GuardOptions, Intake,
-    MaildropAdministration, Maildrops, Maintenance, Notes, Queue, Quota, Repair, RuleFiles, Rules, Sightings,
-    Takeover, Traces,
+    MaildropAdministration, Maildrops, Maintenance, Notes, Queue, Quota, Recollections, Repair, RuleFiles,
+    Rules, Sightings, Takeover, Traces,
 };
 
 /// How the store behaves: the table `[store]` of the configuration.
@@ -214,6 +214,8 @@ pub struct Store {
     pub guard: Arc<dyn Guard>,
     /// What could be found out anew.
     pub notes: Arc<dyn Notes>,
+    /// Who has been here before.
+    pub recollections: Arc<dyn Recollections>,
     member: Arc<Member>,
 }
 
@@ -236,6 +238,7 @@ impl Store {
             maintenance: member.clone(),
             guard: member.clone(),
             notes: member.clone(),
+            recollections: member.clone(),
             member,
         }
     }

@@ -30,6 +30,7 @@ use super::lock::Lock;
 use super::notes::Notebook;
 use super::password::Hasher;
 use super::queue_leases::QueueLeases;
+use super::recollections::Memory;
 use super::recovery::{self, Trust};
 use super::remembered::Remembered;
 use super::room::{Reserve, Room};
@@ -64,6 +65,7 @@ pub(crate) struct Core {
     pub(crate) progress: Arc<Progress>,
     pub(crate) notebook: Notebook,
     pub(crate) witness: Witness,
+    pub(crate) memory: Memory,
     requests: mpsc::Sender<Work>,
 }
 
@@ -202,6 +204,7 @@ impl Host {
             progress: Arc::clone(&progress),
             notebook: Notebook::new(files, &root),
             witness,
+            memory: Memory::new(files, &root),
             requests: requests.clone(),
         });
         let checkpoints = Arc::clone(&progress);
@@ -215,6 +218,9 @@ impl Host {
 
     /// Returns when everything acknowledged is in the index too and the orderly close is marked.
     pub(crate) async fn close(&self) {
+        let memory = self.core.memory.clone();
+        // What could not be written has been told, and is of little worth.
+        let _ = tokio::task::spawn_blocking(move || memory.write()).await;
         self.end(Ending::Closed).await;
     }
 

@@ -17,7 +17,8 @@
 //! - [`grants`], [`access`]: whom accounts may send as besides themselves, and how that and their further passwords change
 //! - [`subaddresses`]: further maildrops of accounts, and how they change
 //! - [`rule_files`]: the rules of accounts for their mail
-//! - [`notes`], [`sightings`]: what could be found out anew, and what was seen, each in files of its own ([`framed`])
+//! - [`notes`], [`recollections`], [`sightings`]: what could be found out anew, who has been here before, and what was seen,
+//!   each in files of its own ([`framed`])
 //! - [`guard`]: who guesses too often or sends too much
 //! - [`draft`], [`header_end`], [`repertoire`], [`message_id`], [`accounts`], [`directory`], [`maildrops`], [`queue`], [`traces`]: the traits of this crate, answered
 //! - [`simulation`]: the proof that a crash at any moment loses nothing that was answered for
@@ -74,6 +75,7 @@ mod queue_index;
 mod queue_leases;
 mod quotas;
 mod reading;
+mod recollections;
 mod record;
 mod recovery;
 mod registered;

@@ -85,6 +85,7 @@ impl Upkeep<'_> {
                 self.reclaim(Speed::Budgeted);
             }
             self.scrub();
+            self.0.memory.write();
             pause = INTERVAL.max(begun.elapsed().saturating_mul(PAUSE_FACTOR).min(INTERVAL * 30));
         }
     }

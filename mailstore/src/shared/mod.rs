@@ -7,7 +7,7 @@
 //! - [`accounts`]: accounts and aliases behind their traits, which are the longest
 //! - [`access`]: application passwords and grants, both sides
 //! - [`guard`]: the guard, both sides
-//! - [`notes`]: notes, both sides
+//! - [`notes`], [`recollections`]: notes and recollections, both sides
 //! - [`rule_files`]: the rules of accounts for their mail, both sides
 //! - [`queue`], [`traces`]: the outbound queue, and what became of mail that left, both sides
 //! - [`pool`]: the sharers' side: connections that are opened when needed and used again
@@ -30,6 +30,7 @@ mod notes;
 mod objects;
 mod pool;
 mod queue;
+mod recollections;
 mod repair;
 mod request;
 mod role;

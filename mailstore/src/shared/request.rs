@@ -11,6 +11,7 @@ use super::frame::Octets;
 use super::guard::GuardRequest;
 use super::notes::NotesRequest;
 use super::queue::QueueRequest;
+use super::recollections::RecollectionsRequest;
 use super::rule_files::RuleFilesRequest;
 use super::sightings::SightingsRequest;
 use super::traces::TracesRequest;
@@ -38,6 +39,7 @@ pub(crate) enum Request {
     Notes(NotesRequest),
     RuleFiles(RuleFilesRequest),
     Sightings(SightingsRequest),
+    Recollections(RecollectionsRequest),
 }
 
 #[derive(Serialize, Deserialize)]

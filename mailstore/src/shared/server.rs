@@ -24,7 +24,7 @@ use super::request::{
     LoginText, MaildropAdministrationRequest, MaildropRequest, MaintenanceRequest, Request, ScramKeysText,
     UsageText,
 };
-use super::{guard, notes, rule_files, sightings, traces};
+use super::{guard, notes, recollections, rule_files, sightings, traces};
 use crate::embedded::{Core, EmbeddedLease, Tenure};
 use crate::{
     AccountUsage, Addresses, Administration, AdministrationError, Directory, Draft, HeldState, Hold, Intake,
@@ -195,6 +195,9 @@ impl Session {
             Request::RuleFiles(request) => rule_files::serve(&mut self.stream, &self.core, request).await,
             Request::Notes(request) => notes::serve(&mut self.stream, &self.core, request).await,
             Request::Sightings(request) => sightings::serve(&mut self.stream, &self.core, request).await,
+            Request::Recollections(request) => {
+                recollections::serve(&mut self.stream, &self.core, request).await
+            }
         }
     }
 
