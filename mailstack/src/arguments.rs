@@ -4,6 +4,7 @@ mod account;
 mod backup;
 mod dkim;
 mod exchange;
+mod greylist;
 mod guard;
 mod maildrop;
 mod queue;
@@ -21,6 +22,7 @@ pub(crate) use self::account::{
 pub(crate) use self::backup::{BackupCommand, BackupOptions, RestoreOptions, SnapshotChoice};
 pub(crate) use self::dkim::{DkimCommand, MakeOptions};
 pub(crate) use self::exchange::{ExportOptions, ImportOptions, MailFormat};
+pub(crate) use self::greylist::GreylistCommand;
 pub(crate) use self::guard::{ClearOptions, GuardCommand};
 pub(crate) use self::maildrop::{DeletedSelection, MaildropCommand, MaildropListOptions};
 pub(crate) use self::queue::{ExplainOptions, QueueCommand, QueueFilters, QueueListOptions, QueueSelection};
@@ -78,6 +80,9 @@ pub(crate) enum Command {
     /// See who is slowed or put off for guessing passwords or sending too much, and let them in again
     #[command(subcommand)]
     Guard(GuardCommand),
+    /// See who must come again before their mail is taken, let them in at once, and forget them
+    #[command(subcommand)]
+    Greylist(GreylistCommand),
     /// List mail on its way out, hold it, release it, have it tried now, and remove it
     #[command(subcommand)]
     Queue(QueueCommand),

@@ -9,7 +9,7 @@ use mailwire::daemon::oauth::{Checker, OAuth};
 use mailwire::net::Certificates;
 use smtpd::checks::Checks;
 use smtpd::dkim::{Dkim, Folder};
-use smtpd::gate::{Dnsbl, GateTables};
+use smtpd::gate::{Dnsbl, GateTables, GreylistConfig, ScanConfig};
 use smtpd::relay::names::{Dns, Itself, MtaStsConfig, Names};
 use smtpd::relay::{RelayConfig, RelayTables};
 use smtpd::session::Policy;
@@ -79,6 +79,8 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
     }
     let smtp = note(file.table::<smtpd::Config>("smtp"), &mut problems);
     note(file.table::<Dnsbl>("dnsbl"), &mut problems);
+    note(file.table::<GreylistConfig>("greylist"), &mut problems);
+    note(file.table::<ScanConfig>("scan"), &mut problems);
     let relay = note(file.table::<RelayConfig>("relay"), &mut problems);
     if let Some(relay) = &relay {
         note(relay.check(), &mut problems);
@@ -196,6 +198,8 @@ mod tests {
         assert_eq!(file.table::<OAuth>("oauth").unwrap(), OAuth::default());
         assert_eq!(file.table::<smtpd::Config>("smtp").unwrap(), smtpd::Config::default());
         assert_eq!(file.table::<Dnsbl>("dnsbl").unwrap(), Dnsbl::default());
+        assert_eq!(file.table::<GreylistConfig>("greylist").unwrap(), GreylistConfig::default());
+        assert_eq!(file.table::<ScanConfig>("scan").unwrap(), ScanConfig::default());
         assert_eq!(file.table::<RelayConfig>("relay").unwrap(), RelayConfig::default());
         assert_eq!(file.table::<Dns>("dns").unwrap(), Dns::default());
         assert_eq!(file.table::<MtaStsConfig>("mta_sts").unwrap(), MtaStsConfig::default());
@@ -221,6 +225,8 @@ mod tests {
             ("oauth", keys::<OAuth>()),
             ("smtp", keys::<smtpd::Config>()),
             ("dnsbl", keys::<Dnsbl>()),
+            ("greylist", keys::<GreylistConfig>()),
+            ("scan", keys::<ScanConfig>()),
             ("relay", keys::<RelayConfig>()),
             ("dns", keys::<Dns>()),
             ("mta_sts", keys::<MtaStsConfig>()),

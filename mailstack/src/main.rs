@@ -14,6 +14,7 @@ mod daemons;
 mod dkim;
 mod exchange;
 mod explain;
+mod greylist;
 mod guard;
 mod listing;
 mod loopback;
@@ -73,6 +74,7 @@ async fn run(command: Command, output: &Output) -> Result<(), Box<dyn Error>> {
         Command::Config(command) => config::run(&command, output)?,
         Command::Store(command) => store::run(&command, output).await?,
         Command::Guard(command) => guard::run(&command, output).await?,
+        Command::Greylist(command) => greylist::run(&command, output).await?,
         Command::Queue(command) => queue::command::run(&command, output).await?,
         Command::Explain(options) => explain::command::run(&options, output).await?,
         Command::Maildrop(command) => maildrop::command::run(&command, output).await?,

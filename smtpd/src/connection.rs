@@ -17,12 +17,12 @@ use tracing::{debug, info, warn};
 use crate::checks;
 use crate::filing::srs::{self, Srs};
 use crate::filing::{self, Means};
-use crate::gate::{Gate, Measure, Visitor};
+use crate::gate::{Decision, Gate, Greylisting, Measure, Scanners, Visitor};
 use crate::receiving::{Receiving, Size};
 use crate::replies;
 use crate::session::{
     Acceptance, ContentQuestion, ExpansionQuestion, GateQuestion, Incoming, Kind, Peer, Policy,
-    RecipientQuestion, Session, Step, Then, Tls,
+    RecipientQuestion, SenderQuestion, Session, Step, Then, Tls,
 };
 
 /// A session, its socket and the store.
@@ -49,6 +49,7 @@ pub(crate) struct Common {
     pub(crate) gate: Gate,
     /// Who checks mail from outside, where anybody does.
     pub(crate) checker: Option<checks::Checker>,
+    pub(crate) scanners: Scanners,
 }
 
 /// How a session ended, for the log.
@@ -158,14 +159,10 @@ impl Conversation {
                     Step::LoginRefused(refused) => self.login_refused(&refused).await?,
                     Step::Draft(question) => self.draft(question).await,
                     Step::Judge(acceptance) => self.judge(acceptance).await,
+                    Step::Scan(acceptance) => self.scan(acceptance).await,
                     Step::File(acceptance) => self.file(acceptance).await,
                     Step::Commit(acceptance) => self.commit(*acceptance).await,
-                    Step::Sender(question) => {
-                        let directory = &self.common.store.directory;
-                        let answer = directory.may_send_as(question.account(), question.mailbox()).await;
-                        warn_if_failed(answer.as_ref().err());
-                        self.session.sender_checked(question, &answer)
-                    }
+                    Step::Sender(question) => self.sender(question).await,
                     Step::Originator(question) => {
                         let directory = &self.common.store.directory;
                         let answer = directory.may_send_as(question.account(), question.mailbox()).await;
@@ -223,6 +220,12 @@ impl Conversation {
         self.connection.tls().ok_or(End::Tls(TlsError::Unavailable))
     }
 
+    async fn sender(&mut self, question: Box<SenderQuestion>) -> Step {
+        let answer = self.common.store.directory.may_send_as(question.account(), question.mailbox()).await;
+        warn_if_failed(answer.as_ref().err());
+        self.session.sender_checked(question, &answer)
+    }
+
     async fn recipient(&mut self, question: RecipientQuestion) -> Step {
         if srs::is_rewritten(question.mailbox()) && self.session.takes_reports_back() {
             return self.way_back(question).await;
@@ -239,9 +242,12 @@ impl Conversation {
 
     async fn gate(&mut self, question: Box<GateQuestion>) -> Step {
         let visitor = self.visitor.get_or_insert_default();
-        let judgement = visitor.judge(&self.common.gate, question.address(), question.sender()).await;
+        let judgement = visitor.judge(&self.common.gate, &question, clock::unix_seconds()).await;
         if judgement.measure == Measure::Refuse {
             info!(reason = judgement.row, "recipient refused");
+        }
+        if let Greylisting::PutOff { seconds } = judgement.greylisting {
+            info!(seconds, "recipient put off: the sender is not known and must come again");
         }
         self.session.gated(question, judgement)
     }
@@ -300,12 +306,22 @@ impl Conversation {
         if let Some(reply) = reply {
             self.say(&reply);
         }
+        if let Some(scan) =
+            self.session.scan_facts(&incoming).and_then(|facts| self.common.scanners.begin(facts))
+        {
+            incoming.scan_with(scan);
+        }
         self.connection.begin_content();
         loop {
             let received =
                 if incoming.is_empty_chunk() { &[] } else { self.connection.read_content().await? };
             let progress = incoming.receive(received);
             self.connection.consume(progress.consumed);
+            if progress.write
+                && let Some((scan, octets)) = incoming.unscanned()
+            {
+                scan.pass(octets).await;
+            }
             if progress.write
                 && let Some((draft, octets)) = incoming.unwritten()
             {
@@ -356,6 +372,18 @@ impl Conversation {
             "checked"
         );
         self.session.judged(acceptance, Some(judgement))
+    }
+
+    /// Waits for what other programs say of the content.
+    async fn scan(&mut self, mut acceptance: Box<Acceptance>) -> Step {
+        let decisions = match acceptance.scan.take() {
+            Some(scan) => scan.finish().await,
+            None => Vec::new(),
+        };
+        for Decision { row, .. } in &decisions {
+            info!(row, "scanned");
+        }
+        self.session.scanned(acceptance, decisions)
     }
 
     async fn commit(&mut self, acceptance: Acceptance) -> Step {

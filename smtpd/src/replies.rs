@@ -17,7 +17,7 @@ pub(crate) use self::content::{
     bare_line_end, mail_loop, nul_in_header, signed_binary, too_many_parts, unclear_field,
 };
 pub(crate) use self::filing::{message_accepted, message_discarded, only_reports, too_late_for_reports};
-pub(crate) use self::gate::listed;
+pub(crate) use self::gate::{greylisted, listed, scanner_put_off, taken_for_junk};
 pub(crate) use self::login::{
     challenge, logged_in_already, login_accepted, login_cancelled, login_first, login_line_too_long,
     login_not_readable, login_put_off, login_refused, login_unavailable, mechanism_not_known, no_login_here,

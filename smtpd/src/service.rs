@@ -21,7 +21,7 @@ use crate::checks::{self, Checks};
 use crate::config::Config;
 use crate::connection::{Common, Conversation};
 use crate::dns::{Resolver, ResolverError};
-use crate::gate::{Gate, GateTables};
+use crate::gate::{Gate, GateTables, Scanners};
 use crate::receiving::Receiving;
 use crate::relay::{Relay, RelayError, RelayTables};
 use crate::replies;
@@ -163,6 +163,7 @@ impl Service {
                 tokens: shared.tokens.clone(),
                 gate: gate(shared)?,
                 checker: checker(shared)?,
+                scanners: Scanners::new(&shared.gate.scan),
             }),
         })
     }
@@ -226,7 +227,7 @@ fn relay(shared: &Shared, addresses: &Addresses) -> Result<Option<Relay>, RelayE
 /// Who looks at strangers; DNS is asked only where there are lists.
 fn gate(shared: &Shared) -> Result<Gate, ResolverError> {
     let resolver = shared.gate.asks_lists().then(|| Resolver::new(&shared.relay.dns)).transpose()?;
-    Ok(Gate::new(&shared.gate, resolver.as_ref()))
+    Ok(Gate::new(&shared.gate, resolver.as_ref(), &shared.store.recollections))
 }
 
 /// Listeners for one service; they count their connections together.

@@ -30,6 +30,7 @@ pub mod postfix;
 pub mod programs;
 pub mod random;
 pub mod reader;
+pub mod rspamd;
 pub mod senders;
 pub mod server;
 pub mod smtp;

@@ -152,8 +152,7 @@ impl Host {
         let accounts = Accounts::load(&recovered.index, &options);
         let accounts = accounts.map_err(|error| at(io::Error::other(error)))?;
         let (index, accounts) = (Arc::new(IndexSlot::new(recovered.index)), Arc::new(RwLock::new(accounts)));
-        let (seed, trust) = (recovered.journal.seed(), recovered.trust);
-        let end = &recovered.end;
+        let (seed, trust, end) = (recovered.journal.seed(), recovered.trust, &recovered.end);
         let first = checkpoint::checkpoint(seed, end.writer.end(), end.next_sequence, end.live);
         let progress = Arc::new(Progress::new(first));
         let free_space = Arc::new(FreeSpace::new(files, root.clone(), options.reserve_octets));

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::Greylisting;
 use super::dnsbl::{Dnsbl, Finding, Heard, Measure, decide};
 
 /// Most characters of a row of a message's trace; of more only the beginning would be kept.
@@ -14,14 +15,14 @@ const MARKS_MAX: usize = 8;
 pub struct Judgement {
     /// What is done.
     pub measure: Measure,
-    /// The line of the configuration that decided.
-    pub rule: String,
     /// The listing that decided, for whoever is refused.
     pub listing: Option<Listing>,
     /// Every list that has the sender, for the header.
     pub marks: Vec<Mark>,
     /// What was found, for trace and log; empty where nobody was asked.
     pub row: String,
+    /// Whether the sender must come again.
+    pub greylisting: Greylisting,
 }
 
 /// Who is listed where.
@@ -59,7 +60,7 @@ impl Judgement {
             Measure::Nothing | Measure::Allow => Vec::new(),
         };
         let row = row(dnsbl, findings, verdict.measure, &verdict.rule);
-        Self { measure: verdict.measure, rule: verdict.rule, listing, marks, row }
+        Self { measure: verdict.measure, listing, marks, row, greylisting: Greylisting::Off }
     }
 }
 

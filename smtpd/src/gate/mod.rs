@@ -1,23 +1,30 @@
-//! Who may bring mail from outside, before any of it is read.
+//! Who may bring mail from outside, and what other programs say of its content.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `dnsbl/` | lists in DNS of those who send what nobody wants, or are known to send none of it (RFC 5782) |
+//! | `greylist/` | strangers, who must come again (RFC 6647) |
+//! | `scan/` | programs that look at content |
 //! | `visitor.rs` | what is found out about one client, at most once, while it talks |
 //! | `judgement.rs` | what is said of one recipient, and with what words |
 //! | `strangers.rs` | whom any of this is about |
 //!
 //! What is decided is a plain function of configuration and facts; asking for the facts is apart from it.
 
-mod dnsbl;
+pub mod dnsbl;
+pub mod greylist;
 mod judgement;
+pub mod scan;
 mod strangers;
 mod visitor;
 
 use mailwire::daemon::config::{ConfigError, ConfigFile};
 
-pub use dnsbl::{About, Action, Dnsbl, Finding, Heard, ListConfig, Measure, Pattern, Verdict, decide};
+pub use dnsbl::{About, Action, Dnsbl, Finding, Heard, ListConfig, Measure, Pattern, Verdict};
+pub use greylist::{GreylistConfig, Greylisting};
 pub use judgement::{Judgement, Listing, Mark};
+pub(crate) use scan::Scanners;
+pub use scan::{Added, Decision, Facts, Outcome, Scan, ScanConfig, ScannerConfig};
 pub(crate) use strangers::is_stranger;
 pub use visitor::Sender;
 pub(crate) use visitor::{Gate, Visitor};
@@ -27,6 +34,10 @@ pub(crate) use visitor::{Gate, Visitor};
 pub struct GateTables {
     /// `[dnsbl]`.
     pub dnsbl: Dnsbl,
+    /// `[greylist]`.
+    pub greylist: GreylistConfig,
+    /// `[scan]`.
+    pub scan: ScanConfig,
 }
 
 impl GateTables {
@@ -35,12 +46,12 @@ impl GateTables {
     /// # Errors
     /// Where one of them is wrong.
     pub fn read(file: &ConfigFile) -> Result<Self, ConfigError> {
-        Ok(Self { dnsbl: file.table("dnsbl")? })
+        Ok(Self { dnsbl: file.table("dnsbl")?, greylist: file.table("greylist")?, scan: file.table("scan")? })
     }
 
     /// True where anything is asked about strangers at all.
     pub(crate) const fn is_kept(&self) -> bool {
-        self.asks_lists()
+        self.asks_lists() || self.greylist.enabled
     }
 
     /// True where DNS is asked.

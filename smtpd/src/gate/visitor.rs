@@ -4,16 +4,20 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use mailstore::Recollections;
 use mailwire::address::{Domain, ReversePath};
 use mailwire::smtp::Hello;
 
-use super::dnsbl::{Asked, Finding, Lists};
+use super::dnsbl::{Asked, Finding, Lists, Measure};
+use super::greylist::Keeper;
 use super::{GateTables, Judgement};
 use crate::dns::Resolver;
+use crate::session::GateQuestion;
 
 /// What the gate knows of the configuration, and whom it asks; the same for all clients.
 pub(crate) struct Gate {
     lists: Option<Arc<Lists>>,
+    keeper: Option<Keeper>,
 }
 
 /// One client, as the gate sees it.
@@ -37,9 +41,17 @@ pub struct Sender {
 
 impl Gate {
     /// With whom the configuration wants asked; without a resolver there is nobody to ask.
-    pub(crate) fn new(tables: &GateTables, resolver: Option<&Resolver>) -> Self {
+    pub(crate) fn new(
+        tables: &GateTables,
+        resolver: Option<&Resolver>,
+        recollections: &Arc<dyn Recollections>,
+    ) -> Self {
         let lists = |resolver: &Resolver| Arc::new(Lists::new(tables.dnsbl.clone(), resolver.clone()));
-        Self { lists: resolver.filter(|_| tables.asks_lists()).map(lists) }
+        let keeper = || Keeper::new(tables.greylist.clone(), Arc::clone(recollections));
+        Self {
+            lists: resolver.filter(|_| tables.asks_lists()).map(lists),
+            keeper: tables.greylist.enabled.then(keeper),
+        }
     }
 
     /// A client has come: what takes time begins now.
@@ -50,8 +62,22 @@ impl Gate {
 }
 
 impl Visitor {
-    /// What is said of a recipient that this client names. It takes no longer than the configuration lets it.
-    pub(crate) async fn judge(&mut self, gate: &Gate, address: IpAddr, sender: &Sender) -> Judgement {
+    /// What is said at `now` of a recipient that this client names. It takes no longer than the configuration lets it.
+    pub(crate) async fn judge(&mut self, gate: &Gate, question: &GateQuestion, now: u64) -> Judgement {
+        let mut judgement = self.looked_up(gate, question.address(), question.sender()).await;
+        match (judgement.measure, &gate.keeper) {
+            // Who is refused need not come again, and who is welcome neither.
+            (Measure::Refuse | Measure::Allow, _) | (_, None) => {}
+            (Measure::Nothing | Measure::Mark | Measure::Junk, Some(keeper)) => {
+                let (address, sender) = (question.address(), question.sender());
+                judgement.greylisting =
+                    keeper.judge(address, &sender.reverse_path, question.mailbox(), now).await;
+            }
+        }
+        judgement
+    }
+
+    async fn looked_up(&mut self, gate: &Gate, address: IpAddr, sender: &Sender) -> Judgement {
         let Some(lists) = gate.lists.as_ref().filter(|lists| lists.config().asks_about(address)) else {
             return Judgement::default();
         };

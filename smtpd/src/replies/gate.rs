@@ -17,9 +17,43 @@ pub(crate) fn listed(Listing { subject, list, reason }: &Listing) -> Reply {
     }
 }
 
+/// RFC 6647 §2.4, §2.5: a temporary refusal, at RCPT or when content is to come; RFC 3463 §3.8, X.7.1.
+pub(crate) fn greylisted(seconds: u64) -> Reply {
+    let seconds = seconds.max(1);
+    Reply::new(
+        451,
+        Enhanced(4, 7, 1),
+        format!("You are not known here yet, please try again in {seconds} seconds (greylisting)"),
+    )
+}
+
+/// RFC 5321 §4.2.2, 550 to content; RFC 3463 §3.8, X.7.1.
+pub(crate) fn taken_for_junk() -> Reply {
+    Reply::new(
+        550,
+        Enhanced(5, 7, 1),
+        "The message is taken for junk or harmful: if it is neither, please write to the postmaster",
+    )
+}
+
+/// RFC 5321 §4.2.4, 451 to content; RFC 3463 §3.8, X.7.1.
+pub(crate) fn scanner_put_off() -> Reply {
+    Reply::new(451, Enhanced(4, 7, 1), "The message cannot be looked at or taken now, please try again later")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_junk_is_refused_for_good() {
+        for (reply, code, class) in
+            [(greylisted(0), 451, 4), (taken_for_junk(), 550, 5), (scanner_put_off(), 451, 4)]
+        {
+            assert_eq!((reply.code(), reply.enhanced()), (code, Some(Enhanced(class, 7, 1))));
+            assert!(reply.lines().all(|line| line.len() <= 110 && line.contains(", ")), "{reply:?}");
+        }
+    }
 
     #[test]
     fn who_is_listed_hears_where_and_why() {

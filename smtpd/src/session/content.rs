@@ -56,6 +56,10 @@ impl Session {
 
     /// What is said to content for nobody, and to binary content by DATA.
     fn why_no_content(&self, envelope: &Envelope, framing: &Framing) -> Option<Reply> {
+        let put_off = envelope.passage.content_put_off(&envelope.reverse_path, envelope.recipients.len());
+        if put_off.is_some() {
+            return put_off;
+        }
         if envelope.recipients.is_empty() {
             return Some(match self.kind {
                 Kind::Reception | Kind::Submission if envelope.refused > 0 => replies::no_valid_recipients(),
@@ -188,7 +192,7 @@ impl Session {
             return step;
         }
         let header = incoming.take_header();
-        let Incoming { mut envelope, framing, mut inspector, storage, reading, .. } = *incoming;
+        let Incoming { mut envelope, framing, mut inspector, storage, reading, scan, .. } = *incoming;
         match storage {
             Storage::Draft(draft) => {
                 let mut originators = unproven(inspector.take_originators(), &envelope.reverse_path);
@@ -213,6 +217,7 @@ impl Session {
                     }),
                     discarded: BTreeSet::new(),
                     delivery,
+                    scan,
                     recipients,
                     line_ends_repaired,
                     parts_converted,
@@ -300,7 +305,7 @@ impl Session {
 
     /// Everything that becomes true with the commit. What we add stands in front of the content.
     fn delivery(&mut self, mut envelope: Envelope, inspector: &Inspector, unix_seconds: u64) -> Delivery {
-        let id = format!("{}.{}", self.peer.session, self.transactions);
+        let id = self.message_id();
         let mut prefix = trace::received(&Hop {
             hello: &envelope.client.hello,
             dialect: envelope.client.dialect,
@@ -363,6 +368,11 @@ impl Session {
         }
     }
 
+    /// What a message is called in its Received field.
+    pub(super) fn message_id(&self) -> String {
+        format!("{}.{}", self.peer.session, self.transactions)
+    }
+
     /// RFC 6409 §8: only submission may complete a header section. A Sender is never missing, since From names one
     /// mailbox, which is the user's own (RFC 5322 §3.6.2).
     fn missing_fields(
@@ -392,6 +402,9 @@ impl Session {
 
 /// What comes before the commit of a message that all checks have let pass. Most messages go where they were sent.
 pub(super) fn filing(acceptance: Box<Acceptance>) -> Step {
+    if acceptance.scan.is_some() {
+        return Step::Scan(acceptance);
+    }
     let is_filed = acceptance.class.is_junk() || acceptance.filtering.is_some();
     if is_filed { Step::File(acceptance) } else { Step::Commit(acceptance) }
 }

@@ -3,14 +3,18 @@
 use std::net::IpAddr;
 
 use mailstore::{Recipient, RecipientTerms, TraceStep};
-use mailwire::address::Mailbox;
+use mailwire::address::{Mailbox, ReversePath};
+use mailwire::smtp::Reply;
 
 use super::life::step;
 use super::machine::Phase;
 use super::{Class, Kind, Session, Step};
-use crate::gate::{Judgement, Mark, Measure, Sender, is_stranger};
+use crate::gate::{Greylisting, Judgement, Mark, Measure, Sender, is_stranger};
 use crate::replies;
 use crate::trace;
+
+/// Most rows of a message's trace that tell of this; recipients may differ.
+const ROWS_MAX: usize = 4;
 
 /// A recipient that exists, and who wants to reach it.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(super) struct Passage {
     steps: Vec<TraceStep>,
     marks: Vec<Mark>,
     class: Class,
+    /// Seconds before which the sender is not to come again, where it must.
+    put_off: Option<u64>,
 }
 
 impl GateQuestion {
@@ -41,6 +47,12 @@ impl GateQuestion {
     #[must_use]
     pub const fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// Who is to get the mail.
+    #[must_use]
+    pub const fn mailbox(&self) -> &Mailbox {
+        &self.recipient.mailbox
     }
 
     /// What the client has said of itself.
@@ -56,7 +68,7 @@ impl Session {
     pub fn stranger(&self) -> Option<IpAddr> {
         let is_stranger = |address: &IpAddr| is_stranger(*address) && !self.policy.relay.trusts(*address);
         match self.kind {
-            Kind::Reception if self.policy.keeps_gate => self.peer.address.filter(is_stranger),
+            Kind::Reception if self.policy.gate.strangers => self.peer.address.filter(is_stranger),
             Kind::Reception | Kind::Submission | Kind::Lmtp => None,
         }
     }
@@ -84,9 +96,26 @@ impl Session {
             }
             _ => {}
         }
-        let now = self.now;
-        if let Phase::Transaction(envelope) = &mut self.phase {
-            envelope.passage.note(judgement, now);
+        let (now, greylisting) = (self.now, judgement.greylisting);
+        let Phase::Transaction(envelope) = &mut self.phase else { return self.admit(recipient) };
+        envelope.passage.note(judgement, now);
+        match greylisting {
+            Greylisting::Off | Greylisting::Passes(_) => {}
+            Greylisting::PutOff { seconds } => {
+                let put_off = envelope.passage.put_off.unwrap_or(0).max(seconds);
+                envelope.passage.put_off = Some(put_off);
+                match envelope.reverse_path {
+                    // Servers look by such a transaction whether there is somebody to answer, and send no content then: a
+                    // message of theirs is put off when its content is to come (RFC 6647 §2.5).
+                    ReversePath::Null => {}
+                    ReversePath::Mailbox(_) => {
+                        envelope.refused = envelope.refused.saturating_add(1);
+                        let reply = replies::greylisted(seconds);
+                        self.note_recipient_refused(&recipient.mailbox, &reply);
+                        return Step::Reply(reply);
+                    }
+                }
+            }
         }
         self.admit(recipient)
     }
@@ -95,14 +124,17 @@ impl Session {
 impl Passage {
     /// What was found out about the sender is the same for each recipient, and is kept once.
     fn note(&mut self, judgement: Judgement, now: u64) {
-        let Judgement { measure, marks, row, .. } = judgement;
-        if row.is_empty() || self.steps.iter().any(|step| step.detail == row) {
-            return;
+        let Judgement { measure, marks, row, greylisting, .. } = judgement;
+        let greylisted = greylisting.row().unwrap_or_default();
+        for row in [&row, &greylisted] {
+            let is_known = self.steps.iter().any(|step| step.detail == *row);
+            if !row.is_empty() && !is_known && self.steps.len() < ROWS_MAX {
+                self.steps.push(step(now, "check", row.clone()));
+            }
         }
         if measure == Measure::Junk {
-            self.class.take_for_junk(row.clone());
+            self.class.take_for_junk(row);
         }
-        self.steps.push(step(now, "check", row));
         self.marks = marks;
     }
 
@@ -114,6 +146,13 @@ impl Passage {
     /// For the header of the message.
     pub(super) fn fields(&self) -> String {
         self.marks.iter().map(trace::listed).collect()
+    }
+
+    /// What is said to content while the sender is to come again: to all of it where it is of nobody, else where all of
+    /// its recipients were put off.
+    pub(super) fn content_put_off(&self, reverse_path: &ReversePath, recipients: usize) -> Option<Reply> {
+        let is_meant = recipients == 0 || *reverse_path == ReversePath::Null;
+        self.put_off.filter(|_| is_meant).map(replies::greylisted)
     }
 
     /// What the message is taken for.

@@ -9,6 +9,7 @@ use super::envelope::Envelope;
 use super::filtering::HeaderCopy;
 use crate::checks::Reading;
 use crate::content::{Inspector, Problem, Rules};
+use crate::gate::Scan;
 
 /// Octets of content that are gathered before they go to the draft. What waits is at most this and one chunk read.
 const WRITE_OCTETS: usize = 32 << 10;
@@ -61,6 +62,8 @@ pub struct Incoming {
     pub(super) storage: Storage,
     /// Where a recipient has rules.
     header: Option<HeaderCopy>,
+    /// The programs that look at it on its way.
+    pub(super) scan: Option<Scan>,
     unwritten: Vec<u8>,
     /// Watches the message pass, where it comes from outside.
     pub(super) reading: Option<Box<Reading>>,
@@ -109,7 +112,16 @@ impl Incoming {
     pub(super) fn new(envelope: Envelope, framing: Framing, rules: Rules, storage: Storage) -> Self {
         let header = (!envelope.filtered.is_empty()).then(HeaderCopy::default);
         let inspector = Inspector::new(rules);
-        Self { envelope, framing, inspector, storage, header, unwritten: Vec::new(), reading: None }
+        Self {
+            envelope,
+            framing,
+            inspector,
+            storage,
+            header,
+            scan: None,
+            unwritten: Vec::new(),
+            reading: None,
+        }
     }
 
     /// The same, with somebody who watches the message pass.
@@ -159,6 +171,24 @@ impl Incoming {
         match &mut self.storage {
             Storage::Draft(draft) => Some((draft.as_mut(), &self.unwritten)),
             Storage::Nowhere(_) => None,
+        }
+    }
+
+    /// True where other programs look at the content.
+    pub(super) const fn is_scanned(&self) -> bool {
+        self.scan.is_some()
+    }
+
+    /// Has these programs look at it from its beginning.
+    pub fn scan_with(&mut self, scan: Scan) {
+        self.scan = Some(scan);
+    }
+
+    /// Those who look at the content, and what is to pass to them before [`Self::written`].
+    pub fn unscanned(&mut self) -> Option<(&mut Scan, &[u8])> {
+        match (&self.storage, &mut self.scan) {
+            (Storage::Draft(_), Some(scan)) => Some((scan, &self.unwritten)),
+            (Storage::Draft(_) | Storage::Nowhere(_), _) => None,
         }
     }
 

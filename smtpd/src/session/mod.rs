@@ -13,6 +13,7 @@
 //! | `expansion.rs` | EXPN |
 //! | `class.rs` | [`Class`]: what a message is taken for |
 //! | `content.rs` | DATA and BDAT, and the commit at their end |
+//! | `scanning.rs` | what other programs say of content |
 //! | `verdicts.rs` | what is said at the end of content: once, or by LMTP once for each recipient |
 //! | `judging.rs` | what is found out about mail from outside, and what follows |
 //! | `filtering.rs` | what rules of recipients must know of a message |
@@ -36,6 +37,7 @@ mod life;
 mod machine;
 mod policy;
 mod refusals;
+mod scanning;
 mod step;
 mod terms;
 mod verdicts;

@@ -49,10 +49,18 @@ pub struct Policy {
     pub(super) expand_aliases: bool,
     pub(super) received_names_login: bool,
     pub(super) relay: RelayPolicy,
-    /// Whether strangers are looked at before they may name a recipient.
-    pub(super) keeps_gate: bool,
     /// What is looked at in mail from outside, if anything is.
     pub(super) checks: Option<Arc<Checks>>,
+    pub(super) gate: GatePolicy,
+}
+
+/// What is looked at before it is let in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct GatePolicy {
+    /// Strangers, before they may name a recipient.
+    pub(super) strangers: bool,
+    /// Content, by other programs.
+    pub(super) content: bool,
 }
 
 /// Who may send mail to other domains.
@@ -152,15 +160,16 @@ impl Policy {
                 trusted: relay.trusted.clone(),
                 expire_seconds: relay.expire_seconds,
             },
-            keeps_gate: false,
             checks: None,
+            gate: GatePolicy::default(),
         })
     }
 
-    /// The same, with a look at strangers where these tables ask for one.
+    /// The same, with a look at strangers and at content where these tables ask for one.
     #[must_use]
     pub fn with_gate(self, tables: &GateTables) -> Self {
-        Self { keeps_gate: tables.is_kept(), ..self }
+        let gate = GatePolicy { strangers: tables.is_kept(), content: !tables.scan.scanners.is_empty() };
+        Self { gate, ..self }
     }
 
     /// The same, with checks of mail from outside.

@@ -14,6 +14,7 @@ use super::envelope::Envelope;
 use super::incoming::Framing;
 use crate::checks::Seen;
 use crate::content::Field;
+use crate::gate::Scan;
 
 /// What to do next.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub enum Step {
     Discard(u64, Reply),
     /// Ask whether the account may send as an originator, then [`super::Session::originator_checked`].
     Originator(Box<OriginatorQuestion>),
+    /// Ask the programs that have looked at the content for their word, then [`super::Session::scanned`].
+    Scan(Box<Acceptance>),
     /// Put the message where its recipients want it, then [`super::Session::filed`].
     File(Box<Acceptance>),
     /// Make the checks of [`Acceptance::seen`], then [`super::Session::judged`].
@@ -138,6 +141,8 @@ pub struct Acceptance {
     pub filtering: Option<Box<Filtering>>,
     /// Recipients who do not want it, by their numbers among those that were accepted; known where each has a verdict.
     pub discarded: BTreeSet<usize>,
+    /// The programs that have looked at it and are still to be heard.
+    pub scan: Option<Scan>,
     /// How many recipients were accepted.
     pub recipients: usize,
     /// Line ends that were not CRLF and have become so.

@@ -293,6 +293,7 @@ impl BareSession {
                     self.session.drafted(question, draft)
                 }
                 Step::Gate(question) => self.session.gated(question, Judgement::default()),
+                Step::Scan(acceptance) => self.session.scanned(acceptance, Vec::new()),
                 Step::File(acceptance) => self.session.filed(acceptance, &Ok(())),
                 Step::Commit(acceptance) => self.commit(*acceptance),
             };

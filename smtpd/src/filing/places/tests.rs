@@ -112,6 +112,7 @@ fn acceptance(recipients: &[(&str, MaildropId)], fate: Fate) -> Acceptance {
         delivery,
         class: Class::Wanted,
         seen: None,
+        scan: None,
         filtering: Some(Box::new(Filtering {
             recipients: filtered.collect(),
             header: b"Subject: hello\r\n\r\n".to_vec(),

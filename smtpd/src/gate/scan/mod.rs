@@ -1,0 +1,33 @@
+//! Programs that look at content (rspamd): it streams to them once it has come in, and their word is waited for before the
+//! message is accepted.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config.rs` | the table `[scan]` |
+//! | `facts.rs` | what a scanner is told besides the content |
+//! | `rspamd.rs` | rspamd's protocol over HTTP: the question and its answer, as octets |
+//! | `http.rs` | the frame of an answer |
+//! | `fields.rs` | the header fields that a scanner wants added, made safe |
+//! | `decide.rs` | what follows from a scanner's word |
+//! | `link.rs` | one scanner's connection for one message |
+//! | `spool.rs` | the content, until it is theirs |
+//! | `message.rs` | all scanners of one message |
+
+mod config;
+mod decide;
+mod facts;
+mod fields;
+mod http;
+mod link;
+mod message;
+mod rspamd;
+mod spool;
+
+pub use config::{Place, Reject, ScanConfig, ScannerConfig, WhenAway};
+pub use decide::{Decision, Outcome, Word, decide};
+pub use facts::Facts;
+pub use fields::Added;
+pub use http::{End, HttpError};
+pub use message::Scan;
+pub(crate) use message::Scanners;
+pub use rspamd::{Answer, AnswerError, answer};
