@@ -9,7 +9,7 @@ use crate::{Delivery, Life, LocalRecipient, RecipientTerms, Terms, TraceRow, Tra
 use mailwire::address::Mailbox;
 
 /// Steps that are kept of a message's way here; the later ones go.
-const STEPS_MAX: usize = 16;
+const STEPS_MAX: usize = 64;
 /// Most octets that are kept of what a step tells.
 const DETAIL_OCTETS_MAX: usize = 256;
 

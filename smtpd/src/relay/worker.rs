@@ -187,6 +187,7 @@ impl Worker {
         self.common.room.notify_one();
         let (next, trouble) = self.session(&mut reached, job).await;
         self.common.board().disconnected(&self.destination);
+        self.common.room.notify_one();
         match trouble {
             Some(finding) if next.is_none() => self.put_off_others(&finding, "").await,
             Some(_) | None => {}
@@ -228,10 +229,14 @@ impl Worker {
 
     /// The next job, for which an idle session waits a little.
     async fn wait_for_job(&self) -> Option<Job> {
-        if let Some(job) = self.common.board().next(&self.destination) {
-            return Some(job);
-        }
-        let Bells { job: bell, leave } = self.common.board().waits(&self.destination)?;
+        let Bells { job: bell, leave } = {
+            // In one look, or a job that comes in between would ring for nobody.
+            let mut board = self.common.board();
+            if let Some(job) = board.next(&self.destination) {
+                return Some(job);
+            }
+            board.waits(&self.destination)?
+        };
         let job = async {
             loop {
                 bell.notified().await;
@@ -247,6 +252,7 @@ impl Worker {
             () = self.shutdown.begun() => (None, Left::ByItself),
         };
         self.common.board().waits_no_more(&self.destination, left);
+        self.common.room.notify_one();
         job
     }
 

@@ -18,7 +18,7 @@ pub enum HttpError {
     /// It says something else than 200.
     #[error("it answers with the status {0}")]
     Status(u16),
-    /// More than [`HEAD_OCTETS_MAX`] or [`BODY_OCTETS_MAX`].
+    /// Its head or its body is longer than is read.
     #[error("its answer is too long")]
     TooLong,
     /// It says another length than it has.
