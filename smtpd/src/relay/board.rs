@@ -310,7 +310,8 @@ impl Board {
             account.idle = account.idle.saturating_sub(1);
         }
         self.idle = self.idle.saturating_sub(1);
-        self.leaving = self.leaving.saturating_sub(usize::from(left == Left::ForOthers));
+        // One that was told may have left by itself at that moment.
+        self.leaving = self.leaving.saturating_sub(usize::from(left == Left::ForOthers)).min(self.idle);
         self.offer(destination);
     }
 

@@ -144,6 +144,39 @@ fn a_session_that_waits_leaves_where_others_need_its_room() {
 }
 
 #[test]
+fn a_session_that_was_told_to_leave_and_left_by_itself_is_not_waited_for() {
+    let mut board = board("sessions_max = 2");
+    let busy = |board: &mut Board, domains: [&str; 2]| {
+        for domain in domains {
+            add(board, 1, 0, domain);
+        }
+        started(board);
+        domains.map(|domain| {
+            board.connected(&to(domain));
+            board.waits(&to(domain)).unwrap().leave
+        })
+    };
+    busy(&mut board, ["b.example", "c.example"]);
+    add(&mut board, 2, 0, "d.example");
+    assert_eq!(started(&mut board), []);
+    for domain in ["b.example", "c.example"] {
+        board.waits_no_more(&to(domain), Left::ByItself);
+        board.disconnected(&to(domain));
+        board.ended(&to(domain));
+    }
+    assert_eq!(started(&mut board), [(2, 1)]);
+    board.ended(&to("d.example"));
+    let [leave, _] = busy(&mut board, ["e.example", "f.example"]);
+    // What was told before has not been heard by anybody.
+    let mut heard = std::pin::pin!(leave.notified());
+    assert!(heard.as_mut().enable());
+    add(&mut board, 3, 0, "g.example");
+    assert_eq!(started(&mut board), []);
+    let mut leaves = std::pin::pin!(leave.notified());
+    assert!(leaves.as_mut().enable());
+}
+
+#[test]
 fn a_destination_has_its_share_where_there_is_not_room_for_all() {
     let mut board = board("entries_max = 16\nsessions_max = 1");
     for message in 0..8 {
