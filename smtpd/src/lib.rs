@@ -15,6 +15,7 @@ pub mod dkim;
 mod dns;
 pub mod filing;
 pub mod gate;
+mod inquiry;
 mod login;
 mod receiving;
 pub mod relay;
