@@ -14,7 +14,6 @@
 //! relay takes to end, `reopen` those for the store with what is left.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on has failed")]
 
-use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -31,6 +30,7 @@ use mailwire::address::{Mailbox, ReversePath};
 use mailwire::clock;
 use mailwire::daemon::config::Server;
 use mailwire::net::Shutdown;
+use smtpd::relay::names::{Itself, Names};
 use smtpd::relay::{Relay, RelayTables};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -260,8 +260,10 @@ async fn relay() {
     let (store, opened) = open(&folder).await;
     let server =
         Server { hostname: "mail.example.test".to_owned(), domains: vec!["example.test".to_owned()] };
-    let addresses = HashSet::from(["127.0.0.1".parse().unwrap()]);
-    let relay = Relay::new(&tables(&folder), &server, addresses, &store).unwrap();
+    let itself =
+        Itself { names: [server.hostname.clone()].into(), addresses: ["127.0.0.1".parse().unwrap()].into() };
+    let tables = tables(&folder);
+    let relay = Relay::new(&tables, &server, Names::new(&tables.dns, itself).unwrap(), &store).unwrap();
     let (trigger, shutdown) = Shutdown::new();
     let before = arrived();
     let begun = clock::instant();

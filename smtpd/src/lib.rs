@@ -25,5 +25,6 @@ pub mod session;
 mod trace;
 
 pub use config::{BareLineEnds, Config, DomainConfig};
+pub use dns::{Resolver, ResolverError};
 pub use mailwire::daemon::login::ClearLogin;
 pub use service::{Addresses, BindError, Service, Shared};

@@ -23,6 +23,7 @@ use crate::connection::{Common, Conversation};
 use crate::dns::{Resolver, ResolverError};
 use crate::gate::{Gate, GateTables, Scanners};
 use crate::receiving::Receiving;
+use crate::relay::names::{Itself, Names};
 use crate::relay::{Relay, RelayError, RelayTables};
 use crate::replies;
 use crate::session::{Kind, Policy, PolicyError};
@@ -69,15 +70,18 @@ pub enum BindError {
     /// The server's own names are wrong.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// Lists cannot be asked.
-    #[error("[dnsbl] cannot be used")]
-    Gate(#[from] ResolverError),
+    /// Nobody can be asked about names.
+    #[error("{needed_by} cannot be used")]
+    Dns {
+        /// The tables of the configuration that need somebody.
+        needed_by: String,
+        /// Why.
+        #[source]
+        source: ResolverError,
+    },
     /// Mail for other domains cannot be sent there.
     #[error("[relay] cannot be used")]
     Relay(#[from] RelayError),
-    /// Nobody can be asked about mail from outside.
-    #[error("[checks] cannot be made")]
-    Checks(#[source] ResolverError),
 }
 
 /// Where each listener is bound.
@@ -147,7 +151,8 @@ impl Service {
             };
             listeners.push(Bound { listener, kind: Kind::Lmtp, security });
         }
-        let relay = relay(shared, &addresses)?;
+        let resolver = resolver(shared)?;
+        let relay = relay(shared, &addresses, resolver.as_ref())?;
         let policy = Policy::new(config, &shared.relay.relay, &shared.server)?.with_checks(&shared.checks);
         Ok(Self {
             listeners,
@@ -161,8 +166,8 @@ impl Service {
                 receiving: Receiving::new(config.receiving_octets_max),
                 error_delay: config.error_delay(),
                 tokens: shared.tokens.clone(),
-                gate: gate(shared)?,
-                checker: checker(shared)?,
+                gate: gate(shared, resolver.as_ref()),
+                checker: checker(shared, resolver.as_ref()),
                 scanners: Scanners::new(&shared.gate.scan),
             }),
         })
@@ -205,29 +210,45 @@ impl Service {
     }
 }
 
-/// Who checks mail from outside, where that is wanted.
-fn checker(shared: &Shared) -> Result<Option<checks::Checker>, BindError> {
-    if !shared.checks.is_on() {
+/// Whom all ask about names, where anybody needs to.
+fn resolver(shared: &Shared) -> Result<Option<Resolver>, BindError> {
+    let needs = [
+        ("[relay]", shared.relay.relay.enabled),
+        ("[dnsbl]", shared.gate.asks_lists()),
+        ("[checks]", shared.checks.is_on()),
+    ];
+    let needed_by: Vec<_> = needs.into_iter().filter(|(_, needs)| *needs).map(|(table, _)| table).collect();
+    if needed_by.is_empty() {
         return Ok(None);
     }
-    checks::Checker::new(&shared.checks, &shared.relay.dns, &shared.server.hostname)
+    Resolver::new(&shared.relay.dns)
         .map(Some)
-        .map_err(BindError::Checks)
+        .map_err(|source| BindError::Dns { needed_by: needed_by.join(", "), source })
+}
+
+/// Who checks mail from outside, where that is wanted.
+fn checker(shared: &Shared, resolver: Option<&Resolver>) -> Option<checks::Checker> {
+    let resolver = resolver.filter(|_| shared.checks.is_on())?;
+    Some(checks::Checker::new(&shared.checks, resolver, &shared.server.hostname))
 }
 
 /// Who brings mail to other domains, where that is wanted.
-fn relay(shared: &Shared, addresses: &Addresses) -> Result<Option<Relay>, RelayError> {
-    if !shared.relay.relay.enabled {
-        return Ok(None);
-    }
+fn relay(
+    shared: &Shared,
+    addresses: &Addresses,
+    resolver: Option<&Resolver>,
+) -> Result<Option<Relay>, RelayError> {
+    let Some(resolver) = resolver.filter(|_| shared.relay.relay.enabled) else { return Ok(None) };
     let own = addresses.reception.iter().map(SocketAddr::ip).filter(|address| !address.is_unspecified());
-    Relay::new(&shared.relay, &shared.server, own.collect(), &shared.store).map(Some)
+    let itself = Itself { names: [shared.server.hostname.to_lowercase()].into(), addresses: own.collect() };
+    let names = Names::asking(resolver.clone(), itself);
+    Relay::new(&shared.relay, &shared.server, names, &shared.store).map(Some)
 }
 
 /// Who looks at strangers; DNS is asked only where there are lists.
-fn gate(shared: &Shared) -> Result<Gate, ResolverError> {
-    let resolver = shared.gate.asks_lists().then(|| Resolver::new(&shared.relay.dns)).transpose()?;
-    Ok(Gate::new(&shared.gate, resolver.as_ref(), &shared.store.recollections))
+fn gate(shared: &Shared, resolver: Option<&Resolver>) -> Gate {
+    let resolver = resolver.map(Resolver::for_strangers);
+    Gate::new(&shared.gate, resolver.as_ref(), &shared.store.recollections)
 }
 
 /// Listeners for one service; they count their connections together.

@@ -133,6 +133,29 @@ async fn tls_from_the_first_octet_needs_a_certificate_and_an_address_can_be_had_
 }
 
 #[tokio::test]
+async fn who_needs_dns_is_named_where_it_cannot_be_asked() {
+    let world = World::new(Config::default()).await;
+    let server =
+        Server { hostname: "mail.example.test".to_owned(), domains: vec!["example.test".to_owned()] };
+    let dns = toml::from_str("name_servers = [\"127.0.0.1:9\"]\ntrust_anchor = \"/nowhere\"").unwrap();
+    let relay = RelayConfig { enabled: false, ..RelayConfig::default() };
+    let relay = RelayTables { relay, dns, ..RelayTables::default() };
+    let (gate, checks) = (GateTables::default(), Checks::off());
+    let store = world.store.clone();
+    let mut shared = Shared { server, tls: None, store, tokens: None, relay, gate, checks };
+    let config = Config { reception: vec![], submission: vec![], submissions: vec![], ..Config::default() };
+    Service::bind(&config, &shared).map(drop).unwrap();
+    shared.checks = Checks::default();
+    let told = Service::bind(&config, &shared).err().unwrap().to_string();
+    assert_eq!(told, "[checks] cannot be used");
+    shared.relay.relay.enabled = true;
+    let told = Service::bind(&config, &shared).err().unwrap().to_string();
+    assert_eq!(told, "[relay], [checks] cannot be used");
+    drop(shared);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_message_that_is_acknowledged_is_in_the_maildrop() {
     let world = World::new(Config::default()).await;
     let mut client = world.client().await;

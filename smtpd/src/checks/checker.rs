@@ -19,7 +19,7 @@ use super::reading::Read;
 use super::signatures::{Verified, key_names, verify};
 use super::source::{Asking, Source, names_of};
 use super::spf::{Asked, Spf, check_host};
-use crate::dns::{Dns, Nothing, Resolver, ResolverError, Validation};
+use crate::dns::{Nothing, Resolver};
 
 /// What is told where the time is over.
 pub(super) const LATE: &str = "it took too long";
@@ -59,21 +59,17 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// That asks whom `[dns]` names.
-    ///
-    /// # Errors
-    /// Where nobody can be asked.
-    pub fn new(checks: &Checks, dns: &Dns, hostname: &str) -> Result<Self, ResolverError> {
-        // What is looked up here says who has sent a message, and not where one goes: it would be slower with DNSSEC, and
-        // where the signatures of a zone are wrong its name servers are asked all the same.
-        let dns = Dns { dnssec: Validation::Off, ..dns.clone() };
-        let resolver = Resolver::new(&dns)?;
-        Ok(Self {
+    /// That asks `resolver`.
+    #[must_use]
+    pub fn new(checks: &Checks, resolver: &Resolver, hostname: &str) -> Self {
+        Self {
             checks: Arc::new(checks.clone()),
-            resolver,
+            // What is looked up here says who has sent a message, and not where one goes: it would be slower with DNSSEC,
+            // and where the signatures of a zone are wrong its name servers are asked all the same.
+            resolver: resolver.for_strangers().believing(),
             hostname: hostname.to_owned(),
             turns: Arc::new(Semaphore::new(VERIFIED_AT_ONCE_MAX)),
-        })
+        }
     }
 
     /// Makes all checks that are on.

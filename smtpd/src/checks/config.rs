@@ -114,12 +114,12 @@ impl Checks {
 
     /// True where anything is looked at.
     pub(crate) fn is_on(&self) -> bool {
-        self.enabled && [self.spf, self.iprev].into_iter().any(Action::is_on) || self.reads()
+        self.reads() || self.enabled && [self.spf, self.iprev].into_iter().any(Action::is_on)
     }
 
     /// True where anything of the message itself is looked at.
     pub(crate) fn reads(&self) -> bool {
-        [self.dkim, self.dmarc, self.arc].into_iter().any(Action::is_on)
+        self.enabled && [self.dkim, self.dmarc, self.arc].into_iter().any(Action::is_on)
     }
 
     /// True for clients whose mail is looked at. Programs of this machine are at home.
@@ -176,6 +176,13 @@ mod tests {
             ("2001:db8::1", true),
         ] {
             assert_eq!(checks.covers(peer.parse().unwrap()), expected, "{peer}");
+        }
+        assert!(!Checks::off().covers("198.51.100.1".parse().unwrap()) && !Checks::off().reads());
+        for one in ["spf", "iprev", "dkim", "dmarc", "arc"] {
+            let off = "spf = \"off\"\niprev = \"off\"\ndkim = \"off\"\ndmarc = \"off\"\narc = \"off\"";
+            assert!(!read(off).unwrap().is_on());
+            let on = off.replace(&format!("{one} = \"off\""), &format!("{one} = \"mark\""));
+            assert!(read(&on).unwrap().is_on(), "{one}");
         }
     }
 

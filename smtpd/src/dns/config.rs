@@ -43,7 +43,7 @@ pub struct Dns {
 }
 
 /// Whether answers must be right by DNSSEC (RFC 4035 §4.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Validation {
     /// What is signed must be signed right, and nothing else counts for DANE.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use moka::Expiry;
 use moka::sync::Cache;
 
-use super::config::Dns;
+use super::config::{Dns, Validation};
 use super::resolver::{Answer, Nothing, RecordType};
 
 /// How long a failure is remembered: longer than the second that RFC 9520 §3.2 asks for, shorter than anybody waits.
@@ -20,10 +20,14 @@ struct Kept {
     holds: Duration,
 }
 
+/// What was asked, and whether signatures counted.
+type Question<'a> = (&'a str, RecordType, Validation);
+type Key = (String, u16, Validation);
+
 /// Answers; clones share them.
 #[derive(Clone)]
 pub(super) struct Remembered {
-    answers: Cache<(String, u16), Kept>,
+    answers: Cache<Key, Kept>,
     longest: Duration,
     nothing: Duration,
 }
@@ -32,22 +36,21 @@ impl Remembered {
     pub(super) fn new(dns: &Dns) -> Self {
         let answers = Cache::builder()
             .max_capacity(dns.cache_octets_max)
-            .weigher(|(name, _): &(String, u16), kept: &Kept| octets(name, kept))
+            .weigher(|(name, ..): &Key, kept: &Kept| octets(name, kept))
             .expire_after(Holding)
             .build();
         let (longest, nothing) = (dns.cache_seconds_max, dns.cache_nothing_seconds);
         Self { answers, longest: Duration::from_secs(longest), nothing: Duration::from_secs(nothing) }
     }
 
-    pub(super) fn answer(&self, name: &str, record_type: RecordType) -> Option<Result<Answer, Nothing>> {
-        self.answers.get(&(name.to_owned(), record_type.into())).map(|kept| kept.answer)
+    pub(super) fn answer(&self, question: Question<'_>) -> Option<Result<Answer, Nothing>> {
+        self.answers.get(&key(question)).map(|kept| kept.answer)
     }
 
     /// `holds` is what the records' owner says.
     pub(super) fn remember(
         &self,
-        name: &str,
-        record_type: RecordType,
+        question: Question<'_>,
         answer: &Result<Answer, Nothing>,
         holds: Option<Duration>,
     ) {
@@ -57,14 +60,17 @@ impl Remembered {
             Err(Nothing::Failed(_)) => FAILURE.min(self.nothing),
         };
         if !holds.is_zero() {
-            self.answers
-                .insert((name.to_owned(), record_type.into()), Kept { answer: answer.clone(), holds });
+            self.answers.insert(key(question), Kept { answer: answer.clone(), holds });
         }
     }
 
     pub(super) fn forget(&self) {
         self.answers.invalidate_all();
     }
+}
+
+fn key((name, record_type, validation): Question<'_>) -> Key {
+    (name.to_owned(), record_type.into(), validation)
 }
 
 fn octets(name: &str, kept: &Kept) -> u32 {
@@ -76,18 +82,12 @@ fn octets(name: &str, kept: &Kept) -> u32 {
 /// How long each holds.
 struct Holding;
 
-impl Expiry<(String, u16), Kept> for Holding {
-    fn expire_after_create(&self, _: &(String, u16), kept: &Kept, _: Instant) -> Option<Duration> {
+impl Expiry<Key, Kept> for Holding {
+    fn expire_after_create(&self, _: &Key, kept: &Kept, _: Instant) -> Option<Duration> {
         Some(kept.holds)
     }
 
-    fn expire_after_update(
-        &self,
-        _: &(String, u16),
-        kept: &Kept,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
+    fn expire_after_update(&self, _: &Key, kept: &Kept, _: Instant, _: Option<Duration>) -> Option<Duration> {
         Some(kept.holds)
     }
 }
@@ -104,18 +104,31 @@ mod tests {
     }
 
     fn knows(remembered: &Remembered, name: &str) -> bool {
-        remembered.answer(name, RecordType::A).is_some()
+        remembered.answer((name, RecordType::A, Validation::Validate)).is_some()
     }
 
     #[test]
     fn answers_are_remembered_for_as_long_as_they_hold() {
         let remembered = Remembered::new(&Dns::default());
-        remembered.remember("held.test", RecordType::A, &Ok(answer()), Some(Duration::from_hours(1)));
-        remembered.remember("fleeting.test", RecordType::A, &Ok(answer()), Some(Duration::ZERO));
-        remembered.remember("nothing.test", RecordType::A, &Err(Nothing::NoName), None);
+        remembered.remember(
+            ("held.test", RecordType::A, Validation::Validate),
+            &Ok(answer()),
+            Some(Duration::from_hours(1)),
+        );
+        remembered.remember(
+            ("fleeting.test", RecordType::A, Validation::Validate),
+            &Ok(answer()),
+            Some(Duration::ZERO),
+        );
+        remembered.remember(
+            ("nothing.test", RecordType::A, Validation::Validate),
+            &Err(Nothing::NoName),
+            None,
+        );
         assert!(knows(&remembered, "held.test") && knows(&remembered, "nothing.test"));
         assert!(!knows(&remembered, "fleeting.test"));
-        assert!(remembered.answer("held.test", RecordType::AAAA).is_none());
+        assert!(remembered.answer(("held.test", RecordType::AAAA, Validation::Validate)).is_none());
+        assert!(remembered.answer(("held.test", RecordType::A, Validation::Off)).is_none());
         remembered.forget();
         assert!(!knows(&remembered, "held.test"));
     }
@@ -125,16 +138,24 @@ mod tests {
         let nothing = Dns { cache_seconds_max: 0, cache_nothing_seconds: 0, ..Dns::default() };
         let remembered = Remembered::new(&nothing);
         let failed = Nothing::Failed(Failed::Bogus { name: "c.test".to_owned() });
-        remembered.remember("a.test", RecordType::A, &Ok(answer()), Some(Duration::from_hours(1)));
-        remembered.remember("b.test", RecordType::A, &Err(Nothing::NoRecord), None);
-        remembered.remember("c.test", RecordType::A, &Err(failed), None);
+        remembered.remember(
+            ("a.test", RecordType::A, Validation::Validate),
+            &Ok(answer()),
+            Some(Duration::from_hours(1)),
+        );
+        remembered.remember(("b.test", RecordType::A, Validation::Validate), &Err(Nothing::NoRecord), None);
+        remembered.remember(("c.test", RecordType::A, Validation::Validate), &Err(failed), None);
         assert!(!["a.test", "b.test", "c.test"].into_iter().any(|name| knows(&remembered, name)));
 
         let one = Dns { cache_octets_max: 500, ..Dns::default() };
         let remembered = Remembered::new(&one);
         for number in 0..100 {
             let name = format!("{number}.test");
-            remembered.remember(&name, RecordType::A, &Ok(answer()), Some(Duration::from_hours(1)));
+            remembered.remember(
+                (&name, RecordType::A, Validation::Validate),
+                &Ok(answer()),
+                Some(Duration::from_hours(1)),
+            );
         }
         remembered.answers.run_pending_tasks();
         assert_eq!(remembered.answers.entry_count(), 1);

@@ -114,13 +114,16 @@ pub(crate) enum Nothing {
     Failed(Failed),
 }
 
-/// Asks the resolvers, and remembers what they said.
+/// Asks whom `[dns]` names, and remembers what they said. Cheap to clone; all clones share one bounded cache.
 #[derive(Clone)]
-pub(crate) struct Resolver {
+pub struct Resolver {
     library: Library,
     hosts: Arc<Hosts>,
     remembered: Remembered,
     look_ups: Arc<Semaphore>,
+    /// What is asked on behalf of strangers waits here first.
+    of_strangers: Option<Arc<Semaphore>>,
+    strangers_max: usize,
     look_up: Duration,
 }
 
@@ -128,27 +131,36 @@ type Pool = RetryDnsHandle<NameServerPool<TokioRuntimeProvider>>;
 
 /// The library's own `Resolver` would remember a million validations, and answers of any size.
 #[derive(Clone)]
-enum Library {
-    Validating(CachingClient<DnssecDnsHandle<Pool>>),
-    Believing(CachingClient<Pool>),
+struct Library {
+    /// Where answers are to be right by DNSSEC.
+    validating: Option<CachingClient<DnssecDnsHandle<Pool>>>,
+    believing: CachingClient<Pool>,
 }
 
 impl Library {
+    const fn validation(&self) -> Validation {
+        if self.validating.is_some() { Validation::Validate } else { Validation::Off }
+    }
+
     async fn look_up(&self, query: Query) -> Result<Lookup, NetError> {
         let mut options = DnsRequestOptions::default();
         options.edns_payload_len = DATAGRAM_OCTETS;
-        match self {
-            Self::Validating(client) => {
+        match &self.validating {
+            Some(client) => {
                 options.edns_set_dnssec_ok = true;
                 client.lookup(query, options).await
             }
-            Self::Believing(client) => client.lookup(query, options).await,
+            None => self.believing.lookup(query, options).await,
         }
     }
 }
 
 impl Resolver {
-    pub(crate) fn new(dns: &Dns) -> Result<Self, ResolverError> {
+    /// By the table `[dns]`.
+    ///
+    /// # Errors
+    /// Where nobody can be asked.
+    pub fn new(dns: &Dns) -> Result<Self, ResolverError> {
         let whom = if dns.name_servers.is_empty() {
             let (system, _) =
                 system_conf::read_system_conf().map_err(|error| ResolverError::System(Box::new(error)))?;
@@ -162,27 +174,41 @@ impl Resolver {
         let pool = RetryDnsHandle::new(pool, dns.retries);
         // Nothing is kept below what is remembered here, but for validations. An alias that nobody vouches for makes all
         // behind it insecure (RFC 7672 §2.1.3), so aliases are shown.
-        let library = match dns.dnssec {
-            Validation::Off => Library::Believing(CachingClient::new(0, pool, true)),
+        let validating = match dns.dnssec {
+            Validation::Off => None,
             Validation::Validate => {
-                let validating = DnssecDnsHandle::with_trust_anchor(pool, Arc::new(anchors(dns)?));
+                let validating = DnssecDnsHandle::with_trust_anchor(pool.clone(), Arc::new(anchors(dns)?));
                 let validating = validating.validation_cache_size(VALIDATIONS_MAX);
-                Library::Validating(CachingClient::new(0, validating, true))
+                Some(CachingClient::new(0, validating, true))
             }
         };
         Ok(Self {
-            library,
+            library: Library { validating, believing: CachingClient::new(0, pool, true) },
             // Where it cannot be read, there are no such hosts.
             hosts: Arc::new(Hosts::from_system().unwrap_or_default()),
             remembered: Remembered::new(dns),
             look_ups: Arc::new(Semaphore::new(dns.look_ups_max)),
+            of_strangers: None,
+            strangers_max: dns.look_ups_max.div_ceil(2),
             look_up: dns.look_up(),
         })
     }
 
+    /// The same, for what strangers make this server ask: it takes half of the look-ups at most, so that name servers of
+    /// theirs that do not answer hold up nobody's mail.
+    pub(crate) fn for_strangers(&self) -> Self {
+        Self { of_strangers: Some(Arc::new(Semaphore::new(self.strangers_max))), ..self.clone() }
+    }
+
+    /// The same, for whom no signatures count.
+    pub(crate) fn believing(&self) -> Self {
+        let library = Library { validating: None, ..self.library.clone() };
+        Self { library, ..self.clone() }
+    }
+
     /// The records of this type that `name` has, behind whichever aliases.
     pub(crate) async fn ask(&self, name: &str, record_type: RecordType) -> Result<Answer, Nothing> {
-        if let Some(known) = self.remembered.answer(name, record_type) {
+        if let Some(known) = self.known(name, record_type) {
             return known;
         }
         let not_a_name = || Nothing::Failed(Failed::NotAName { name: name.to_owned() });
@@ -193,7 +219,11 @@ impl Resolver {
             return read(&asked, record_type, found.answers()).map_err(|failure| failure.about(name));
         }
         let look_up = async {
-            // It is never closed.
+            // They are never closed.
+            let _among_strangers = match &self.of_strangers {
+                Some(turns) => Some(turns.acquire().await),
+                None => None,
+            };
             let _turn = self.look_ups.acquire().await;
             timeout(self.look_up, self.library.look_up(query)).await
         };
@@ -209,8 +239,19 @@ impl Resolver {
             warn!(name, ?record_type, "{BOGUS}");
         }
         let answer = answer.map_err(|failure| failure.about(name));
-        self.remembered.remember(name, record_type, &answer, holds);
+        self.remembered.remember((name, record_type, self.library.validation()), &answer, holds);
         answer
+    }
+
+    /// What is good for whoever validates is good for all, but for failures.
+    fn known(&self, name: &str, record_type: RecordType) -> Option<Result<Answer, Nothing>> {
+        let validated = self.remembered.answer((name, record_type, Validation::Validate));
+        match self.library.validation() {
+            Validation::Validate => validated,
+            Validation::Off => validated
+                .filter(|known| !matches!(known, Err(Nothing::Failed(_))))
+                .or_else(|| self.remembered.answer((name, record_type, Validation::Off))),
+        }
     }
 
     /// Forgets every answer.

@@ -1,7 +1,5 @@
 //! The relay as a whole: made of its configuration, run until the drain.
 
-use std::collections::HashSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use mailstore::Store;
@@ -12,7 +10,7 @@ use thiserror::Error;
 
 use super::config::RelayTables;
 use super::dispatcher::Dispatcher;
-use super::names::{Itself, Names, NamesError};
+use super::names::{Names, NamesError};
 use super::route::{RouteError, Routes};
 use super::security::Trust;
 use super::worker::{Common, Means};
@@ -41,27 +39,25 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// By configuration; `addresses` are those at which this server takes mail from others.
+    /// By configuration.
     ///
     /// # Errors
     /// See [`RelayError`].
     pub fn new(
         tables: &RelayTables,
         server: &Server,
-        addresses: HashSet<IpAddr>,
+        names: Names,
         store: &Store,
     ) -> Result<Self, RelayError> {
         let config = &tables.relay;
         let hostname = Domain::parse(&server.hostname)?;
         let domains = server.domains.iter().map(|name| Domain::parse(name)).collect::<Result<Vec<_>, _>>()?;
         let primary = domains.first().unwrap_or(&hostname);
-        let itself = Itself { names: HashSet::from([server.hostname.to_lowercase()]), addresses };
         let means = Means {
             store: store.clone(),
             config: config.clone(),
             routes: Routes::new(config)?,
-            names: Names::new(&tables.dns, itself)?
-                .with_policies(&tables.mta_sts, Some(Arc::clone(&store.notes)))?,
+            names: names.with_policies(&tables.mta_sts, Some(Arc::clone(&store.notes)))?,
             trust: Trust::new(&config.roots())?,
             signatory: Signatory::new(Folder::new(tables.dkim.keys.clone())),
             postmaster: Mailbox::parse(&format!("postmaster@{primary}"))?,

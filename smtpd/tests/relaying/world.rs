@@ -1,6 +1,5 @@
 //! A relay on a store of its own, whose routes lead to peers of the test.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use mailstore::{
@@ -13,6 +12,7 @@ use mailwire::daemon::config::Server;
 use mailwire::net::{Shutdown, ShutdownTrigger};
 use mailwire::secret::Secret;
 use smtpd::dkim::{Algorithm, Dkim, Folder, Selector};
+use smtpd::relay::names::{Itself, Names};
 use smtpd::relay::{Relay, RelayTables};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -75,7 +75,9 @@ impl World {
         let mta_sts = toml::from_str("enabled = false").unwrap();
         let dkim = Dkim { keys: folder.path().join("dkim") };
         let tables = RelayTables { relay, dns, mta_sts, dkim };
-        let relay = Relay::new(&tables, &server, HashSet::new(), &store).unwrap();
+        let itself = Itself { names: [server.hostname.clone()].into(), ..Itself::default() };
+        let names = Names::new(&tables.dns, itself).unwrap();
+        let relay = Relay::new(&tables, &server, names, &store).unwrap();
         let (trigger, shutdown) = Shutdown::new();
         let relaying = tokio::spawn(relay.run(shutdown));
         Self { folder, store, alice, trigger, relaying }

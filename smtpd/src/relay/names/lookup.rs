@@ -50,7 +50,13 @@ impl Names {
     /// # Errors
     /// See [`NamesError`].
     pub fn new(dns: &Dns, itself: Itself) -> Result<Self, NamesError> {
-        Ok(Self { resolver: Resolver::new(dns)?, mta_sts: None, itself: Arc::new(itself) })
+        Ok(Self::asking(Resolver::new(dns)?, itself))
+    }
+
+    /// By a resolver that others ask as well; nobody is asked for policies.
+    #[must_use]
+    pub fn asking(resolver: Resolver, itself: Itself) -> Self {
+        Self { resolver, mta_sts: None, itself: Arc::new(itself) }
     }
 
     /// The same, with policies, as the table `[mta_sts]` says; they are kept among the store's notes, if there is one.
