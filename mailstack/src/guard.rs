@@ -149,6 +149,7 @@ const fn word(reason: Reason) -> &'static str {
 mod tests {
     use mailstore::Options;
     use smtpd::dkim::Dkim;
+    use smtpd::relay::RelayConfig;
 
     use super::*;
     use crate::trial::Trial;
@@ -202,8 +203,13 @@ mod tests {
 
     #[test]
     fn whoever_is_let_in_is_an_address_a_network_or_a_login() {
-        let place =
-            Place { server: Trial::server(), store: Options::default(), dkim: Dkim::default(), trial: None };
+        let place = Place {
+            server: Trial::server(),
+            store: Options::default(),
+            dkim: Dkim::default(),
+            relay: RelayConfig::default(),
+            trial: None,
+        };
         let options = |whom: &str| ClearOptions {
             whom: Some(whom.to_owned()),
             all: false,

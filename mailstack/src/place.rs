@@ -7,6 +7,7 @@ use mailstore::{Addresses, OpenError, Options, Store};
 use mailwire::address::{AddressError, Domain, Mailbox};
 use mailwire::daemon::config::{ConfigError, ConfigFile, Server, TABLES};
 use smtpd::dkim::Dkim;
+use smtpd::relay::RelayConfig;
 use thiserror::Error;
 
 use crate::arguments::Whereabouts;
@@ -37,6 +38,7 @@ pub(crate) struct Place {
     pub(crate) server: Server,
     pub(crate) store: Options,
     pub(crate) dkim: Dkim,
+    pub(crate) relay: RelayConfig,
     /// Where the server made itself.
     pub(crate) trial: Option<Trial>,
 }
@@ -51,7 +53,8 @@ impl Place {
         if !trial.has_store() {
             return Err(PlaceError::NoServer(trial.folder().to_owned()));
         }
-        Ok(Self { server: Trial::server(), store: trial.store(), dkim: trial.dkim(), trial: Some(trial) })
+        let (server, store, dkim) = (Trial::server(), trial.store(), trial.dkim());
+        Ok(Self { server, store, dkim, relay: RelayConfig::default(), trial: Some(trial) })
     }
 
     fn configured(path: &Path) -> Result<Self, PlaceError> {
@@ -59,7 +62,8 @@ impl Place {
         let server: Server = file.table("server")?;
         let store = file.table::<Options>("store")?.of_domains(&server.domains);
         let store = Options { guard: file.table("guard")?, ..store };
-        Ok(Self { server, store, dkim: file.table("dkim")?, trial: None })
+        let (dkim, relay) = (file.table("dkim")?, file.table("relay")?);
+        Ok(Self { server, store, dkim, relay, trial: None })
     }
 
     /// Opens the store.
@@ -127,8 +131,9 @@ mod tests {
 
     #[test]
     fn an_address_elsewhere_is_refused_with_the_domains_that_are_here() {
-        let place =
-            Place { server: Trial::server(), store: Options::default(), dkim: Dkim::default(), trial: None };
+        let (server, store) = (Trial::server(), Options::default());
+        let (dkim, relay) = (Dkim::default(), RelayConfig::default());
+        let place = Place { server, store, dkim, relay, trial: None };
         assert!(place.local("carol@Example.Test").is_ok());
         assert_eq!(
             place.local("carol@example.org").unwrap_err().to_string(),

@@ -1,6 +1,7 @@
 //! An operator who is asked where a message is gets the answer from one command, while the server runs.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use mailstack_tests::deadline::wait_for;
 use mailstack_tests::server::Server;
 
 /// What `mailstack` says to these words.
@@ -67,4 +68,31 @@ fn what_was_not_taken_is_told_with_what_the_client_heard() {
     assert!(told.contains(", client 127.0.0.1: 550 5.1.1 "), "{told}");
     assert_eq!(reply.code, 550);
     assert_eq!(said(&server, &["explain", "--from", "x@far.test"]), told);
+}
+
+#[test]
+fn what_waits_goes_back_by_one_command_while_the_server_runs() {
+    // Nobody listens where its mail for other domains goes.
+    let server = Server::usual().unwrap();
+    let mut smtp = server.submission("alice").unwrap();
+    smtp.envelope("alice@example.test", &["bob@far.test"]).unwrap();
+    smtp.data(b"From: alice@example.test\r\nSubject: hello\r\n\r\ntext\r\n").unwrap().positive().unwrap();
+    smtp.quit().unwrap();
+    wait_for("an attempt", || {
+        let listed = server.mailstack(&["queue", "list"], "")?;
+        Ok(listed.contains("1 attempt ").then_some(()))
+    })
+    .unwrap();
+    let unasked = server.mailstack(&["queue", "bounce", "--all"], "").unwrap_err().to_string();
+    assert!(unasked.contains("say --yes"), "{unasked}");
+    let words = ["queue", "bounce", "--domain", "far.test", "--yes", "--reason", "far.test has closed"];
+    assert_eq!(said(&server, &words), "1 entry is bounced; the sender is told\n");
+    assert_eq!(said(&server, &["queue", "list"]), "nothing of that waits\n");
+    let mut maildrop = server.maildrop("alice").unwrap();
+    let report = String::from_utf8(maildrop.retrieve(1).unwrap()).unwrap();
+    for expected in ["the postmaster has ended it: far.test has", "Action: failed", "Subject: hello"] {
+        assert!(report.contains(expected), "{expected}: {report}");
+    }
+    let told = said(&server, &["explain", "--to", "bob@far.test"]);
+    assert!(told.contains("the postmaster has ended it: far.test has closed"), "{told}");
 }

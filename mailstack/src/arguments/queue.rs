@@ -30,6 +30,22 @@ pub(crate) enum QueueCommand {
     Hold(QueueSelection),
     /// Release what is held
     Release(QueueSelection),
+    /// Send entries back: they leave the queue, and their senders get a report that says so
+    ///
+    /// What is in the hands of a server that sends it is left as it is.
+    Bounce {
+        #[command(flatten)]
+        selection: QueueSelection,
+        /// Why, for the senders to read
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: Option<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// For programs: one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
     /// Take entries out of the queue; nobody is told
     Remove {
         #[command(flatten)]
@@ -113,6 +129,17 @@ pub(crate) struct ExplainOptions {
     pub(crate) count: usize,
     #[command(flatten)]
     pub(crate) whereabouts: Whereabouts,
+}
+
+/// A reason that reports and traces have room for.
+fn reason(text: &str) -> Result<String, String> {
+    const OCTETS_MAX: usize = 400;
+    match text.trim() {
+        "" => Err("it says nothing".to_owned()),
+        text if text.len() > OCTETS_MAX => Err(format!("it has more than {OCTETS_MAX} octets")),
+        text if text.chars().any(char::is_control) => Err("it must be one line".to_owned()),
+        text => Ok(text.to_owned()),
+    }
 }
 
 /// `<>` and an address, with its brackets or without.

@@ -8,8 +8,10 @@ use mailstore::{
     Store, Then, TracedRecipient,
 };
 use mailwire::clock;
+use smtpd::relay::Bouncer;
 use thiserror::Error;
 
+use super::bounce::Bounces;
 use super::entry_name::EntryName;
 use super::listing::{self, Reader};
 use crate::arguments::{QueueCommand, QueueFilters, QueueListOptions, QueueSelection, Whereabouts};
@@ -34,17 +36,20 @@ enum CommandError {
     },
     #[error("reading the answer failed")]
     Answer(#[source] io::Error),
-    #[error("what is removed cannot be brought back: say --yes where nobody is there to be asked")]
-    NobodyToAsk,
-    #[error("nothing was removed")]
-    Declined,
+    #[error("what is {0} cannot be brought back: say --yes where nobody is there to be asked")]
+    NobodyToAsk(&'static str),
+    #[error("nothing was {0}")]
+    Declined(&'static str),
 }
 
 /// Does what `command` says.
 pub(crate) async fn run(command: &QueueCommand, output: &Output) -> Result<(), Box<dyn Error>> {
     let place = Place::find(whereabouts(command))?;
     let store = place.open().await?;
-    let done = Work { store: &store, output }.done(command).await;
+    let done = match Bouncer::new(&place.relay, &place.server, &store) {
+        Ok(bouncer) => Work { store: &store, bouncer: &bouncer, output }.done(command).await,
+        Err(error) => Err(error.into()),
+    };
     store.close().await;
     done
 }
@@ -56,6 +61,7 @@ const fn whereabouts(command: &QueueCommand) -> &Whereabouts {
         QueueCommand::Retry(selection)
         | QueueCommand::Hold(selection)
         | QueueCommand::Release(selection)
+        | QueueCommand::Bounce { selection, .. }
         | QueueCommand::Remove { selection, .. } => &selection.whereabouts,
     }
 }
@@ -70,8 +76,19 @@ enum Deed {
 
 struct Work<'a> {
     store: &'a Store,
+    bouncer: &'a Bouncer,
     output: &'a Output,
 }
+
+/// What cannot be taken back, and what is asked before it.
+struct Final {
+    verb: &'static str,
+    done: &'static str,
+    means: &'static str,
+}
+
+const REMOVE: Final = Final { verb: "Remove", done: "removed", means: "Their senders are not told." };
+const BOUNCE: Final = Final { verb: "Bounce", done: "bounced", means: "Their senders are told." };
 
 impl From<&QueueFilters> for QueueFilter {
     fn from(filters: &QueueFilters) -> Self {
@@ -105,10 +122,21 @@ impl Work<'_> {
             }
             QueueCommand::Hold(selection) => self.put(selection, QueueState::Held, "held").await,
             QueueCommand::Release(selection) => self.put(selection, QueueState::Waiting, "released").await,
+            QueueCommand::Bounce { selection, reason, yes, json } => {
+                let mut chosen = self.chosen(selection).await?;
+                chosen.sort_unstable();
+                chosen.dedup();
+                if !yes && !chosen.is_empty() {
+                    self.confirm(&BOUNCE, chosen.len())?;
+                }
+                let (store, output, bouncer) = (self.store, self.output, self.bouncer);
+                let reader = if *json { Reader::Program } else { Reader::People };
+                Bounces { store, bouncer, reason: reason.as_deref(), reader, output }.all(&chosen).await
+            }
             QueueCommand::Remove { selection, yes } => {
                 let chosen = self.chosen(selection).await?;
                 if !yes && !chosen.is_empty() {
-                    self.confirm(chosen.len())?;
+                    self.confirm(&REMOVE, chosen.len())?;
                 }
                 let removed = self.change(&chosen, Deed::Remove).await?;
                 self.output.line(&format!("{} removed; nobody is told", are(removed)));
@@ -128,11 +156,12 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn confirm(&self, count: usize) -> Result<(), CommandError> {
-        let question = format!("Remove {} for good? Their senders are not told.", entries(count));
+    fn confirm(&self, what: &Final, count: usize) -> Result<(), CommandError> {
+        let Final { verb, done, means } = what;
+        let question = format!("{verb} {} for good? {means}", entries(count));
         match consent::given(self.output, &question).map_err(CommandError::Answer)? {
-            None => Err(CommandError::NobodyToAsk),
-            Some(false) => Err(CommandError::Declined),
+            None => Err(CommandError::NobodyToAsk(done)),
+            Some(false) => Err(CommandError::Declined(done)),
             Some(true) => Ok(()),
         }
     }
@@ -273,10 +302,14 @@ fn are(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::Duration;
 
     use clap::Parser;
     use mailstore::{Attempt, Delivery, Fate, RecipientTerms, RelayRecipient, Terms, TraceRow};
     use mailwire::address::{Mailbox, ReversePath};
+    use mailwire::daemon::config::Server;
+    use mailwire::secret::Secret;
+    use smtpd::relay::RelayConfig;
 
     use super::*;
     use crate::arguments::{Arguments, Command};
@@ -324,7 +357,10 @@ mod tests {
         let Command::Queue(command) = arguments.command else { return Err("another command".to_owned()) };
         let printed = Printed::default();
         let output = printed.output();
-        let done = Work { store, output: &output }.done(&command).await;
+        let server =
+            Server { hostname: "mail.example.test".to_owned(), domains: vec!["example.test".to_owned()] };
+        let bouncer = Bouncer::new(&RelayConfig::default(), &server, store).unwrap();
+        let done = Work { store, bouncer: &bouncer, output: &output }.done(&command).await;
         done.map_err(|error| error.to_string()).map(|()| printed.text())
     }
 
@@ -384,6 +420,53 @@ mod tests {
         let object: serde_json::Value = serde_json::from_str(&said(&store, "show 1.1 --json").await).unwrap();
         assert_eq!(object["tried"][0]["said"], "451 later");
         assert_eq!(queue(&store, "show 1.2").await.unwrap_err(), "there is no entry 1.2 in the queue");
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn entries_are_bounced_and_their_senders_told_where_that_is_owed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let gone = said(&store, "bounce 1.0 --yes").await;
+        assert_eq!(gone, "1 entry is bounced, and nobody is told: the sender has no mailbox here any more\n");
+        let secret = Secret::new("pw".to_owned());
+        let account = store.administration.add_account(&mailbox("a@example.test"), &secret).await.unwrap();
+        said(&store, "hold 1").await;
+        assert_eq!(
+            said(&store, "bounce 1.1 --yes --json").await,
+            "{\"entry\":\"1.1\",\"bounced\":\"told\"}\n"
+        );
+        let lease = store.maildrops.lease(account.maildrop, Duration::ZERO).await.unwrap();
+        assert_eq!(lease.entries().len(), 1);
+        drop(lease);
+        let silent = said(&store, "bounce --all --yes").await;
+        assert_eq!(silent, "1 entry is bounced, and nobody is told: a report itself, or from nobody else\n");
+        assert_eq!(said(&store, "list").await, "nothing of that waits\n");
+        assert_eq!(said(&store, "bounce --all --yes").await, "0 entries are bounced\n");
+        let ended = store.traces.trace(mailstore::MessageId(1)).await.unwrap().unwrap();
+        let tried: Vec<String> = ended.recipients.iter().flat_map(listing::tried).collect();
+        assert!(tried[0].ends_with("attempt 1: the postmaster has ended it"), "{tried:?}");
+        assert!(tried[1].ends_with("failed for good"), "{tried:?}");
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn what_a_server_has_in_its_hands_is_not_bounced() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let id = QueueId { message: mailstore::MessageId(1), recipient: 0 };
+        store.queue.lease(&[id], 90_000_000_000).await.unwrap();
+        let refused = queue(&store, "bounce --all --yes").await.unwrap_err();
+        assert!(refused.contains("1 entry is not bounced: a server is sending it"), "{refused}");
+        assert!(refused.contains("(1.0)"), "{refused}");
+        // An attempt that was begun before goes on.
+        said(&store, "hold 1.0").await;
+        assert!(queue(&store, "bounce 1.0 --yes").await.is_err());
+        assert_eq!(said(&store, "list").await.lines().count(), 1);
+        for wrong in ["bounce", "bounce 1 --all --yes", "bounce 1 --yes --reason ", "bounce 1 --reason a\nb"]
+        {
+            assert!(queue(&store, wrong).await.is_err(), "{wrong}");
+        }
         store.close().await;
     }
 

@@ -16,7 +16,7 @@ use mailwire::escape::escaped;
 use mailwire::smtp::Enhanced;
 use tracing::{error, info, warn};
 
-use super::report::{self, Kind, Subject};
+use super::report::{self, Cause, Kind, Subject};
 use super::schedule::Next;
 use super::verdict::{Fate, Finding};
 use super::worker::Common;
@@ -110,7 +110,7 @@ fn relayed_report(entry: &QueueEntry, tells: Tells) -> Option<Kind> {
 }
 
 /// RFC 3461 §4.1: without NOTIFY, senders hear of failures.
-const fn failure_report(entry: &QueueEntry) -> Option<Kind> {
+pub(super) const fn failure_report(entry: &QueueEntry) -> Option<Kind> {
     match entry.recipient_terms.notify {
         None | Some(Notify::On { failure: true, .. }) => Some(Kind::Failed),
         Some(Notify::On { failure: false, .. } | Notify::Never) => None,
@@ -132,7 +132,7 @@ fn outcome(case: &Case, attempted: &Attempted, now: u64) -> QueueOutcome {
 async fn tell(common: &Common, attempted: &Attempted, kind: Kind, cases: Vec<Case>, now: u64) {
     let outcomes: Vec<_> = cases.iter().map(|case| outcome(case, attempted, now)).collect();
     let subjects: Vec<_> = cases.iter().map(|case| subject(case, attempted)).collect();
-    match report::send(common, kind, &subjects, outcomes.clone(), now).await {
+    match report::send(&common.reporter, kind, &subjects, outcomes.clone(), now).await {
         Ok(()) => {}
         Err(report::SendError::Nobody) => {
             warn!(kind = ?kind, "a report is for nobody here: its sender is gone");
@@ -176,7 +176,7 @@ fn subject<'a>(case: &'a Case, attempted: &'a Attempted) -> Subject<'a> {
         entry: &case.entry,
         finding: &case.finding,
         status,
-        is_expired: case.then == Then::Expired,
+        cause: if case.then == Then::Expired { Cause::Time } else { Cause::Attempt },
         host: &attempted.host,
         retry_until: match case.then {
             Then::Defer { .. } => Some(case.entry.expires),

@@ -16,11 +16,13 @@ pub(super) async fn reverse_path(
     entry: &QueueEntry,
 ) -> Result<Option<ReversePath>, Finding> {
     let ReversePath::Mailbox(sender) = &entry.reverse_path else { return Ok(None) };
-    if !entry.recipient_terms.is_forwarded() || common.domains.contains(sender.domain()) {
+    if !entry.recipient_terms.is_forwarded() || common.reporter.domains.contains(sender.domain()) {
         return Ok(None);
     }
     match common.store.directory.forwarding_secret().await {
-        Ok(secret) => Ok(Some(Srs::new(&secret).forward(sender, &common.postmaster, entry.accepted_at))),
+        Ok(secret) => {
+            Ok(Some(Srs::new(&secret).forward(sender, &common.reporter.postmaster, entry.accepted_at)))
+        }
         Err(error) => {
             warn!(message_id = entry.id.message.0, %error, "a message cannot be forwarded now");
             // X.3.0: the mail system's status.

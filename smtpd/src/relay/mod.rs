@@ -24,11 +24,14 @@
 //! | `verdict.rs` | what an attempt came to for one recipient |
 //! | `schedule.rs` | when it is tried again, and when it is given up |
 //! | `conclusion.rs` | outcomes and reports, made true |
+//! | `reporter.rs` | who sends reports |
+//! | `bouncer.rs` | mail that the postmaster ends |
 //! | `report/` | what senders read |
 //! | `names/` | what DNS says |
 
 mod approach;
 mod board;
+mod bouncer;
 mod conclusion;
 mod config;
 mod content;
@@ -40,6 +43,7 @@ mod limit;
 mod link;
 pub mod names;
 mod report;
+mod reporter;
 mod route;
 mod schedule;
 mod security;
@@ -50,6 +54,7 @@ mod testing;
 mod verdict;
 mod worker;
 
+pub use bouncer::{BounceError, Bounced, Bouncer, Silence};
 pub use config::{RelayConfig, RelayTables, RouteConfig, TlsMode};
 pub use route::RouteError;
 pub use service::{Relay, RelayError};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mailstore::Store;
-use mailwire::address::{AddressError, Domain, Mailbox};
+use mailwire::address::AddressError;
 use mailwire::daemon::config::Server;
 use mailwire::net::{HttpsSetupError, Shutdown};
 use thiserror::Error;
@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::config::RelayTables;
 use super::dispatcher::Dispatcher;
 use super::names::{Names, NamesError};
+use super::reporter::Reporter;
 use super::route::{RouteError, Routes};
 use super::security::Trust;
 use super::worker::{Common, Means};
@@ -50,19 +51,13 @@ impl Relay {
         store: &Store,
     ) -> Result<Self, RelayError> {
         let config = &tables.relay;
-        let hostname = Domain::parse(&server.hostname)?;
-        let domains = server.domains.iter().map(|name| Domain::parse(name)).collect::<Result<Vec<_>, _>>()?;
-        let primary = domains.first().unwrap_or(&hostname);
         let means = Means {
-            store: store.clone(),
+            reporter: Reporter::new(config, server, store)?,
             config: config.clone(),
             routes: Routes::new(config)?,
             names: names.with_policies(&tables.mta_sts, Some(Arc::clone(&store.notes)))?,
             trust: Trust::new(&config.roots())?,
             signatory: Signatory::new(Folder::new(tables.dkim.keys.clone())),
-            postmaster: Mailbox::parse(&format!("postmaster@{primary}"))?,
-            hostname,
-            domains,
         };
         Ok(Self { common: Arc::new(Common::new(means)) })
     }

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use super::config::RelayConfig;
 use super::names::{Dns, Itself, Names};
+use super::reporter::Reporter;
 use super::route::Routes;
 use super::security::Trust;
 use super::worker::{Common, Means};
@@ -51,15 +52,19 @@ pub(super) async fn common(queue: Arc<dyn Queue>) -> (TempDir, Common) {
     let dns: Dns = toml::from_str("name_servers = [\"127.0.0.1:9\"]").unwrap();
     let itself = Itself { names: HashSet::new(), addresses: HashSet::new() };
     let means = Means {
-        store,
+        reporter: Reporter {
+            store,
+            hostname: Domain::parse("mail.a.example").unwrap(),
+            postmaster: Mailbox::parse("postmaster@a.example").unwrap(),
+            domains: vec![Domain::parse("a.example").unwrap()],
+            expire_seconds: config.expire_seconds,
+            returned_octets_max: config.returned_octets_max,
+        },
         routes: Routes::new(&config).unwrap(),
         config,
         names: Names::new(&dns, itself).unwrap(),
         trust: Trust::new(&Roots::System).unwrap(),
         signatory: Signatory::new(Folder::new(folder.path().join("dkim"))),
-        hostname: Domain::parse("mail.a.example").unwrap(),
-        postmaster: Mailbox::parse("postmaster@a.example").unwrap(),
-        domains: vec![Domain::parse("a.example").unwrap()],
     };
     (folder, Common::new(means))
 }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mailstore::{MessageId, QueueEntry, Store};
-use mailwire::address::{Domain, Mailbox};
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::net::Shutdown;
@@ -25,6 +24,7 @@ use super::envelope::{self, Hindrance};
 use super::forwarding;
 use super::link::{Ending, Obstacle, Waits};
 use super::names::Names;
+use super::reporter::Reporter;
 use super::route::{Destination, Routes};
 use super::schedule::Schedule;
 use super::security::Trust;
@@ -42,6 +42,7 @@ const QUICK: Duration = Duration::from_secs(3);
 /// What all workers share.
 pub(super) struct Common {
     pub(super) store: Store,
+    pub(super) reporter: Reporter,
     pub(super) config: RelayConfig,
     pub(super) routes: Routes,
     pub(super) schedule: Schedule,
@@ -52,33 +53,25 @@ pub(super) struct Common {
     /// Rings when the board may have room, or something to start.
     pub(super) room: Notify,
     pub(super) hello: Hello,
-    pub(super) hostname: String,
-    /// Who sends reports.
-    pub(super) postmaster: Mailbox,
-    /// Domains whose mail is kept here.
-    pub(super) domains: Vec<Domain>,
     /// Messages of which nobody knows whether they were taken: the connection broke behind the final dot.
     pub(super) in_doubt: AtomicU64,
 }
 
 /// Who this server is, and what it works with.
 pub(super) struct Means {
-    pub(super) store: Store,
+    pub(super) reporter: Reporter,
     pub(super) config: RelayConfig,
     pub(super) routes: Routes,
     pub(super) names: Names,
     pub(super) trust: Trust,
     pub(super) signatory: Signatory,
-    pub(super) hostname: Domain,
-    pub(super) postmaster: Mailbox,
-    pub(super) domains: Vec<Domain>,
 }
 
 impl Common {
     pub(super) fn new(means: Means) -> Self {
-        let Means { store, config, routes, names, trust, signatory, hostname, postmaster, domains } = means;
+        let Means { reporter, config, routes, names, trust, signatory } = means;
         Self {
-            store,
+            store: reporter.store.clone(),
             schedule: Schedule::new(&config),
             board: Mutex::new(Board::new(&config)),
             config,
@@ -87,10 +80,8 @@ impl Common {
             trust,
             signatory,
             room: Notify::new(),
-            hostname: hostname.to_string(),
-            hello: Hello::Domain(hostname),
-            postmaster,
-            domains,
+            hello: Hello::Domain(reporter.hostname.clone()),
+            reporter,
             in_doubt: AtomicU64::new(0),
         }
     }

@@ -36,6 +36,8 @@ pub(crate) struct Mail<'a> {
     pub(crate) recipient_terms: RecipientTerms,
     pub(crate) is_null: bool,
     /// Seconds from now.
+    pub(crate) due_in: u64,
+    /// Seconds from now.
     pub(crate) expires_in: u64,
 }
 
@@ -43,7 +45,7 @@ impl<'a> Mail<'a> {
     pub(crate) fn to(to: &'a [&'a str]) -> Self {
         let terms = Terms { body: Some(Body::SevenBit), ..Terms::default() };
         let recipient_terms = RecipientTerms::default();
-        Self { to, terms, recipient_terms, is_null: false, expires_in: 1000 }
+        Self { to, terms, recipient_terms, is_null: false, due_in: 0, expires_in: 1000 }
     }
 }
 
@@ -97,7 +99,7 @@ impl World {
         let now = clock::unix_seconds();
         let recipient = |text: &&str| RelayRecipient {
             mailbox: Mailbox::parse(text).unwrap(),
-            due: now,
+            due: now + mail.due_in,
             expires: now + mail.expires_in,
             terms: mail.recipient_terms.clone(),
         };

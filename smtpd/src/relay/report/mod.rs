@@ -33,14 +33,24 @@ pub(super) enum Kind {
     Relayed,
 }
 
+/// Why nothing more is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// What the last attempt came to.
+    Attempt,
+    /// Its time is over.
+    Time,
+    /// The postmaster does not want it tried any more.
+    Postmaster,
+}
+
 /// One recipient that a report is about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subject<'a> {
     pub(super) entry: &'a QueueEntry,
     pub(super) finding: &'a Finding,
     pub(super) status: Enhanced,
-    /// Its time is over.
-    pub(super) is_expired: bool,
+    pub(super) cause: Cause,
     /// The host that was asked; empty where none was.
     pub(super) host: &'a str,
     /// Seconds since 1970 until when it is tried.

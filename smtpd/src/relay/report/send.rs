@@ -8,7 +8,7 @@ use mailwire::address::{Mailbox, ReversePath};
 use thiserror::Error;
 
 use super::super::content::{Content, ContentError};
-use super::super::worker::Common;
+use super::super::reporter::Reporter;
 use super::frame::{Form, Frame, Returned};
 use super::returned::HeaderSection;
 use super::{Kind, Subject};
@@ -32,7 +32,7 @@ pub(in super::super) enum SendError {
 
 /// Sends a report about recipients of one message, and makes `outcomes` true with its commit.
 pub(in super::super) async fn send(
-    common: &Common,
+    reporter: &Reporter,
     kind: Kind,
     subjects: &[Subject<'_>],
     outcomes: Vec<QueueOutcome>,
@@ -42,24 +42,25 @@ pub(in super::super) async fn send(
     let ReversePath::Mailbox(sender) = &first.entry.reverse_path else { return Err(SendError::Nobody) };
     let random = getrandom::u64().map_err(|_| SendError::Random)?;
     let is_utf8 = subjects.iter().any(|subject| needs_utf8(subject)) || sender.needs_smtputf8();
+    let hostname = reporter.hostname.to_string();
     let frame = Frame {
         kind,
         subjects,
         sender,
-        from: &common.postmaster,
-        hostname: &common.hostname,
+        from: &reporter.postmaster,
+        hostname: &hostname,
         id: format!("{random:016x}"),
         is_utf8,
         now,
     };
-    let returned = returned(common, &frame, first).await?;
+    let returned = returned(reporter, &frame, first).await?;
     let octets = match &returned {
         Returned::Headers(headers) => u64::try_from(headers.octets().len()).unwrap_or(u64::MAX),
         Returned::Message(_) => first.entry.octets,
     };
-    let recipient = place(common, sender, octets, now).await?;
-    let mut draft = common.store.intake.draft(octets).await?;
-    write(common, draft.as_mut(), &frame, &returned, first).await?;
+    let recipient = place(reporter, sender, octets, now).await?;
+    let mut draft = reporter.store.intake.draft(octets).await?;
+    write(reporter, draft.as_mut(), &frame, &returned, first).await?;
     let delivery = delivery(&frame, recipient, first, outcomes);
     draft.commit(delivery).await?;
     Ok(())
@@ -71,11 +72,11 @@ enum Place {
     Elsewhere(Box<RelayRecipient>),
 }
 
-async fn place(common: &Common, sender: &Mailbox, octets: u64, now: u64) -> Result<Place, SendError> {
-    if !common.domains.contains(sender.domain()) {
+async fn place(reporter: &Reporter, sender: &Mailbox, octets: u64, now: u64) -> Result<Place, SendError> {
+    if !reporter.domains.contains(sender.domain()) {
         // RFC 3461 §6.2: nobody wants to hear of a report.
         let terms = RecipientTerms { notify: Some(Notify::Never), original: None };
-        let expires = now.saturating_add(common.config.expire_seconds);
+        let expires = now.saturating_add(reporter.expire_seconds);
         return Ok(Place::Elsewhere(Box::new(RelayRecipient {
             mailbox: sender.clone(),
             due: now,
@@ -83,7 +84,7 @@ async fn place(common: &Common, sender: &Mailbox, octets: u64, now: u64) -> Resu
             terms,
         })));
     }
-    match common.store.directory.recipient(sender, octets).await.map_err(SendError::Directory)? {
+    match reporter.store.directory.recipient(sender, octets).await.map_err(SendError::Directory)? {
         // Rules of the sender are for mail of others.
         found @ (Recipient::Maildrops(_) | Recipient::Filtered(_)) if !found.maildrops().is_empty() => {
             Ok(Place::Here(found.maildrops().to_vec()))
@@ -98,11 +99,15 @@ async fn place(common: &Common, sender: &Mailbox, octets: u64, now: u64) -> Resu
 
 /// RFC 3461 §4.3: RET is about failures; other reports bring back the header section. So do those about large messages,
 /// unless all of it was asked for.
-async fn returned(common: &Common, frame: &Frame<'_>, subject: &Subject<'_>) -> Result<Returned, SendError> {
+async fn returned(
+    reporter: &Reporter,
+    frame: &Frame<'_>,
+    subject: &Subject<'_>,
+) -> Result<Returned, SendError> {
     let entry = subject.entry;
     let whole = match (frame.kind, entry.terms.returns) {
         (Kind::Failed, Some(Returns::Full)) => true,
-        (Kind::Failed, None) => entry.octets <= common.config.returned_octets_max,
+        (Kind::Failed, None) => entry.octets <= reporter.returned_octets_max,
         (Kind::Failed, Some(Returns::Headers)) | (Kind::Delayed | Kind::Relayed, _) => false,
     };
     if whole {
@@ -112,7 +117,7 @@ async fn returned(common: &Common, frame: &Frame<'_>, subject: &Subject<'_>) -> 
             Form::Plain
         }));
     }
-    let mut content = Content::new(&*common.store.queue, entry);
+    let mut content = Content::new(&*reporter.store.queue, entry);
     let mut headers = HeaderSection::default();
     loop {
         let octets = match content.next().await {
@@ -129,7 +134,7 @@ async fn returned(common: &Common, frame: &Frame<'_>, subject: &Subject<'_>) -> 
 }
 
 async fn write(
-    common: &Common,
+    reporter: &Reporter,
     draft: &mut dyn Draft,
     frame: &Frame<'_>,
     returned: &Returned,
@@ -139,7 +144,7 @@ async fn write(
     match returned {
         Returned::Headers(headers) => draft.write(headers.octets()).await?,
         Returned::Message(_) => {
-            let mut content = Content::new(&*common.store.queue, subject.entry);
+            let mut content = Content::new(&*reporter.store.queue, subject.entry);
             while let Some(octets) = content.next().await.map_err(SendError::Content)? {
                 draft.write(octets).await?;
             }

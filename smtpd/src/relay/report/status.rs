@@ -80,6 +80,7 @@ mod tests {
 
     use super::super::super::testing::entry;
     use super::super::super::verdict::{Fate, Finding};
+    use super::super::Cause;
     use super::*;
 
     #[test]
@@ -98,7 +99,7 @@ mod tests {
             entry,
             finding: &finding,
             status: finding.status,
-            is_expired: false,
+            cause: Cause::Attempt,
             host: "mx.b.example",
             retry_until: None,
         };

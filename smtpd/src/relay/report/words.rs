@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use mailstore::QueueEntry;
 use mailwire::smtp::Enhanced;
 
 use super::frame::Frame;
-use super::{Kind, Subject};
+use super::{Cause, Kind, Subject};
 use crate::trace;
 
 /// Recipients that are named in words; the others are counted, and programs find all of them.
@@ -61,12 +62,13 @@ fn recipient(text: &mut String, kind: Kind, subject: &Subject<'_>) {
     {
         line(text, &format!("    (where mail for {} goes)", original.address));
     }
-    match kind {
-        Kind::Relayed => return,
-        Kind::Failed if subject.is_expired => {
+    match (kind, subject.cause) {
+        (Kind::Relayed, _) => return,
+        (Kind::Failed, Cause::Time) => {
             line(text, "    We have tried until its time was over. The last time:");
         }
-        Kind::Failed | Kind::Delayed => {}
+        (Kind::Failed | Kind::Delayed, Cause::Postmaster) => return ended(text, subject),
+        (Kind::Failed, Cause::Attempt) | (Kind::Delayed, Cause::Attempt | Cause::Time) => {}
     }
     line(text, &format!("    {}", meaning(subject.finding.status)));
     let said = &subject.finding.said;
@@ -78,6 +80,15 @@ fn recipient(text: &mut String, kind: Kind, subject: &Subject<'_>) {
     line(text, &format!("    {whose}{said}"));
     if let Some(until) = subject.retry_until {
         line(text, &format!("    We try until {}.", trace::date_time(until)));
+    }
+}
+
+/// No other server has refused it.
+fn ended(text: &mut String, subject: &Subject<'_>) {
+    line(text, &format!("    What happened: {}.", subject.finding.said.trim_end_matches('.')));
+    let QueueEntry { attempts, last_result, .. } = subject.entry;
+    if *attempts > 0 && !last_result.is_empty() {
+        line(text, &format!("    What the last attempt had met: {last_result}"));
     }
 }
 
