@@ -68,6 +68,8 @@ pub struct RefusalFilter {
     pub from: Option<Mailbox>,
     /// Of mail to this recipient.
     pub to: Option<Mailbox>,
+    /// Of mail that calls itself so, without brackets, where that was noted: see [`Refusal::named`].
+    pub message_id: Option<String>,
     /// At this time or later, in seconds since 1970.
     pub since: u64,
 }
@@ -80,13 +82,21 @@ impl RefusalFilter {
             Mailbox::parse(text).is_ok_and(|mailbox| mailbox.key_in_a_labels() == wanted.key_in_a_labels())
         };
         let sender = refusal.reverse_path.trim_start_matches('<').trim_end_matches('>');
+        let is_named = |id: &String| refusal.said.contains(&Refusal::named(id));
         refusal.at >= self.since
+            && self.message_id.as_ref().is_none_or(is_named)
             && self.from.as_ref().is_none_or(|from| is(from, sender))
             && self.to.as_ref().is_none_or(|to| refusal.recipients.iter().any(|one| is(to, one)))
     }
 }
 
 impl Refusal {
+    /// How it stands in [`Self::said`] what the header section of a message calls it, without brackets.
+    #[must_use]
+    pub fn named(message_id: &str) -> String {
+        format!("Message-ID <{message_id}>")
+    }
+
     /// Of what a client wanted to send, and `said` in answer; the texts as short as they are kept.
     #[must_use]
     pub fn new<'a>(

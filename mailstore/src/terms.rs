@@ -38,6 +38,10 @@ pub struct RecipientTerms {
 /// What an address for which a message is forwarded has in the place of its type. These forms are never changed, and no
 /// sender can write a blank there (`address-type = atom`, RFC 3461 §4.2).
 const FORWARDED: &str = "forwarded for";
+/// What stands in front of the type, or of `-` where there is none, of an address whose mail is not taken, and of the words about it.
+const REFUSED: &str = "refused ";
+/// No type.
+const NOTHING: &str = "-";
 
 impl RecipientTerms {
     /// For a recipient to whom `original`, who has got the message, has it forwarded.
@@ -53,10 +57,39 @@ impl RecipientTerms {
         self.original.as_ref().is_some_and(|original| original.address_type == FORWARDED)
     }
 
+    /// The same for a recipient who does not take the message, and says why in these words: it goes nowhere, but its sender
+    /// hears of it.
+    #[must_use]
+    pub fn refused(&self, words: &str) -> Self {
+        let original = self.original();
+        let (address_type, address) = match original {
+            Some(OriginalRecipient { address_type, address }) => (address_type, address),
+            None => (NOTHING.to_owned(), String::new()),
+        };
+        let address_type = format!("{REFUSED}{address_type} {words}");
+        Self { notify: self.notify, original: Some(OriginalRecipient { address_type, address }) }
+    }
+
+    /// The words of a recipient who does not take the message.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        self.refused_type().map(|(_, words)| words)
+    }
+
+    /// The type of the address that is told to the sender, and the words.
+    fn refused_type(&self) -> Option<(&str, &str)> {
+        self.original.as_ref()?.address_type.strip_prefix(REFUSED)?.split_once(' ')
+    }
+
     /// The address that the sender used first, with a type that others know.
     #[must_use]
     pub fn original(&self) -> Option<OriginalRecipient> {
         let mut original = self.original.clone()?;
+        match self.refused_type() {
+            Some((NOTHING, _)) => return None,
+            Some((address_type, _)) => address_type.clone_into(&mut original.address_type),
+            None => {}
+        }
         if original.address_type == FORWARDED {
             let address_type = if original.address.is_ascii() { "rfc822" } else { "utf-8" };
             address_type.clone_into(&mut original.address_type);
@@ -165,6 +198,20 @@ mod tests {
         assert_eq!((original.address_type.as_str(), original.address.as_str()), ("rfc822", "a@b.example"));
         let asked = RecipientTerms { notify: None, original: Some(original) };
         assert!(!asked.is_forwarded() && asked.original() == asked.original);
+    }
+
+    #[test]
+    fn whose_mail_is_not_taken_keeps_what_the_sender_has_asked() {
+        let original = OriginalRecipient { address_type: "rfc822".to_owned(), address: "x@y".to_owned() };
+        for original in [None, Some(original)] {
+            let asked = RecipientTerms { notify: Some(Notify::Never), original };
+            assert_eq!(asked.refusal(), None);
+            for words in ["", "no more of this", "a - b"] {
+                let refused = asked.refused(words);
+                assert_eq!(refused.refusal(), Some(words));
+                assert_eq!((refused.notify, refused.original()), (asked.notify, asked.original.clone()));
+            }
+        }
     }
 
     #[test]

@@ -236,9 +236,8 @@ impl Inquiry {
     }
 
     async fn commit(&mut self, acceptance: Acceptance) -> Step {
-        let Acceptance {
-            draft, delivery, recipients, discarded, line_ends_repaired, parts_converted, ..
-        } = acceptance;
+        let Acceptance { draft, delivery, recipients, settled, line_ends_repaired, parts_converted, .. } =
+            acceptance;
         if line_ends_repaired > 0 {
             warn!(
                 line_ends_repaired,
@@ -269,7 +268,7 @@ impl Inquiry {
             }
             Err(error) => warn_if_failed(Some(error)),
         }
-        self.session.committed(result, recipients, &discarded)
+        self.session.committed(result, recipients, &settled)
     }
 }
 

@@ -16,7 +16,9 @@ use mailwire::smtp::{CommandError, Enhanced, Extension, Reply};
 pub(crate) use self::content::{
     bare_line_end, mail_loop, nul_in_header, signed_binary, too_many_parts, unclear_field,
 };
-pub(crate) use self::filing::{message_accepted, message_discarded, only_reports, too_late_for_reports};
+pub(crate) use self::filing::{
+    message_accepted, message_discarded, message_rejected, only_reports, too_late_for_reports,
+};
 pub(crate) use self::gate::{greylisted, listed, scanner_put_off, taken_for_junk};
 pub(crate) use self::login::{
     challenge, logged_in_already, login_accepted, login_cancelled, login_first, login_line_too_long,

@@ -103,13 +103,18 @@ async fn known(
     Ok(known)
 }
 
-/// What was not taken of what is meant, the newest first. It has no number, and nobody has asked for its Message-ID.
+/// What was not taken of what is meant, the newest first. It has no number, and its Message-ID is known where rules have
+/// decided.
 async fn refusals(store: &Store, options: &ExplainOptions) -> Result<Vec<Refusal>, Unavailable> {
-    if options.message.is_some() {
-        return Ok(Vec::new());
-    }
+    let message_id = match &options.message {
+        Some(text) if text.contains('@') => {
+            Some(text.trim().trim_start_matches('<').trim_end_matches('>').to_owned())
+        }
+        Some(_) => return Ok(Vec::new()),
+        None => None,
+    };
     let (from, to) = (options.from.clone(), options.to.clone());
-    let filter = RefusalFilter { from, to, since: options.since.map_or(0, |since| since.0) };
+    let filter = RefusalFilter { from, to, message_id, since: options.since.map_or(0, |since| since.0) };
     store.sightings.refusals(&filter, options.count).await
 }
 
@@ -349,6 +354,16 @@ mod tests {
         let told = explained(&store, "--to bob@example.test --count 1").await.unwrap();
         assert!(told.starts_with("message ") && told.contains("452 4.2.2 Full"), "{told}");
         assert_eq!(explained(&store, "--from X@far.test").await.unwrap().lines().count(), 2);
+        let why =
+            "250 2.0.0 Message accepted; Message-ID <gone@far.test>; bob@example.test: line 1: discarded";
+        store.sightings.refused(vec![refusal("bob@example.test", why)]).await.unwrap();
+        for known_as in ["<gone@far.test>", "gone@far.test"] {
+            let told = explained(&store, known_as).await.unwrap();
+            assert!(
+                told.starts_with("not taken  2030-03-17T17:46:40Z")
+                    && told.ends_with(": line 1: discarded\n")
+            );
+        }
         store.close().await;
     }
 

@@ -77,6 +77,7 @@ async fn what_was_refused_is_told_by_sender_recipient_and_time() {
         let filter = |from: Option<&str>, to: Option<&str>, since| RefusalFilter {
             from: from.map(mailbox),
             to: to.map(mailbox),
+            message_id: None,
             since,
         };
         let alice = Some("alice@EXAMPLE.test");
@@ -85,6 +86,11 @@ async fn what_was_refused_is_told_by_sender_recipient_and_time() {
         assert_eq!(said(&store, &filter(Some("a@example.org"), alice, 0), 10).await, [at(30)]);
         assert_eq!(said(&store, &filter(Some("b@b\u{fc}cher.example"), None, 0), 10).await, [at(20)]);
         assert!(said(&store, &filter(Some("bob@example.test"), None, 0), 10).await.is_empty());
+        let named = Refusal { said: "250; Message-ID <1@x>".to_owned(), ..refusal(now, "", &[]) };
+        store.sightings.refused(vec![named]).await.unwrap();
+        let called = |id: &str| RefusalFilter { message_id: Some(id.to_owned()), ..RefusalFilter::default() };
+        assert_eq!(said(&store, &called("1@x"), 10).await, ["250; Message-ID <1@x>"]);
+        assert!(said(&store, &called("@x"), 10).await.is_empty());
     })
     .await;
 }

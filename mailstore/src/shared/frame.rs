@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// What a sharer says first; the last octet is the version of [`super::request`].
-pub(crate) const GREETING: [u8; 8] = *b"MSSHARE\x0f";
+pub(crate) const GREETING: [u8; 8] = *b"MSSHARE\x10";
 /// Most octets of a frame: content goes in pieces, and lists in pages, that stay below.
 const FRAME_OCTETS_MAX: u32 = 2 << 20;
 

@@ -21,8 +21,16 @@ const REFUSALS_TOGETHER_MAX: usize = 100;
 #[derive(Serialize, Deserialize)]
 pub(crate) enum SightingsRequest {
     Refused(Vec<Refusal>),
-    Refusals { from: Option<String>, to: Option<String>, since: u64, refusals_max: u64 },
-    Visited { message: MessageId },
+    Refusals {
+        from: Option<String>,
+        to: Option<String>,
+        message_id: Option<String>,
+        since: u64,
+        refusals_max: u64,
+    },
+    Visited {
+        message: MessageId,
+    },
 }
 
 /// A [`Visited`]: when, where, by whom, and whether it was expunged.
@@ -36,9 +44,9 @@ pub(super) async fn serve(
 ) -> io::Result<()> {
     match request {
         SightingsRequest::Refused(refusals) => frame::write(stream, &core.refused(refusals).await).await,
-        SightingsRequest::Refusals { from, to, since, refusals_max } => {
+        SightingsRequest::Refusals { from, to, message_id, since, refusals_max } => {
             let mailbox = |text: Option<String>| text.as_deref().map(server::address).transpose();
-            let filter = RefusalFilter { from: mailbox(from)?, to: mailbox(to)?, since };
+            let filter = RefusalFilter { from: mailbox(from)?, to: mailbox(to)?, message_id, since };
             let refusals_max = server::index(refusals_max).min(REFUSALS_TOGETHER_MAX);
             frame::write(stream, &core.refusals(&filter, refusals_max).await).await
         }
@@ -76,11 +84,12 @@ impl Sightings for Member {
         match self.way().await? {
             Way::Here(core) => core.refusals(filter, refusals_max).await,
             Way::Host(connection) => {
-                let RefusalFilter { from, to, since } = filter;
+                let RefusalFilter { from, to, message_id, since } = filter;
                 let text = |mailbox: &Option<Mailbox>| mailbox.as_ref().map(ToString::to_string);
                 let request = SightingsRequest::Refusals {
                     from: text(from),
                     to: text(to),
+                    message_id: message_id.clone(),
                     since: *since,
                     refusals_max: refusals_max as u64,
                 };

@@ -47,6 +47,8 @@ pub struct Judgement {
     pub field: String,
     /// What was found, a line each, for trace and log.
     pub told: Vec<String>,
+    /// What says that the message may come from somebody else than it claims.
+    pub doubt: Option<String>,
 }
 
 /// Makes the checks.
@@ -78,7 +80,7 @@ impl Checker {
         let decision = decide(&self.checks, &findings);
         let lines = findings.lines();
         let told = lines.iter().map(Line::to_string).collect();
-        Judgement { decision, field: field(&self.hostname, &lines), told }
+        Judgement { decision, field: field(&self.hostname, &lines), told, doubt: findings.doubt() }
     }
 
     async fn findings(&self, seen: &Seen, reverse_path: &ReversePath) -> Findings {

@@ -190,6 +190,17 @@ fn signatures(signatures: &[Signature]) -> Vec<Line> {
 }
 
 impl Findings {
+    /// What says that the message may come from somebody else than it claims: whoever is named in it, or gets reports about
+    /// it, may have nothing to do with it.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        let failed = |sender: &&Sender| matches!(sender.result, Spf::Fail | Spf::SoftFail);
+        let mail_from = self.mail_from.as_ref().filter(failed).map(|sender| sender.line("smtp.mailfrom"));
+        let unproven = |dmarc: &&Dmarc| dmarc.result == DmarcResult::Fail && self.voucher.is_none();
+        let dmarc = self.dmarc.as_ref().filter(unproven).map(Dmarc::line);
+        mail_from.or(dmarc).map(|line| line.to_string())
+    }
+
     /// One for each result, in the order in which they are told.
     pub(crate) fn lines(&self) -> Vec<Line> {
         let iprev = self.iprev.iter().map(Iprev::line);
@@ -202,5 +213,42 @@ impl Findings {
             Dmarc { reason: vouched.or_else(|| dmarc.reason.clone()), ..dmarc.clone() }.line()
         });
         iprev.chain(helo).chain(mail_from).chain(dkim).chain(arc).chain(dmarc).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_makes_the_sender_doubtful_and_what_is_not_known_does_not() {
+        let sender = |result| Sender {
+            result,
+            identity: "a@x.example".to_owned(),
+            domain: "x.example".to_owned(),
+            problem: None,
+            explanation: None,
+        };
+        let dmarc = |result| Dmarc {
+            result,
+            domain: "x.example".to_owned(),
+            policy: None,
+            percent: 100,
+            reason: None,
+        };
+        let of =
+            |mail_from, dmarc, voucher| Findings { mail_from, dmarc, voucher, ..Findings::default() }.doubt();
+        assert_eq!(of(None, None, None), None);
+        for result in [Spf::Pass, Spf::None, Spf::Neutral, Spf::TempError, Spf::PermError] {
+            assert_eq!(of(Some(sender(result)), None, None), None, "{result:?}");
+        }
+        for result in [Spf::Fail, Spf::SoftFail] {
+            let doubt = of(Some(sender(result)), Some(dmarc(DmarcResult::Pass)), None).unwrap();
+            assert_eq!(doubt, format!("spf={} smtp.mailfrom=a@x.example", result.word()));
+        }
+        let failed = Some(dmarc(DmarcResult::Fail));
+        assert!(of(Some(sender(Spf::Pass)), failed.clone(), None).unwrap().starts_with("dmarc=fail"));
+        assert_eq!(of(None, failed, Some("lists.example".to_owned())), None);
+        assert_eq!(of(None, Some(dmarc(DmarcResult::TempError)), None), None);
     }
 }

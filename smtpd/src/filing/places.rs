@@ -1,6 +1,7 @@
 //! Each recipient's maildrop becomes the ones that the account wants the message in.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Write};
 
 use mailstore::{Body, Delivery, Directory, Fate, Filing, MaildropId, TraceStep, Unavailable};
 use mailwire::address::{Domain, Mailbox, ReversePath};
@@ -8,8 +9,10 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::forwards::{self, Destinations, Forward};
-use super::rules::{Decision, Facts, Place, Rules, decide};
+use super::refusals::{self, refusal};
+use super::rules::{Decision, Facts, Place, Reason, Rules, decide};
 use super::srs::Srs;
+use crate::replies;
 use crate::session::{Acceptance, Class, Filtering};
 
 /// What tells readers of junk, in the form that mail programs know from `SpamAssassin`. It stands where Return-Path does, so
@@ -26,12 +29,34 @@ pub(crate) struct Means<'a> {
 }
 
 /// Where a maildrop's account wants a message, and why.
-struct Placed {
-    maildrops: Vec<MaildropId>,
+pub(super) struct Placed {
+    pub(super) maildrops: Vec<MaildropId>,
     is_junk: bool,
     forward: Option<Forward>,
+    /// It is not taken, in these words.
+    pub(super) refusal: Option<Reason>,
+    /// The reason says how the sender hears of that.
+    pub(super) is_told: bool,
     /// For the trace, where rules have decided it.
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
+}
+
+impl Placed {
+    /// True where nobody has it for this maildrop's account.
+    pub(super) const fn is_untaken(&self) -> bool {
+        self.maildrops.is_empty() && self.forward.is_none()
+    }
+
+    /// Adds to the reason.
+    pub(super) fn tell(&mut self, what: &dyn fmt::Display) {
+        if let Some(reason) = &mut self.reason
+            && !self.is_told
+        {
+            // A string takes whatever is written to it.
+            let _ = write!(reason, ": {what}");
+            self.is_told = true;
+        }
+    }
 }
 
 /// What rules look at, besides what is a maildrop's own.
@@ -68,12 +93,16 @@ pub(crate) async fn file(means: &Means<'_>, acceptance: &mut Acceptance) -> Resu
     // Looking through a header section may take as long as it may; the network is not to wait for it.
     let placed = spawn_blocking(move || {
         let place = |(maildrop, filing): (&MaildropId, &Filing)| (*maildrop, look.place(*maildrop, filing));
-        filings.iter().map(place).collect()
+        let placed: BTreeMap<_, _> = filings.iter().map(place).collect();
+        (placed, look.filtering)
     });
-    let mut placed: BTreeMap<_, _> =
+    let (mut placed, filtering) =
         placed.await.map_err(|error| Unavailable(format!("rules ended before their end: {error}")))?;
     let body = if is_ascii { Body::SevenBit } else { Body::EightBit };
     forward(means, &mut acceptance.delivery, &mut placed, body).await?;
+    if let Some(filtering) = filtering {
+        refusals::settle(acceptance, &mut placed, &filtering, means.forwards_for_seconds);
+    }
     put(acceptance, &placed);
     Ok(())
 }
@@ -198,6 +227,8 @@ fn placed(own: MaildropId, filing: &Filing, decision: &Decision) -> Placed {
         maildrops,
         is_junk: decision.places == [Place::Junk],
         forward: None,
+        refusal: decision.refusal.clone(),
+        is_told: false,
         reason: (!decision.lines.is_empty()).then(|| format!("{}: {decision}", filing.account.address)),
     }
 }
@@ -205,7 +236,7 @@ fn placed(own: MaildropId, filing: &Filing, decision: &Decision) -> Placed {
 /// Mail for each of these maildrops goes into those that were found for it. It is marked where it is junk for all who get
 /// it, since all get the same octets.
 fn put(acceptance: &mut Acceptance, placed: &BTreeMap<MaildropId, Placed>) {
-    let Acceptance { delivery, class, discarded, .. } = acceptance;
+    let Acceptance { delivery, class, settled, .. } = acceptance;
     if let Class::Junk(because) = class {
         step(delivery, format!("taken for junk: {because}"));
     }
@@ -228,9 +259,14 @@ fn put(acceptance: &mut Acceptance, placed: &BTreeMap<MaildropId, Placed>) {
     };
     place(&mut delivery.maildrops);
     if let Fate::Apart(groups) = &mut delivery.fate {
-        groups.iter_mut().for_each(place);
-        let nobodys = groups.iter().enumerate().filter(|(_, group)| group.is_empty());
-        discarded.extend(nobodys.map(|(number, _)| number));
+        for (number, group) in groups.iter_mut().enumerate() {
+            let refusal = refusal(group, placed);
+            place(group);
+            if group.is_empty() {
+                let rejected = refusal.map(|reason| replies::message_rejected(&reason, &delivery.terms));
+                settled.insert(number, rejected.unwrap_or_else(replies::message_discarded));
+            }
+        }
         groups.retain(|group| !group.is_empty());
     }
 }

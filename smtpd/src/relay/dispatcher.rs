@@ -49,8 +49,8 @@ pub(super) struct Dispatcher {
 struct Posted {
     /// Nothing is tried now.
     not_now: Vec<(QueueEntry, Finding)>,
-    /// Nothing is tried any more.
-    too_late: Vec<(QueueEntry, Finding)>,
+    /// Nothing is tried, or nothing any more.
+    no_more: Vec<(QueueEntry, Finding)>,
     /// There is no room for it now, which is no attempt.
     no_room: Vec<QueueOutcome>,
 }
@@ -155,9 +155,9 @@ impl Dispatcher {
         let mut ours = self.common.store.queue.lease(&ids, leased_until).await?;
         ours.sort_unstable();
         let page = page.into_iter().filter(|entry| ours.binary_search(&entry.id).is_ok());
-        let Posted { not_now, too_late, no_room } = self.post(page, now, leased_until);
+        let Posted { not_now, no_more, no_room } = self.post(page, now, leased_until);
         settle(&self.common, no_room).await;
-        for findings in [not_now, too_late] {
+        for findings in [not_now, no_more] {
             if !findings.is_empty() {
                 conclude(&self.common, &Attempted::default(), findings).await;
             }
@@ -168,12 +168,18 @@ impl Dispatcher {
     /// Puts entries on the board, all of them at once, or a worker would take a message's first recipient before the others
     /// are there.
     fn post(&self, page: impl Iterator<Item = QueueEntry>, now: u64, leased_until: u64) -> Posted {
-        let Posted { mut not_now, mut too_late, mut no_room } = Posted::default();
+        let Posted { mut not_now, mut no_more, mut no_room } = Posted::default();
         let mut board = self.common.board();
         for entry in page {
+            if let Some(words) = entry.recipient_terms.refusal() {
+                // X.7.1: delivery not authorized, message refused.
+                let finding = Finding::never(Enhanced(5, 7, 1), words);
+                no_more.push((entry, finding));
+                continue;
+            }
             if is_too_late(&entry, now) {
                 let said = "the time is over within which the sender wanted it delivered";
-                too_late.push((entry, Finding::never(Enhanced(5, 4, 7), said)));
+                no_more.push((entry, Finding::never(Enhanced(5, 4, 7), said)));
                 continue;
             }
             let destination = self.common.routes.destination(&entry);
@@ -189,7 +195,7 @@ impl Dispatcher {
                 }
             }
         }
-        Posted { not_now, too_late, no_room }
+        Posted { not_now, no_more, no_room }
     }
 
     /// Starts a worker for each destination that may have one more.

@@ -1,6 +1,6 @@
 //! DATA (RFC 5321 §4.1.1.4) and BDAT (RFC 3030 §2): content passes through, and becomes a message by one commit.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 
@@ -215,7 +215,10 @@ impl Session {
                             is_authenticated: self.account.is_some(),
                         })
                     }),
-                    discarded: BTreeSet::new(),
+                    doubt: None,
+                    settled: BTreeMap::new(),
+                    refusal: None,
+                    untaken: Vec::new(),
                     delivery,
                     scan,
                     recipients,
@@ -270,14 +273,18 @@ impl Session {
 
     /// The message is where its recipients want it, or that cannot be found out now.
     #[must_use]
-    pub fn filed(&mut self, acceptance: Box<Acceptance>, answer: &Result<(), Unavailable>) -> Step {
+    pub fn filed(&mut self, mut acceptance: Box<Acceptance>, answer: &Result<(), Unavailable>) -> Step {
+        if answer.is_err() {
+            return self.verdict(Step::Reply(replies::store_unavailable()), acceptance.recipients);
+        }
+        if let Some(unanswered) = &mut self.unanswered {
+            unanswered.untaken = mem::take(&mut acceptance.untaken);
+        }
         let delivery = &acceptance.delivery;
-        match answer {
-            Ok(()) if delivery.maildrops.is_empty() && delivery.relay.is_empty() => {
-                self.discarded(&acceptance)
-            }
-            Ok(()) => Step::Commit(acceptance),
-            Err(_) => self.verdict(Step::Reply(replies::store_unavailable()), acceptance.recipients),
+        if delivery.maildrops.is_empty() && delivery.relay.is_empty() {
+            self.unwanted(&acceptance)
+        } else {
+            Step::Commit(acceptance)
         }
     }
 
@@ -346,7 +353,7 @@ impl Session {
         envelope.convert(inspector);
         let steps = self.steps(&envelope);
         let (reverse_path, recipients) = (envelope.reverse_path.clone(), envelope.recipients);
-        self.unanswered = Some(Box::new(Unanswered { reverse_path, recipients }));
+        self.unanswered = Some(Box::new(Unanswered { reverse_path, recipients, untaken: Vec::new() }));
         Delivery {
             steps,
             delivery_prefix: trace::return_path(&envelope.reverse_path).into_bytes(),

@@ -50,12 +50,13 @@ impl Session {
     /// clear who has written it (RFC 8601 §4.1).
     #[must_use]
     pub fn judged(&mut self, mut acceptance: Box<Acceptance>, judgement: Option<Judgement>) -> Step {
-        let Some(Judgement { decision, field, told }) = judgement else { return filing(acceptance) };
+        let Some(Judgement { decision, field, told, doubt }) = judgement else { return filing(acceptance) };
         let delivery = &mut acceptance.delivery;
         let at = delivery.trace.at;
         let step = |detail| TraceStep { at, event: "check".into(), detail };
         delivery.steps.extend(told.into_iter().map(step));
         delivery.prefix.splice(0..0, field.into_bytes());
+        acceptance.doubt = doubt;
         match decision.verdict {
             Verdict::Accept => filing(acceptance),
             Verdict::Junk => {

@@ -22,12 +22,19 @@ const REFUSING: u16 = 400;
 pub(super) struct Unanswered {
     pub(super) reverse_path: ReversePath,
     pub(super) recipients: Vec<Mailbox>,
+    /// Those of them who do not get it whatever is said, each with what has decided that.
+    pub(super) untaken: Vec<(Mailbox, String)>,
 }
 
 impl Unanswered {
     pub(super) fn of(envelope: &Envelope) -> Self {
         let Envelope { reverse_path, recipients, .. } = envelope;
-        Self { reverse_path: reverse_path.clone(), recipients: recipients.clone() }
+        Self { reverse_path: reverse_path.clone(), recipients: recipients.clone(), untaken: Vec::new() }
+    }
+
+    /// What has decided that a recipient does not get it.
+    fn why(&self, recipient: &Mailbox) -> Option<&str> {
+        self.untaken.iter().find(|(untaken, _)| untaken == recipient).map(|(_, why)| why.as_str())
     }
 }
 
@@ -35,41 +42,59 @@ impl Session {
     /// Takes note of what was said to the client: once, or by LMTP once for each recipient.
     pub fn answered(&mut self, replies: &[Reply]) {
         let Some(unanswered) = self.unanswered.take() else { return };
-        let Unanswered { reverse_path, recipients } = *unanswered;
+        let Unanswered { reverse_path, recipients, .. } = &*unanswered;
         match replies {
-            [reply] => self.note_if_refused(&reverse_path, &recipients, reply),
+            [reply] if reply.code() >= REFUSING && unanswered.untaken.is_empty() => {
+                self.note_refusal(reverse_path, recipients, reply);
+            }
+            [reply] => {
+                for recipient in recipients {
+                    self.answered_for(&unanswered, recipient, reply);
+                }
+            }
             replies => {
-                for (reply, recipient) in replies.iter().zip(&recipients) {
-                    self.note_if_refused(&reverse_path, slice::from_ref(recipient), reply);
+                for (reply, recipient) in replies.iter().zip(recipients) {
+                    self.answered_for(&unanswered, recipient, reply);
                 }
             }
         }
     }
 
-    fn note_if_refused(&mut self, reverse_path: &ReversePath, recipients: &[Mailbox], reply: &Reply) {
-        if reply.code() >= REFUSING {
-            self.note_refusal(reverse_path, recipients, reply);
+    /// A recipient may not get what was accepted: then only this tells of it.
+    fn answered_for(&mut self, unanswered: &Unanswered, recipient: &Mailbox, reply: &Reply) {
+        let recipients = slice::from_ref(recipient);
+        match unanswered.why(recipient) {
+            Some(why) => {
+                let said = format!("{reply}; {why}");
+                let refusal = self.refusal(&unanswered.reverse_path, recipients, &said);
+                self.keep(refusal);
+            }
+            None if reply.code() >= REFUSING => {
+                self.note_refusal(&unanswered.reverse_path, recipients, reply);
+            }
+            None => {}
         }
     }
 
     /// Notes that mail was answered with `reply`.
     pub(super) fn note_refusal(&mut self, reverse_path: &ReversePath, recipients: &[Mailbox], reply: &Reply) {
-        let refusal = self.refusal(reverse_path, recipients, reply);
+        let refusal = self.refusal(reverse_path, recipients, &reply.to_string());
         self.keep(refusal);
     }
 
     /// The same of a recipient of this transaction.
     pub(super) fn note_recipient_refused(&mut self, recipient: &Mailbox, reply: &Reply) {
         if let Phase::Transaction(envelope) = &self.phase {
-            let refusal = self.refusal(&envelope.reverse_path, slice::from_ref(recipient), reply);
+            let recipients = slice::from_ref(recipient);
+            let refusal = self.refusal(&envelope.reverse_path, recipients, &reply.to_string());
             self.keep(refusal);
         }
     }
 
-    fn refusal(&self, reverse_path: &ReversePath, recipients: &[Mailbox], reply: &Reply) -> Refusal {
+    fn refusal(&self, reverse_path: &ReversePath, recipients: &[Mailbox], said: &str) -> Refusal {
         let peer = shown(self.peer.address);
         let client = (self.now, self.peer.session.as_str(), peer.as_str());
-        Refusal::new(client, reverse_path, recipients, &reply.to_string())
+        Refusal::new(client, reverse_path, recipients, said)
     }
 
     fn keep(&mut self, refusal: Refusal) {

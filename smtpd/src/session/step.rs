@@ -1,7 +1,7 @@
 //! What a session wants done next. A question travels with what it is about and comes back with its answer, so that
 //! nothing waits half-made in the session meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use mailstore::{Account, Delivery, Draft, RecipientTerms};
 use mailwire::address::Mailbox;
@@ -139,8 +139,15 @@ pub struct Acceptance {
     pub seen: Option<Box<Seen>>,
     /// What rules of recipients look at, where one of them has some.
     pub filtering: Option<Box<Filtering>>,
-    /// Recipients who do not want it, by their numbers among those that were accepted; known where each has a verdict.
-    pub discarded: BTreeSet<usize>,
+    /// What was found in it that speaks against its sender being who they say, as reports about it may reach somebody else.
+    pub doubt: Option<String>,
+    /// What recipients who do not want it have said to that, by their numbers among those that were accepted; known where each
+    /// has a verdict.
+    pub settled: BTreeMap<usize, Reply>,
+    /// What is said where nobody takes it.
+    pub refusal: Option<Reply>,
+    /// Recipients who do not get it, each with what has decided that.
+    pub untaken: Vec<(Mailbox, String)>,
     /// The programs that have looked at it and are still to be heard.
     pub scan: Option<Scan>,
     /// How many recipients were accepted.

@@ -1,6 +1,6 @@
 //! What is said at the end of content: once by SMTP, and by LMTP once for each recipient, in their order (RFC 2033 §4.2).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::iter;
 
 use mailstore::{IntakeError, Receipt};
@@ -11,16 +11,20 @@ use super::{Acceptance, Kind, Session, Step, Then};
 use crate::replies;
 
 impl Session {
-    /// What the commit came to for so many recipients, some of whom have thrown it away before that. The one place from which a
+    /// What the commit came to for so many recipients, some of whom did not want it before that. The one place from which a
     /// 250 to content comes that anybody gets (RFC 5321 §4.2.5).
     #[must_use]
     pub fn committed(
         &mut self,
         result: Result<Receipt, IntakeError>,
         recipients: usize,
-        discarded: &BTreeSet<usize>,
+        settled: &BTreeMap<usize, Reply>,
     ) -> Step {
         self.commands = 0;
+        if let (Err(_), Some(unanswered)) = (&result, &mut self.unanswered) {
+            // It comes again, and then something else may decide.
+            unanswered.untaken.clear();
+        }
         match (result, self.kind) {
             (Ok(receipt), Kind::Reception | Kind::Submission) => {
                 Step::Reply(replies::message_accepted(receipt.message))
@@ -29,19 +33,23 @@ impl Session {
             (Ok(Receipt { message, verdicts, .. }), Kind::Lmtp) => {
                 let accepted = |()| replies::message_accepted(message);
                 let verdict = |verdict: Result<(), _>| verdict.map_or_else(replies::over_quota, accepted);
-                among(discarded, recipients, verdicts.into_iter().map(verdict))
+                among(settled, recipients, verdicts.into_iter().map(verdict))
             }
             (Err(IntakeError::OverQuota { groups, .. }), Kind::Lmtp) => {
-                among(discarded, recipients, groups.into_iter().map(replies::over_quota))
+                among(settled, recipients, groups.into_iter().map(replies::over_quota))
             }
-            (Err(error), Kind::Lmtp) => among(discarded, recipients, iter::repeat(not_stored(&error))),
+            (Err(error), Kind::Lmtp) => among(settled, recipients, iter::repeat(not_stored(&error))),
         }
     }
 
     /// Nobody wants the message, so there is nothing to be committed.
-    pub(super) fn discarded(&mut self, acceptance: &Acceptance) -> Step {
+    pub(super) fn unwanted(&mut self, acceptance: &Acceptance) -> Step {
         self.commands = 0;
-        self.verdict(Step::Reply(replies::message_discarded()), acceptance.recipients)
+        let reply = || acceptance.refusal.clone().unwrap_or_else(replies::message_discarded);
+        match self.kind {
+            Kind::Reception | Kind::Submission => Step::Reply(reply()),
+            Kind::Lmtp => among(&acceptance.settled, acceptance.recipients, iter::repeat_with(reply)),
+        }
     }
 
     /// A reply to the end of content, as often as it must be said. What ends the session is said once.
@@ -63,11 +71,13 @@ impl Session {
     }
 }
 
-/// The replies to all recipients: those of whoever throws it away stand between those of the others.
-fn among(discarded: &BTreeSet<usize>, recipients: usize, mut others: impl Iterator<Item = Reply>) -> Step {
-    let reply = |number| {
-        if discarded.contains(&number) { Some(replies::message_discarded()) } else { others.next() }
-    };
+/// The replies to all recipients: those to whoever does not want it stand between those to the others.
+fn among(
+    settled: &BTreeMap<usize, Reply>,
+    recipients: usize,
+    mut others: impl Iterator<Item = Reply>,
+) -> Step {
+    let reply = |number: usize| settled.get(&number).cloned().or_else(|| others.next());
     Step::Verdicts((0..recipients).filter_map(reply).collect(), Then::GoOn)
 }
 

@@ -302,7 +302,7 @@ impl BareSession {
 
     fn commit(&mut self, acceptance: Acceptance) -> Step {
         let result = now(acceptance.draft.commit(acceptance.delivery));
-        self.session.committed(result, acceptance.recipients, &acceptance.discarded)
+        self.session.committed(result, acceptance.recipients, &acceptance.settled)
     }
 }
 

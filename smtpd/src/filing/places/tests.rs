@@ -1,10 +1,11 @@
 //! Messages for alice and bob, put where their accounts want them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use mailstore::{
-    Account, CommonRules, Detail, Draft, IntakeError, Login, Receipt, Recipient, RuleFile, Terms, TraceRow,
+    Account, CommonRules, Detail, Draft, IntakeError, LocalRecipient, Login, Notify, Receipt, Recipient,
+    RecipientTerms, RuleFile, Terms, TraceRow,
 };
 use mailwire::address::ReversePath;
 use mailwire::sasl::ScramKeys;
@@ -115,12 +116,15 @@ fn acceptance(recipients: &[(&str, MaildropId)], fate: Fate) -> Acceptance {
         scan: None,
         filtering: Some(Box::new(Filtering {
             recipients: filtered.collect(),
-            header: b"Subject: hello\r\n\r\n".to_vec(),
+            header: b"Subject: hello\r\nmessage-id: <x@y>\r\n\r\n".to_vec(),
             octets: 100,
             is_ascii: true,
             is_authenticated: false,
         })),
-        discarded: BTreeSet::new(),
+        doubt: None,
+        settled: BTreeMap::new(),
+        refusal: None,
+        untaken: Vec::new(),
         recipients: recipients.len(),
         line_ends_repaired: 0,
         parts_converted: None,
@@ -196,7 +200,9 @@ async fn what_is_discarded_is_nowhere_and_by_lmtp_settled_for_that_recipient() {
     let apart = acceptance(&[("alice", ALICE), ("bob", BOB)], Fate::Apart(groups));
     let apart = filed(Some("always discard"), apart).await;
     assert_eq!(apart.delivery.fate, Fate::Apart(vec![vec![BOB], vec![BOB]]));
-    assert_eq!(apart.discarded, BTreeSet::from([0]));
+    assert_eq!(apart.settled, BTreeMap::from([(0, replies::message_discarded())]));
+    let said = "Message-ID <x@y>; alice@example.test: line 1: discarded".to_owned();
+    assert_eq!(apart.untaken, [(mailbox("alice"), said)]);
 }
 
 #[tokio::test]
@@ -256,11 +262,105 @@ async fn what_is_forwarded_within_the_house_keeps_the_verdicts_of_lmtp() {
     let here =
         filed(Some("if to local \"alice\" then forward \"bob@example.test\""), apart(groups.clone())).await;
     assert_eq!(here.delivery.fate, Fate::Apart(vec![vec![BOB], vec![MaildropId(9)]]));
-    assert!(here.discarded.is_empty());
+    assert!(here.settled.is_empty());
     let nobody =
         filed(Some("if to local \"alice\" then forward \"x@example.test\""), apart(groups.clone())).await;
     assert_eq!(nobody.delivery.fate, Fate::Apart(groups.clone()));
     let elsewhere = filed(Some("if to local \"alice\" then forward \"x@b.example\""), apart(groups)).await;
     assert_eq!(elsewhere.delivery.fate, Fate::Apart(vec![vec![MaildropId(9)]]));
-    assert_eq!(elsewhere.discarded, BTreeSet::from([0]));
+    assert_eq!(elsewhere.settled, BTreeMap::from([(0, replies::message_discarded())]));
+    assert_eq!(elsewhere.untaken, []);
+}
+
+fn asked(name: &str) -> LocalRecipient {
+    let terms = RecipientTerms { notify: Some(Notify::Never), original: None };
+    LocalRecipient { mailbox: mailbox(name), terms }
+}
+
+fn from_carol(acceptance: Acceptance) -> Acceptance {
+    let mut acceptance = acceptance;
+    acceptance.delivery.reverse_path = ReversePath::Mailbox(mailbox("carol"));
+    acceptance
+}
+
+const REJECT: Option<&str> = Some("always reject \"Not any more\"");
+
+#[tokio::test]
+async fn what_all_reject_is_refused_and_nobody_has_it() {
+    let both = [("alice", ALICE), ("alice+x", ALICE)];
+    let filed = filed(REJECT, from_carol(acceptance(&both, Fate::Shared))).await;
+    assert_eq!(filed.refusal.unwrap().lines().collect::<Vec<_>>(), ["Not any more"]);
+    assert!(filed.delivery.maildrops.is_empty() && filed.delivery.relay.is_empty());
+    let said = "Message-ID <x@y>; alice@example.test: line 1: rejected with \"Not any more\"";
+    assert_eq!(filed.untaken, [(mailbox("alice"), said.to_owned()), (mailbox("alice+x"), said.to_owned())]);
+}
+
+#[tokio::test]
+async fn what_others_get_is_reported_by_the_same_commit() {
+    let mut acceptance = from_carol(to_alice_and_bob());
+    acceptance.delivery.local = vec![asked("alice"), asked("bob")];
+    let filed = filed(REJECT, acceptance).await;
+    let delivery = &filed.delivery;
+    assert_eq!((filed.refusal, delivery.maildrops.as_slice()), (None, [BOB].as_slice()));
+    let [relay] = delivery.relay.as_slice() else { panic!() };
+    assert_eq!((&relay.mailbox, relay.due, relay.expires), (&mailbox("alice"), 7, 107));
+    assert_eq!((relay.terms.refusal(), relay.terms.notify), (Some("Not any more"), Some(Notify::Never)));
+    // Whoever asks for a report of success hears of bob alone.
+    assert_eq!(delivery.local, [asked("bob")]);
+    let said = "alice@example.test: line 1: rejected with \"Not any more\": its sender gets a report";
+    let steps: Vec<_> = delivery.steps.iter().map(|step| step.detail.as_str()).collect();
+    assert_eq!(steps, [said]);
+}
+
+#[tokio::test]
+async fn nobody_hears_of_a_refusal_who_may_have_nothing_to_do_with_it() {
+    let doubtful = Acceptance { doubt: Some("spf=fail".to_owned()), ..from_carol(to_alice_and_bob()) };
+    let class = Class::Junk("a test says so".to_owned());
+    let junk = Acceptance { class, ..from_carol(to_alice_and_bob()) };
+    for (acceptance, why) in [
+        (to_alice_and_bob(), "it comes from nobody"),
+        (junk, "it is taken for junk"),
+        (doubtful, "the checks say that somebody else may have sent it"),
+    ] {
+        let filed = filed(REJECT, acceptance).await;
+        assert_eq!((filed.delivery.maildrops.as_slice(), filed.delivery.relay.len()), ([BOB].as_slice(), 0));
+        let (_, said) = filed.untaken.first().unwrap();
+        assert!(said.ends_with(&format!(": nobody is told: {why}")), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn where_no_report_leaves_the_mail_is_kept_and_behind_a_common_address_others_have_it() {
+    let house = House { alices_rules: REJECT, is_away: false };
+    let mut kept = from_carol(to_alice_and_bob());
+    file(&Means { forwards_for_seconds: None, ..means(&house) }, &mut kept).await.unwrap();
+    assert_eq!(
+        (kept.delivery.maildrops.as_slice(), kept.untaken.as_slice()),
+        ([ALICE, BOB].as_slice(), [].as_slice())
+    );
+    // All can hear of it at once.
+    let mut alone = from_carol(acceptance(&[("alice", ALICE)], Fate::Shared));
+    file(&Means { forwards_for_seconds: None, ..means(&house) }, &mut alone).await.unwrap();
+    assert!(alone.refusal.is_some());
+
+    let mut team = from_carol(acceptance(&[("team", ALICE)], Fate::Shared));
+    team.filtering.as_mut().unwrap().recipients[0].maildrops = vec![ALICE, BOB];
+    team.delivery.maildrops = vec![ALICE, BOB];
+    let team = filed(REJECT, team).await;
+    assert_eq!((team.delivery.maildrops.as_slice(), team.delivery.relay.len()), ([BOB].as_slice(), 0));
+    assert!(team.refusal.is_none() && team.untaken.is_empty());
+    assert!(reasons(&team)[0].ends_with("others behind the same address have got it"));
+}
+
+#[tokio::test]
+async fn by_lmtp_each_recipient_refuses_alone() {
+    let apart = |groups| {
+        let recipients = [("alice", ALICE), ("bob", BOB), ("team", ALICE)];
+        from_carol(acceptance(&recipients, Fate::Apart(groups)))
+    };
+    let filed = filed(REJECT, apart(vec![vec![ALICE], vec![BOB], vec![ALICE, BOB]])).await;
+    assert_eq!(filed.delivery.fate, Fate::Apart(vec![vec![BOB], vec![BOB]]));
+    let said: Vec<_> = filed.settled.iter().map(|(number, reply)| (*number, reply.code())).collect();
+    assert_eq!(said, [(0, 550)]);
+    assert!(filed.refusal.is_none() && filed.delivery.relay.is_empty());
 }

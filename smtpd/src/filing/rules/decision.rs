@@ -8,6 +8,7 @@ use mailwire::address::Mailbox;
 use super::facts::Facts;
 use super::fields::fields;
 use super::pattern::{Effort, How, Pattern, TooMuchWork};
+use super::reason::Reason;
 use super::rule::{Action, Condition, Rules, Test};
 use crate::session::Class;
 
@@ -17,10 +18,12 @@ const EFFORT_MAX: u64 = 20_000_000;
 /// What becomes of a message in one maildrop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
-    /// Where it goes, each place once; nowhere where it is discarded.
+    /// Where it goes, each place once; nowhere where it is discarded or not taken.
     pub places: Vec<Place>,
     /// To whom else it goes, each once.
     pub forwards: Vec<Mailbox>,
+    /// It is not taken, for the reason that these words give its sender.
+    pub refusal: Option<Reason>,
     /// The lines of the rules that have decided that; none where no rule has.
     pub lines: Vec<usize>,
     /// The rules were more work than one message may make, so they are as if they were not there.
@@ -73,7 +76,11 @@ impl fmt::Display for Decision {
         }
         let forwards = self.forwards.iter().map(|mailbox| format!("forwarded to {mailbox}"));
         let places: Vec<_> = self.places.iter().map(ToString::to_string).chain(forwards).collect();
-        if places.is_empty() { f.write_str("discarded") } else { f.write_str(&places.join(" and ")) }
+        match (&self.refusal, places.as_slice()) {
+            (Some(reason), _) => write!(f, "rejected with \"{reason}\""),
+            (None, []) => f.write_str("discarded"),
+            (None, places) => f.write_str(&places.join(" and ")),
+        }
     }
 }
 
@@ -113,7 +120,11 @@ fn decided(rules: &Rules, facts: &Facts<'_>, effort: &mut Effort) -> Result<Deci
                 Action::Forward(mailbox) if !decision.forwards.contains(mailbox) => {
                     decision.forwards.push(mailbox.clone());
                 }
-                Action::Forward(_) | Action::Discard => {}
+                // What an earlier rule has put somewhere is not refused any more.
+                Action::Reject(reason) if decision.places.is_empty() && decision.forwards.is_empty() => {
+                    decision.refusal = Some(reason.clone());
+                }
+                Action::Forward(_) | Action::Discard | Action::Reject(_) => {}
             }
         }
         if !rule.goes_on {

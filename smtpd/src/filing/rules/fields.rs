@@ -37,6 +37,11 @@ pub(in super::super) fn has_field(header: &[u8], name: &str, value: &str) -> boo
     fields(header).any(|field| field.is_called(name) && field.body.trim_ascii() == value.as_bytes())
 }
 
+/// What the first field of this name says, as it was written.
+pub(in super::super) fn value<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    fields(header).find(|field| field.is_called(name)).map(|field| field.body.trim_ascii())
+}
+
 /// The first line with those that go on with it (RFC 5322 §2.2.3), and what is behind them; `None` at the empty line.
 fn unfolded(header: &[u8]) -> Option<(&[u8], &[u8])> {
     if header.is_empty() || header.starts_with(b"\r\n") {

@@ -6,6 +6,7 @@
 //! | `token.rs` | words and strings, with their places in the text |
 //! | `parser.rs` | text becomes rules, or a [`Mistake`] with its place |
 //! | `pattern.rs` | texts to compare with, and globs |
+//! | `reason.rs` | [`Reason`]: the words of whoever does not take a message |
 //! | `facts.rs` | [`Facts`]: what is known of a message |
 //! | `fields.rs` | the header section, field by field, decoded |
 //! | `decision.rs` | [`decide`]: pure, so that a dry run is the real one |
@@ -24,11 +25,13 @@ mod facts;
 mod fields;
 mod parser;
 mod pattern;
+mod reason;
 mod rule;
 mod token;
 
 pub use decision::{Decision, Place, decide};
 pub use facts::Facts;
-pub(super) use fields::has_field;
+pub(super) use fields::{has_field, value};
 pub use parser::Mistake;
+pub use reason::Reason;
 pub use rule::Rules;

@@ -1,12 +1,13 @@
 //! Text becomes rules, or a mistake with its place and what to do about it.
 
+mod actions;
+
 use std::fmt;
 
-use mailstore::Detail;
 use mailwire::address::{Domain, Mailbox};
 
 use super::pattern::{How, Pattern, Value};
-use super::rule::{Action, Condition, DEPTH_MAX, FORWARDS_MAX, RULES_MAX, Rule, Rules, Test, VALUES_MAX};
+use super::rule::{Condition, DEPTH_MAX, RULES_MAX, Rule, Rules, Test, VALUES_MAX};
 use super::token::{Position, Token, Tokens};
 
 /// Why a text is no rules.
@@ -312,70 +313,6 @@ impl<'a> Parser<'a> {
             return Err(Mistake::new(at, problem, "use `domain` or `matches` where many are alike"));
         }
         Ok(())
-    }
-
-    /// `action *("and" action)`
-    fn actions(&mut self, rule: &mut Rule) -> Result<(), Mistake> {
-        loop {
-            let at = self.at;
-            if self.takes("go")? {
-                if !self.takes("on")? {
-                    return Err(self.expected("`on`"));
-                }
-                rule.goes_on = true;
-            } else {
-                let action = self.action()?;
-                if rule.actions.contains(&action) {
-                    return Err(Mistake::new(at, "the same is done twice", "leave it out once"));
-                }
-                rule.actions.push(action);
-            }
-            if rule.actions.contains(&Action::Discard) && (rule.actions.len() > 1 || rule.goes_on) {
-                let problem = "`discard` stands with something else";
-                return Err(Mistake::new(
-                    at,
-                    problem,
-                    "what is discarded is not kept anywhere: leave one of them out",
-                ));
-            }
-            if !self.takes("and")? {
-                return Ok(());
-            }
-        }
-    }
-
-    fn action(&mut self) -> Result<Action, Mistake> {
-        const ACTIONS: &str = "`keep`, `junk`, `maildrop`, `forward`, `discard` or `go on`";
-        let Some(Token::Word(word)) = &self.token else { return Err(self.expected(ACTIONS)) };
-        match word.to_ascii_lowercase().as_str() {
-            "keep" => self.advance().map(|_| Action::Keep),
-            "junk" => self.advance().map(|_| Action::Junk),
-            "discard" => self.advance().map(|_| Action::Discard),
-            "forward" => self.forward(),
-            "maildrop" => {
-                self.advance()?;
-                let at = self.at;
-                let name = self.text("the name of a maildrop")?;
-                let detail = Detail::parse(&name)
-                    .map_err(|why| Mistake::new(at, format!("{name:?} is no maildrop"), why.to_string()))?;
-                Ok(Action::Maildrop(detail))
-            }
-            _ => Err(self.expected(ACTIONS)),
-        }
-    }
-
-    fn forward(&mut self) -> Result<Action, Mistake> {
-        self.advance()?;
-        let at = self.at;
-        self.forwards = self.forwards.saturating_add(1);
-        if self.forwards > FORWARDS_MAX {
-            let problem = format!("mail is forwarded to more than {FORWARDS_MAX} addresses");
-            return Err(Mistake::new(at, problem, "use a mailing list, or an alias of the administrator's"));
-        }
-        let text = self.text("an address")?;
-        let mailbox = Mailbox::parse(&text)
-            .map_err(|_| Mistake::new(at, format!("{text:?} is no address"), "write it as name@domain"))?;
-        Ok(Action::Forward(mailbox))
     }
 }
 

@@ -4,6 +4,7 @@ use mailstore::Detail;
 use mailwire::address::Mailbox;
 
 use super::pattern::Pattern;
+use super::reason::Reason;
 
 /// Most rules of an account.
 pub(super) const RULES_MAX: usize = 200;
@@ -63,6 +64,17 @@ pub(super) enum Test {
     Junk,
 }
 
+impl Action {
+    /// The keyword of what has nothing beside it: what goes nowhere is not put anywhere (RFC 5429 §2.4, RFC 5228 §4.4).
+    pub(super) const fn alone(&self) -> Option<&'static str> {
+        match self {
+            Self::Discard => Some("discard"),
+            Self::Reject(_) => Some("reject"),
+            Self::Keep | Self::Junk | Self::Maildrop(_) | Self::Forward(_) => None,
+        }
+    }
+}
+
 /// What is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
@@ -72,6 +84,8 @@ pub(super) enum Action {
     Maildrop(Detail),
     Forward(Mailbox),
     Discard,
+    /// It is not taken, and its sender is told so.
+    Reject(Reason),
 }
 
 impl Rules {
@@ -91,7 +105,7 @@ impl Rules {
     pub fn maildrops(&self) -> impl Iterator<Item = &Detail> {
         self.rules.iter().flat_map(|rule| &rule.actions).filter_map(|action| match action {
             Action::Maildrop(detail) => Some(detail),
-            Action::Keep | Action::Junk | Action::Forward(_) | Action::Discard => None,
+            Action::Keep | Action::Junk | Action::Forward(_) | Action::Discard | Action::Reject(_) => None,
         })
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn text(frame: &Frame<'_>) -> String {
 fn recipient(text: &mut String, kind: Kind, subject: &Subject<'_>) {
     let entry = subject.entry;
     line(text, &format!("    {}", entry.recipient));
-    if let Some(original) = entry.recipient_terms.original.as_ref()
+    if let Some(original) = entry.recipient_terms.original()
         && original.address != entry.recipient.text()
     {
         line(text, &format!("    (where mail for {} goes)", original.address));
@@ -69,6 +69,10 @@ fn recipient(text: &mut String, kind: Kind, subject: &Subject<'_>) {
         }
         (Kind::Failed | Kind::Delayed, Cause::Postmaster) => return ended(text, subject),
         (Kind::Failed, Cause::Attempt) | (Kind::Delayed, Cause::Attempt | Cause::Time) => {}
+    }
+    if let Some(words) = entry.recipient_terms.refusal() {
+        line(text, "    The recipient does not take this message, and says:");
+        return line(text, &format!("    {words}"));
     }
     line(text, &format!("    {}", meaning(subject.finding.status)));
     let said = &subject.finding.said;

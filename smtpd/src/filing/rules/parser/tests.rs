@@ -1,10 +1,12 @@
 //! Rules as people write them: what they come to, and what is said where they are wrong.
 
+use mailstore::Detail;
 use mailwire::address::ReversePath;
 use proptest::prelude::*;
 
 use super::super::decision::{Decision, Place, decide};
 use super::super::facts::Facts;
+use super::super::rule::FORWARDS_MAX;
 use super::*;
 use crate::session::Class;
 
@@ -131,6 +133,19 @@ fn what_is_forwarded_is_kept_where_a_rule_says_so() {
 }
 
 #[test]
+fn what_is_rejected_goes_nowhere_unless_a_rule_before_has_put_it_somewhere() {
+    let rejected = decided("if from domain \"list.example\" then reject \"No\n more\"\nalways keep");
+    assert_eq!((rejected.places.as_slice(), rejected.forwards.as_slice()), ([].as_slice(), [].as_slice()));
+    assert_eq!(rejected.to_string(), "line 1: rejected with \"No more\"");
+    for before in ["keep", "forward \"a@b.example\"", "junk"] {
+        let decision = decided(&format!("always {before} and go on\nalways reject \"no\""));
+        assert_eq!(decision.refusal, None, "{before}");
+        assert_eq!(decision.places.len() + decision.forwards.len(), 1, "{before}");
+    }
+    assert!(decided("always go on\nalways reject \"no\"").refusal.is_some());
+}
+
+#[test]
 fn too_much_work_is_given_up_and_nothing_is_lost() {
     let value = format!("\"*{}b\"", "a".repeat(1000));
     let text = format!("if header \"Long\" matches {value} then discard");
@@ -150,7 +165,7 @@ fn a_mistake_is_told_with_its_place_and_what_to_do() {
         ),
         (
             "always",
-            "line 1, column 7: the text ends where `keep`, `junk`, `maildrop`, `forward`, `discard` or `go on` should stand; write `keep`, `junk`, `maildrop`, `forward`, `discard` or `go on` here",
+            "line 1, column 7: the text ends where `keep`, `junk`, `maildrop`, `forward`, `reject`, `discard` or `go on` should stand; write `keep`, `junk`, `maildrop`, `forward`, `reject`, `discard` or `go on` here",
         ),
         (
             "\n  if junk the keep",
@@ -188,10 +203,26 @@ fn a_mistake_is_told_with_its_place_and_what_to_do() {
             "always keep; junk",
             "line 1, column 12: there is ';', which belongs to nothing; put names and values into double quotes",
         ),
+        (
+            "always reject \"no\" and junk",
+            "line 1, column 24: `reject` stands with something else; such mail is not kept anywhere: leave one of them out",
+        ),
+        (
+            "always reject \"no\" and go on",
+            "line 1, column 24: `reject` stands with something else; such mail is not kept anywhere: leave one of them out",
+        ),
+        (
+            "always reject \" \"",
+            "line 1, column 15: there are no words in it; say in a few words why such mail is not taken",
+        ),
+        (
+            "always reject",
+            "line 1, column 14: the text ends where what the sender is told in double quotes should stand; write what the sender is told in double quotes here",
+        ),
         ("always keep and keep", "line 1, column 17: the same is done twice; leave it out once"),
         (
             "always discard and keep",
-            "line 1, column 20: `discard` stands with something else; what is discarded is not kept anywhere: leave one of them out",
+            "line 1, column 20: `discard` stands with something else; such mail is not kept anywhere: leave one of them out",
         ),
     ] {
         let mistake = Rules::parse(text).expect_err(text);
