@@ -73,6 +73,12 @@ impl Levels {
         }
     }
 
+    /// True where the entity that begins is a message of its own, and not a part of one.
+    #[must_use]
+    pub fn are_at_message(&self) -> bool {
+        !matches!(self.open.last(), Some(Level::Multipart(..)))
+    }
+
     /// True where a line may still be a delimiter.
     #[must_use]
     pub fn have_delimiters(&self) -> bool {

@@ -20,5 +20,5 @@ mod rules;
 
 pub(crate) use field::Field;
 pub(crate) use inspector::{Inspector, Problem};
-pub(crate) use mime::{MimeField, octets_encoded};
+pub(crate) use mime::{Look, MimeField, Plan, SevenBit, Unfit, octets_encoded};
 pub(crate) use rules::{LineEnds, Rules, SpamFlags, Treatment, octets_read_max};

@@ -1,18 +1,21 @@
 //! What is said of a message to the next server: its addresses, what its content needs, and what its sender asks for.
 
-use mailstore::{Body, ByMode, Notify, QueueEntry, Returns, Terms};
+use std::borrow::Cow;
+
+use mailstore::{ByMode, Notify, QueueEntry, Returns, Terms};
 use mailwire::address::ReversePath;
 use mailwire::clock;
-use mailwire::smtp::client::{Content, Envelope, Recipient, Requests};
+use mailwire::smtp::client::{Envelope, Recipient, Requests};
 use mailwire::smtp::{self, Enhanced};
 
+use super::fitting::Fitted;
 use super::link::Link;
 
 /// Why the message cannot go to this server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hindrance {
     pub(super) status: Enhanced,
-    pub(super) said: &'static str,
+    pub(super) said: Cow<'static, str>,
 }
 
 /// What a link is able to do for a message.
@@ -21,47 +24,51 @@ pub(super) struct Abilities {
     pub(super) is_verified: bool,
     /// The fewest seconds for which it takes DELIVERBY in mode `R`; `None` where it does not know it.
     pub(super) deliver_by_seconds_min: Option<u32>,
+    /// It has 8BITMIME (RFC 6152).
+    pub(super) takes_eight_bit: bool,
+    /// It has SMTPUTF8 (RFC 6531).
+    pub(super) takes_utf8: bool,
 }
 
-/// The envelope over `link` of one message's recipients, with so much in front of its content.
+/// The envelope over `link` of one message's recipients.
 ///
 /// What is forwarded comes from the sender that `rewritten` makes of its own.
 pub(super) fn of(
     entries: &[QueueEntry],
-    front: &[u8],
+    fitted: &Fitted,
     link: &Link,
     rewritten: Option<ReversePath>,
 ) -> Result<Envelope, Hindrance> {
-    let mut envelope = envelope(entries, link.abilities(), clock::unix_seconds())?;
+    let mut envelope = envelope(entries, fitted, link.abilities(), clock::unix_seconds())?;
     if let Some(reverse_path) = rewritten {
         envelope.reverse_path = reverse_path;
     }
-    let front_octets = u64::try_from(front.len()).unwrap_or(u64::MAX);
-    envelope.content_octets = envelope.content_octets.saturating_add(front_octets);
     Ok(envelope)
 }
 
-fn envelope(entries: &[QueueEntry], abilities: Abilities, now: u64) -> Result<Envelope, Hindrance> {
-    let nobody = Hindrance { status: Enhanced(5, 0, 0), said: "the message has no recipient" };
+fn envelope(
+    entries: &[QueueEntry],
+    fitted: &Fitted,
+    abilities: Abilities,
+    now: u64,
+) -> Result<Envelope, Hindrance> {
+    let nobody = Hindrance { status: Enhanced(5, 0, 0), said: "the message has no recipient".into() };
     let first = entries.first().ok_or(nobody)?;
     let terms = &first.terms;
     // RFC 8689 §4.2.1.
     if terms.requires_tls && !abilities.is_verified {
         let said =
             "the sender requires TLS to a server that proves who it is, and this one does not (REQUIRETLS)";
-        return Err(Hindrance { status: Enhanced(5, 7, 30), said });
+        return Err(Hindrance { status: Enhanced(5, 7, 30), said: said.into() });
     }
     let by = deliver_by(terms, abilities, now)?;
     Ok(Envelope {
         reverse_path: first.reverse_path.clone(),
         recipients: entries.iter().map(recipient).collect(),
-        content_octets: first.octets,
-        content: match (terms.is_utf8, terms.body) {
-            (true, _) => Content::Utf8,
-            (false, Some(Body::SevenBit)) => Content::SevenBit,
-            // What nobody has looked at may be anything.
-            (false, Some(Body::EightBit | Body::Binary) | None) => Content::EightBit,
-        },
+        content_octets: fitted
+            .octets
+            .saturating_add(u64::try_from(fitted.signatures.len()).unwrap_or(u64::MAX)),
+        content: fitted.kind,
         requests: Requests {
             ret: terms.returns.map(|returns| match returns {
                 Returns::Full => smtp::Return::Full,
@@ -89,7 +96,7 @@ fn deliver_by(terms: &Terms, abilities: Abilities, now: u64) -> Result<Option<sm
         if !abilities.deliver_by_seconds_min.is_some_and(takes) {
             // X.4.7: delivery time expired.
             let said = "the sender wants it back unless it is delivered in time, which this server does not promise (DELIVERBY)";
-            return Err(Hindrance { status: Enhanced(5, 4, 7), said });
+            return Err(Hindrance { status: Enhanced(5, 4, 7), said: said.into() });
         }
     }
     Ok(Some(smtp::DeliverBy { seconds, mode, trace: by.trace }))
@@ -113,11 +120,23 @@ fn recipient(entry: &QueueEntry) -> Recipient {
 #[cfg(test)]
 mod tests {
     use mailstore::{DeliverBy, OriginalRecipient};
+    use mailwire::smtp::client::Content;
 
     use super::super::testing::entry;
     use super::*;
 
-    const PLAIN: Abilities = Abilities { is_verified: false, deliver_by_seconds_min: None };
+    const PLAIN: Abilities = Abilities {
+        is_verified: false,
+        deliver_by_seconds_min: None,
+        takes_eight_bit: true,
+        takes_utf8: true,
+    };
+
+    fn envelope(entries: &[QueueEntry], abilities: Abilities, now: u64) -> Result<Envelope, Hindrance> {
+        let fitted =
+            Fitted { kind: Content::SevenBit, plan: None, octets: 100, signatures: b"DKIM".to_vec() };
+        super::envelope(entries, &fitted, abilities, now)
+    }
 
     #[test]
     fn what_the_sender_asks_is_passed_on() {
@@ -125,7 +144,6 @@ mod tests {
         entry.terms.returns = Some(Returns::Headers);
         entry.terms.envelope_id = Some("id".to_owned());
         entry.terms.priority = Some(3);
-        entry.terms.body = Some(Body::SevenBit);
         entry.recipient_terms.notify = Some(Notify::Never);
         let original =
             OriginalRecipient { address_type: "rfc822".to_owned(), address: "c@c.example".to_owned() };
@@ -134,7 +152,7 @@ mod tests {
         assert_eq!(envelope.requests.ret, Some(smtp::Return::Headers));
         assert_eq!(envelope.requests.envid.as_deref(), Some("id"));
         assert_eq!(envelope.requests.mt_priority, Some(3));
-        assert_eq!(envelope.content, Content::SevenBit);
+        assert_eq!((envelope.content, envelope.content_octets), (Content::SevenBit, 104));
         let [recipient] = envelope.recipients.as_slice() else { panic!() };
         assert_eq!(recipient.notify, Some(smtp::Notify::Never));
         assert_eq!(recipient.original.as_ref().unwrap().address, "c@c.example");

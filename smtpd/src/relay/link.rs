@@ -294,7 +294,7 @@ impl Link {
             return self.too_early(said);
         }
         stuffer.finish(self.connection.output());
-        self.dialogue.client(b"(the message)");
+        self.dialogue.client(content.words().as_bytes());
         self.in_doubt = true;
         self.connection.flush().await.map_err(Broken::Read)?;
         Ok(self.reply(self.waits.end).await?)
@@ -364,7 +364,13 @@ impl Link {
         let deliver_by_seconds_min = self.session.extensions().iter().find_map(|extension| {
             if let Extension::DeliverBy(least) = extension { Some(least.unwrap_or(0)) } else { None }
         });
-        Abilities { is_verified: self.is_verified && self.connection.tls().is_some(), deliver_by_seconds_min }
+        let has = |extension| self.session.extensions().contains(&extension);
+        Abilities {
+            is_verified: self.is_verified && self.connection.tls().is_some(),
+            deliver_by_seconds_min,
+            takes_eight_bit: has(Extension::EightBitMime),
+            takes_utf8: has(Extension::SmtpUtf8),
+        }
     }
 
     /// What the server tells senders itself.

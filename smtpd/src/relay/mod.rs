@@ -20,6 +20,7 @@
 //! | `security.rs` | how a connection is protected |
 //! | `envelope.rs` | what is said of a message to the next server |
 //! | `content.rs` | its octets |
+//! | `fitting.rs` | the message made fit for a server |
 //! | `signing.rs` | the DKIM signatures in front of them |
 //! | `verdict.rs` | what an attempt came to for one recipient |
 //! | `schedule.rs` | when it is tried again, and when it is given up |
@@ -38,6 +39,7 @@ mod content;
 mod dialogue;
 mod dispatcher;
 mod envelope;
+mod fitting;
 mod forwarding;
 mod limit;
 mod link;

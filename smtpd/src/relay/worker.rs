@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mailstore::{MessageId, QueueEntry, Store};
+use mailwire::address::ReversePath;
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::net::Shutdown;
@@ -21,6 +22,7 @@ use super::conclusion::{Attempted, conclude};
 use super::config::RelayConfig;
 use super::content::Content;
 use super::envelope::{self, Hindrance};
+use super::fitting::{self, Fitted, Misfit};
 use super::forwarding;
 use super::link::{Ending, Obstacle, Waits};
 use super::names::Names;
@@ -28,7 +30,6 @@ use super::reporter::Reporter;
 use super::route::{Destination, Routes};
 use super::schedule::Schedule;
 use super::security::Trust;
-use super::signing;
 use super::verdict::{Fate, Finding};
 use crate::dkim::Signatory;
 
@@ -258,31 +259,27 @@ impl Worker {
             );
             return Done::Concluded { trouble: None };
         }
-        let signatures = match job.entries.first() {
-            Some(entry) => signing::signatures(&self.common, entry).await,
-            None => Vec::new(),
-        };
-        let rewritten = match job.entries.first() {
-            Some(entry) => forwarding::reverse_path(&self.common, entry).await,
-            None => Ok(None),
-        };
+        let prepared = self.prepared(reached, &job).await;
         let mut work = Work { left: job.entries, findings: Vec::new(), trouble: None };
-        let rewritten = rewritten.unwrap_or_else(|unavailable| {
-            let left = std::mem::take(&mut work.left);
-            work.found(left, &unavailable);
-            None
-        });
+        let (fitted, rewritten) = match prepared {
+            Ok(prepared) => prepared,
+            Err(finding) => {
+                let left = std::mem::take(&mut work.left);
+                work.found(left, &finding);
+                return self.conclude(reached, work).await;
+            }
+        };
         while !work.left.is_empty() {
             let rest = work.left.split_off(self.recipients_max(reached).min(work.left.len()));
             let part = std::mem::replace(&mut work.left, rest);
-            let envelope = match envelope::of(&part, &signatures, &reached.link, rewritten.clone()) {
+            let envelope = match envelope::of(&part, &fitted, &reached.link, rewritten.clone()) {
                 Ok(envelope) => envelope,
                 Err(Hindrance { status, said }) => {
-                    work.found(part, &Finding::never(status, said));
+                    work.found(part, &Finding::never(status, &said));
                     continue;
                 }
             };
-            match self.transact(reached, envelope, (&part, &signatures)).await {
+            match self.transact(reached, envelope, (&part, &fitted)).await {
                 // It may just be tired of the session: another one may do better.
                 Ending::Verdicts(verdicts)
                     if session == Age::Used && work.findings.is_empty() && is_farewell(&verdicts) =>
@@ -312,6 +309,21 @@ impl Worker {
             }
         }
         self.conclude(reached, work).await
+    }
+
+    /// What goes over this session of a job's message, and from whom, where that is another one than it came from.
+    async fn prepared(&self, reached: &Reached, job: &Job) -> Result<(Fitted, Option<ReversePath>), Finding> {
+        let Some(entry) = job.entries.first() else {
+            return Err(Finding::never(Enhanced(5, 0, 0), "the message has no recipient"));
+        };
+        let rewritten = forwarding::reverse_path(&self.common, entry).await?;
+        let fitted = fitting::fit(&self.common, entry, reached.link.abilities()).await;
+        match fitted {
+            Ok(fitted) => Ok((fitted, rewritten)),
+            Err(Misfit::Hindrance(Hindrance { status, said })) => Err(Finding::never(status, &said)),
+            // X.3.0: our own store failed.
+            Err(Misfit::Content(error)) => Err(Finding::later(Enhanced(4, 3, 0), &chain(&error))),
+        }
     }
 
     /// RFC 5321 §4.5.4.2 has no way around it: either it is lost, or it may arrive twice.
@@ -346,10 +358,12 @@ impl Worker {
         &self,
         reached: &mut Reached,
         envelope: Envelope,
-        (part, signatures): (&[QueueEntry], &[u8]),
+        (part, fitted): (&[QueueEntry], &Fitted),
     ) -> Ending {
         let Some(entry) = part.first() else { return Ending::Verdicts(Vec::new()) };
-        let mut content = Content::new(&*self.common.store.queue, entry).behind(signatures);
+        let mut content = Content::new(&*self.common.store.queue, entry)
+            .converted(fitted.plan.as_ref())
+            .behind(&fitted.signatures);
         reached.link.transact(envelope, &mut content).await
     }
 

@@ -202,14 +202,15 @@ async fn recipients_of_one_transaction_end_each_in_its_own_way() {
 /// What the message needs and the server has not: RFC 6152 §3, RFC 6531 §3.1, RFC 1870 §6.1.
 #[tokio::test]
 async fn a_server_that_lacks_what_a_message_needs_does_not_get_it() {
-    for (ehlo, body, is_utf8, status) in [
-        ("250-peer.test\r\n250 8BITMIME", Body::EightBit, true, "5.6.7"),
-        ("250-peer.test\r\n250-8BITMIME\r\n250 SIZE 20", Body::SevenBit, false, "5.3.4"),
+    for (ehlo, body, recipient, status) in [
+        // Its recipient cannot be written otherwise.
+        ("250-peer.test\r\n250 8BITMIME", Body::EightBit, "\u{e4}@b.test", "5.6.7"),
+        ("250-peer.test\r\n250-8BITMIME\r\n250 SIZE 20", Body::SevenBit, "one@b.test", "5.3.4"),
     ] {
         let peer = Peer::new(Script::default().says("EHLO", &[ehlo])).await;
         let world = World::new(&[("b.test", &peer)], "retry_seconds = 1000").await;
-        let terms = Terms { body: Some(body), is_utf8, ..Terms::default() };
-        world.send(Mail { terms, ..Mail::to(&["one@b.test"]) }).await;
+        let terms = Terms { body: Some(body), is_utf8: !recipient.is_ascii(), ..Terms::default() };
+        world.send(Mail { terms, ..Mail::to(&[recipient]) }).await;
         world.is_done().await;
         assert_eq!((peer.messages().len(), peer.count("MAIL")), (0, 0), "{status}");
         let [report] = world.reports().await.try_into().unwrap();

@@ -3,6 +3,7 @@
 
 mod bounced;
 mod by_dns;
+mod eight_bit;
 mod faults;
 mod log;
 mod peer;

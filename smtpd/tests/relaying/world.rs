@@ -35,6 +35,7 @@ pub(crate) struct Mail<'a> {
     pub(crate) terms: Terms,
     pub(crate) recipient_terms: RecipientTerms,
     pub(crate) is_null: bool,
+    pub(crate) content: &'a str,
     /// Seconds from now.
     pub(crate) due_in: u64,
     /// Seconds from now.
@@ -45,7 +46,7 @@ impl<'a> Mail<'a> {
     pub(crate) fn to(to: &'a [&'a str]) -> Self {
         let terms = Terms { body: Some(Body::SevenBit), ..Terms::default() };
         let recipient_terms = RecipientTerms::default();
-        Self { to, terms, recipient_terms, is_null: false, due_in: 0, expires_in: 1000 }
+        Self { to, terms, recipient_terms, is_null: false, content: CONTENT, due_in: 0, expires_in: 1000 }
     }
 }
 
@@ -122,7 +123,7 @@ impl World {
             concludes: Vec::new(),
         };
         let mut draft = self.store.intake.draft(0).await.unwrap();
-        draft.write(CONTENT.as_bytes()).await.unwrap();
+        draft.write(mail.content.as_bytes()).await.unwrap();
         draft.commit(delivery).await.unwrap();
     }
 

@@ -2,7 +2,11 @@
 
 use mailwire::mime::{Levels, MIME_FIELD_OCTETS_MAX, MediaType, MimeField, Parts, Piece, TransferEncoding};
 
+use super::plan::Form;
 use crate::content::Problem;
+
+/// RFC 2045 §4.
+const VERSION: &[u8] = b"MIME-Version";
 
 /// Where the next line stands.
 #[derive(Clone, Copy, Debug)]
@@ -15,26 +19,39 @@ enum Place {
     Held(MimeField),
 }
 
-/// Lets a header section pass, but for a Content-Transfer-Encoding `binary`: another takes its place at the end, once all
-/// fields are known.
+/// Which Content-Transfer-Encoding gives way to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rewrites {
+    Nothing,
+    /// `binary`.
+    Binary,
+    /// All that are no encoding: `binary`, `8bit`, `7bit`.
+    Unencoded,
+}
+
+/// Lets a header section pass, but for a Content-Transfer-Encoding that gives way: another takes its place at the end, once
+/// all fields are known.
 #[derive(Debug)]
 pub(super) struct EntityHeader {
     octets_max: u64,
+    rewrites: Rewrites,
     octets: u64,
     place: Place,
     held: Vec<u8>,
     media_type: Option<MediaType>,
     encoding: Option<TransferEncoding>,
+    /// There is a MIME-Version.
+    has_version: bool,
     is_line_open: bool,
 }
 
 /// What follows a header section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Body {
-    /// What passes as it is.
-    Lines,
-    /// What becomes base64.
-    Binary,
+    /// What is encoded already, or must never be.
+    Fixed,
+    /// What may be encoded.
+    Discrete,
     /// Parts.
     Multipart(Parts, Vec<u8>),
     /// A message.
@@ -43,14 +60,16 @@ pub(super) enum Body {
 
 impl EntityHeader {
     /// Of at most so many octets.
-    pub(super) const fn new(octets_max: u64) -> Self {
+    pub(super) const fn new(octets_max: u64, rewrites: Rewrites) -> Self {
         Self {
             octets_max,
+            rewrites,
             octets: 0,
             place: Place::Start,
             held: Vec::new(),
             media_type: None,
             encoding: None,
+            has_version: false,
             is_line_open: false,
         }
     }
@@ -68,6 +87,8 @@ impl EntityHeader {
         if piece.is_first && !(is_folded(octets) && self.has_begun()) {
             self.end_field(output)?;
             self.place = field(octets)?;
+            self.has_version |=
+                octets.get(..VERSION.len()).is_some_and(|name| name.eq_ignore_ascii_case(VERSION));
         }
         self.is_line_open = !octets.ends_with(b"\r\n");
         match self.place {
@@ -82,39 +103,52 @@ impl EntityHeader {
         Ok(())
     }
 
-    /// The header section has ended: writes what its encoding is from now on, and says what its body is.
+    /// The header section has ended: says what its body is.
     pub(super) fn finish(&mut self, levels: &Levels, output: &mut Vec<u8>) -> Result<Body, Problem> {
         self.end_field(output)?;
-        let media_type = self.media_type.take().unwrap_or_else(|| levels.media_type_default());
-        let encoding = self.encoding.unwrap_or(TransferEncoding::Lines);
-        let (body, encoding_now) = match (media_type, encoding) {
-            (
-                MediaType::Multipart(..) | MediaType::Message | MediaType::GlobalMessage,
-                TransferEncoding::Encoded,
-            )
-            | (
-                MediaType::DeliveryStatus | MediaType::OtherMessage | MediaType::Discrete,
-                TransferEncoding::Lines | TransferEncoding::Encoded,
-            ) => (Body::Lines, None),
-            (MediaType::Multipart(parts, boundary), encoding) => {
-                (Body::Multipart(parts, boundary), composite(encoding))
+        let media_type = self.media_type.clone().unwrap_or_else(|| levels.media_type_default());
+        Ok(match (media_type, self.encoding.unwrap_or(TransferEncoding::Lines)) {
+            (_, TransferEncoding::Encoded) | (MediaType::DeliveryStatus | MediaType::OtherMessage, _) => {
+                Body::Fixed
             }
-            (MediaType::Message | MediaType::GlobalMessage, encoding) => (Body::Message, composite(encoding)),
-            (MediaType::DeliveryStatus | MediaType::OtherMessage, TransferEncoding::Binary) => {
-                (Body::Lines, Some("8bit"))
+            (MediaType::Multipart(parts, boundary), _) => Body::Multipart(parts, boundary),
+            (MediaType::Message | MediaType::GlobalMessage, _) => Body::Message,
+            (MediaType::Discrete, _) => Body::Discrete,
+        })
+    }
+
+    /// Writes what its encoding is from now on, behind all other fields.
+    pub(super) fn encode(&mut self, encoding: &str, output: &mut Vec<u8>) {
+        self.end_line(output);
+        output.extend_from_slice(format!("{}: {encoding}\r\n", MimeField::TransferEncoding).as_bytes());
+    }
+
+    /// The same for what leaves as ASCII. A body that becomes encoded says all that readers need for it: RFC 2045 §4 and
+    /// §5.2, and RFC 1428 §2 for text of which nobody has said in which characters it is.
+    pub(super) fn leave_as(&mut self, form: Form, levels: &Levels, output: &mut Vec<u8>) {
+        match (form, self.encoding) {
+            (Form::Plain, None | Some(TransferEncoding::Encoded)) => {}
+            (Form::Plain, Some(TransferEncoding::Lines | TransferEncoding::Binary)) => {
+                self.encode(form.word(), output);
             }
-            (MediaType::Discrete, TransferEncoding::Binary) => (Body::Binary, Some("base64")),
-        };
-        if let Some(encoding) = encoding_now {
-            if levels.are_signed() {
-                return Err(Problem::SignedBinary);
+            (Form::Quoted | Form::Base64, _) => {
+                self.end_line(output);
+                if levels.are_at_message() && !self.has_version {
+                    output.extend_from_slice(b"MIME-Version: 1.0\r\n");
+                }
+                if self.media_type.is_none() {
+                    output.extend_from_slice(b"Content-Type: text/plain; charset=unknown-8bit\r\n");
+                }
+                self.encode(form.word(), output);
             }
-            if self.is_line_open {
-                output.extend_from_slice(b"\r\n");
-            }
-            output.extend_from_slice(format!("{}: {encoding}\r\n", MimeField::TransferEncoding).as_bytes());
         }
-        Ok(body)
+    }
+
+    /// Ends the last line of the section, where the content has ended within it.
+    fn end_line(&mut self, output: &mut Vec<u8>) {
+        if std::mem::take(&mut self.is_line_open) {
+            output.extend_from_slice(b"\r\n");
+        }
     }
 
     /// True where the encoding was `binary`.
@@ -145,19 +179,19 @@ impl EntityHeader {
         if !is_new {
             return Err(Problem::Unclear(field));
         }
-        match (field, self.encoding) {
-            (MimeField::TransferEncoding, Some(TransferEncoding::Binary)) => {}
-            (MimeField::ContentType | MimeField::TransferEncoding, _) => output.extend_from_slice(&held),
+        let gives_way = match (field, self.encoding, self.rewrites) {
+            (MimeField::TransferEncoding, Some(TransferEncoding::Binary), rewrites) => {
+                rewrites != Rewrites::Nothing
+            }
+            (MimeField::TransferEncoding, Some(TransferEncoding::Lines), rewrites) => {
+                rewrites == Rewrites::Unencoded
+            }
+            (MimeField::ContentType | MimeField::TransferEncoding, ..) => false,
+        };
+        if !gives_way {
+            output.extend_from_slice(&held);
         }
         Ok(())
-    }
-}
-
-/// RFC 2045 §6.4: only `7bit`, `8bit` and `binary` are for what has parts.
-const fn composite(encoding: TransferEncoding) -> Option<&'static str> {
-    match encoding {
-        TransferEncoding::Binary => Some("8bit"),
-        TransferEncoding::Lines | TransferEncoding::Encoded => None,
     }
 }
 
