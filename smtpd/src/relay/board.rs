@@ -3,25 +3,18 @@
 //! A destination that is down, slow or refuses holds nothing up but its own mail: it has its own queue here and its own
 //! limit, and while it is not there its mail waits in the store and takes no room here.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod account;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use account::Account;
 use mailstore::{MessageId, QueueEntry};
 use tokio::sync::Notify;
 
 use super::config::RelayConfig;
-use super::limit::Limit;
 use super::route::Destination;
 
-/// One part in so many of the room is a destination's, where there is not enough for all.
-const SHARES: usize = 8;
-/// Seconds after which an entry comes again for which there was no room: where it is not known whether its destination is
-/// there, and at most.
-const AGAIN_SECONDS: u64 = 3;
-const AGAIN_SECONDS_MAX: u64 = 60;
-/// Seconds over which is counted how fast a destination takes its mail.
-const PACE_SECONDS: u64 = 30;
 /// Destinations that are remembered while nothing is to be sent to them.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -51,6 +44,10 @@ pub(super) struct Board {
     /// Destinations with jobs and room for a session, each once, the one that has waited longest first.
     ready: VecDeque<Destination>,
     bounds: Bounds,
+    /// More recipients of this message may come at once: its transactions are not begun before they are full.
+    open: Option<MessageId>,
+    /// Destinations with such transactions.
+    withheld: Vec<Destination>,
     entries: usize,
     connecting: usize,
     /// Connections that take long to be made.
@@ -95,33 +92,6 @@ struct Bounds {
     down_seconds_max: u64,
 }
 
-/// One destination.
-#[derive(Debug)]
-struct Account {
-    /// By priority, the highest first, then by age.
-    jobs: BTreeMap<(Reverse<i8>, u64), Job>,
-    limit: Limit,
-    /// Workers: those that connect, and those below.
-    running: usize,
-    /// Sessions.
-    connected: usize,
-    /// Sessions that wait for a further message.
-    idle: usize,
-    /// Rings when there is one.
-    bell: Arc<Notify>,
-    is_ready: bool,
-    /// Entries in jobs.
-    entries: usize,
-    /// Entries that were taken out of them, since when.
-    taken: usize,
-    taken_since: u64,
-    /// A connection could be made, and none has failed since.
-    is_proven: bool,
-    /// Connection failures in a row.
-    failures: u32,
-    down: Option<Down>,
-}
-
 /// A destination could not be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Down {
@@ -157,6 +127,8 @@ impl Board {
             destinations: HashMap::new(),
             ready: VecDeque::new(),
             bounds,
+            open: None,
+            withheld: Vec::new(),
             entries: 0,
             connecting: 0,
             slow: 0,
@@ -200,9 +172,24 @@ impl Board {
         }
         self.sequence = self.sequence.saturating_add(1);
         self.entries = self.entries.saturating_add(1);
-        account.put(entry, leased_until, bounds.recipients_max, self.sequence);
-        self.offer(destination);
+        let is_open = self.open == Some(entry.id.message);
+        let is_full = account.put(entry, leased_until, bounds.recipients_max, self.sequence);
+        if is_full || !is_open {
+            self.offer(destination);
+        } else if self.withheld.last() != Some(destination) {
+            self.withheld.push(destination.clone());
+        }
         Added::Waits
+    }
+
+    /// What comes next may have more recipients of `message`, and of no other that is here.
+    pub(super) fn expects(&mut self, message: Option<MessageId>) {
+        if self.open != message {
+            self.open = message;
+            for destination in std::mem::take(&mut self.withheld) {
+                self.offer(&destination);
+            }
+        }
     }
 
     /// The next job for which a connection is to be made; both count from now on.
@@ -211,7 +198,7 @@ impl Board {
             let destination = self.ready.pop_front()?;
             let Some(account) = self.destinations.get_mut(&destination) else { continue };
             account.is_ready = false;
-            let Some(job) = account.take() else { continue };
+            let Some(job) = account.take(self.open, self.bounds.recipients_max) else { continue };
             account.running = account.running.saturating_add(1);
             self.connecting = self.connecting.saturating_add(1);
             self.entries = self.entries.saturating_sub(job.entries.len());
@@ -287,9 +274,31 @@ impl Board {
         if account.connected > account.limit.allowed() {
             return None;
         }
-        let job = account.take()?;
+        let job = account.take(self.open, self.bounds.recipients_max)?;
         self.entries = self.entries.saturating_sub(job.entries.len());
         Some(job)
+    }
+
+    /// As many further recipients of a job's message as there are, up to `count`, for a server that takes fewer at once than
+    /// a job has.
+    pub(super) fn more(
+        &mut self,
+        destination: &Destination,
+        of: &QueueEntry,
+        count: usize,
+    ) -> Vec<QueueEntry> {
+        let Some(account) = self.destinations.get_mut(destination) else { return Vec::new() };
+        let Some((place, job)) = account.jobs.iter_mut().find(|(_, job)| job.is_for(of)) else {
+            return Vec::new();
+        };
+        let place = *place;
+        let more: Vec<QueueEntry> = job.entries.drain(..count.min(job.entries.len())).collect();
+        if job.entries.is_empty() {
+            account.jobs.remove(&place);
+        }
+        account.took(more.len());
+        self.entries = self.entries.saturating_sub(more.len());
+        more
     }
 
     /// A session waits for a further message: until it does no more, no connection is made. It may not where others wait
@@ -363,7 +372,7 @@ impl Board {
         }
         if account.idle > 0 {
             account.bell.notify_one();
-        } else if !account.is_ready && account.running < account.allowed() {
+        } else if !account.is_ready && account.running < account.allowed() && account.deserves_session() {
             account.is_ready = true;
             self.ready.push_back(destination.clone());
         }
@@ -380,73 +389,6 @@ impl Board {
             left = left.saturating_sub(usize::from(goes));
             !goes
         });
-    }
-}
-
-impl Account {
-    fn new(sessions_max: usize) -> Self {
-        Self {
-            jobs: BTreeMap::new(),
-            limit: Limit::new(sessions_max),
-            running: 0,
-            connected: 0,
-            idle: 0,
-            bell: Arc::default(),
-            is_ready: false,
-            entries: 0,
-            taken: 0,
-            taken_since: 0,
-            is_proven: false,
-            failures: 0,
-            down: None,
-        }
-    }
-
-    /// The next job.
-    fn take(&mut self) -> Option<Job> {
-        let (_, job) = self.jobs.pop_first()?;
-        self.entries = self.entries.saturating_sub(job.entries.len());
-        self.taken = self.taken.saturating_add(job.entries.len());
-        Some(job)
-    }
-
-    /// Whether it has its share, and in how many seconds it will have less, at the pace at which its mail went lately.
-    fn comes_again(&mut self, entries_max: usize, now: u64) -> Option<u64> {
-        if !self.is_proven {
-            // Somebody tries already whether it is there.
-            return (self.running > 0 || self.entries > 0).then_some(AGAIN_SECONDS);
-        }
-        if self.entries < entries_max / SHARES {
-            return None;
-        }
-        let seconds = now.saturating_sub(self.taken_since).clamp(1, PACE_SECONDS);
-        let left = u64::try_from(self.entries).unwrap_or(u64::MAX).saturating_mul(seconds);
-        let wait = left / u64::try_from(self.taken).unwrap_or(u64::MAX).max(1);
-        if now.saturating_sub(self.taken_since) >= PACE_SECONDS {
-            (self.taken, self.taken_since) = (0, now);
-        }
-        Some(wait.clamp(1, AGAIN_SECONDS_MAX))
-    }
-
-    /// Sessions at one time; one tries whether there is anybody.
-    const fn allowed(&self) -> usize {
-        if self.is_proven { self.limit.allowed() } else { 1 }
-    }
-
-    /// Puts an entry beside the others of its message, where these are the last that came.
-    fn put(&mut self, entry: QueueEntry, leased_until: u64, recipients_max: usize, sequence: u64) {
-        self.entries = self.entries.saturating_add(1);
-        let priority = Reverse(entry.terms.priority.unwrap_or(0));
-        let last = self.jobs.range_mut(..=(priority, u64::MAX)).next_back();
-        if let Some((_, job)) = last.filter(|((of, _), job)| {
-            *of == priority && job.is_for(&entry) && job.entries.len() < recipients_max
-        }) {
-            job.leased_until = job.leased_until.min(leased_until);
-            job.entries.push(entry);
-            return;
-        }
-        let job = Job { message: entry.id.message, entries: vec![entry], leased_until };
-        self.jobs.insert((priority, sequence), job);
     }
 }
 

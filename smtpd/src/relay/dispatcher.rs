@@ -20,7 +20,8 @@ use super::board::{Added, Down};
 use super::conclusion::{Attempted, conclude, settle};
 use super::schedule::is_too_late;
 use super::verdict::Finding;
-use super::worker::{Common, Worker, not_tried};
+use super::work::not_tried;
+use super::worker::{Common, Worker};
 
 /// Entries that are asked for at one time.
 const PAGE_ENTRIES: usize = 500;
@@ -125,6 +126,16 @@ impl Dispatcher {
 
     /// Takes what is due, as long as there is room for it; says when there will be more, where that is known.
     async fn fill(&mut self) -> Result<Option<u64>, QueueError> {
+        let filled = self.take_pages().await;
+        // Whatever has come of it: nothing waits for what does not come.
+        self.common.board().expects(None);
+        self.start();
+        filled
+    }
+
+    /// A message may have more recipients than are asked for at one time: its last transaction of each page waits for the
+    /// next one.
+    async fn take_pages(&mut self) -> Result<Option<u64>, QueueError> {
         let queue = Arc::clone(&self.common.store.queue);
         loop {
             let now = clock::unix_seconds();
@@ -169,7 +180,9 @@ impl Dispatcher {
     /// are there.
     fn post(&self, page: impl Iterator<Item = QueueEntry>, now: u64, leased_until: u64) -> Posted {
         let Posted { mut not_now, mut no_more, mut no_room } = Posted::default();
+        let page: Vec<QueueEntry> = page.collect();
         let mut board = self.common.board();
+        board.expects(page.last().map(|entry| entry.id.message));
         for entry in page {
             if let Some(words) = entry.recipient_terms.refusal() {
                 // X.7.1: delivery not authorized, message refused.

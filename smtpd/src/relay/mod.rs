@@ -14,6 +14,7 @@
 //! | `limit.rs` | how many sessions a destination gets |
 //! | `route.rs` | where mail goes |
 //! | `worker.rs` | one worker of one destination |
+//! | `work.rs` | a job under way |
 //! | `approach.rs` | hosts, addresses and TLS in their order |
 //! | `link.rs` | one session with another server |
 //! | `dialogue.rs` | what was said in it, for the trace |
@@ -54,6 +55,7 @@ mod signing;
 #[cfg(test)]
 mod testing;
 mod verdict;
+mod work;
 mod worker;
 
 pub use bouncer::{BounceError, Bounced, Bouncer, Silence};

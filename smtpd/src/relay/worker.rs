@@ -10,7 +10,7 @@ use mailwire::address::ReversePath;
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::net::Shutdown;
-use mailwire::smtp::client::{Envelope, Reason, Verdict};
+use mailwire::smtp::client::Envelope;
 use mailwire::smtp::{Enhanced, Hello};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -31,6 +31,7 @@ use super::route::{Destination, Routes};
 use super::schedule::Schedule;
 use super::security::Trust;
 use super::verdict::{Fate, Finding};
+use super::work::{Work, gone, is_farewell, not_tried};
 use crate::dkim::Signatory;
 
 /// Seconds for which a job must still be ours when its transaction begins: longer than a usual one takes.
@@ -114,15 +115,6 @@ pub(super) struct Worker {
 enum Age {
     Fresh,
     Used,
-}
-
-/// A job under way.
-struct Work {
-    /// Of whom nothing is known yet.
-    left: Vec<QueueEntry>,
-    findings: Vec<(QueueEntry, Finding)>,
-    /// What was wrong with the server, if anything was.
-    trouble: Option<Finding>,
 }
 
 /// What became of a job.
@@ -260,7 +252,7 @@ impl Worker {
             return Done::Concluded { trouble: None };
         }
         let prepared = self.prepared(reached, &job).await;
-        let mut work = Work { left: job.entries, findings: Vec::new(), trouble: None };
+        let mut work = Work { left: job.entries, findings: Vec::new(), is_begun: false, trouble: None };
         let (fitted, rewritten) = match prepared {
             Ok(prepared) => prepared,
             Err(finding) => {
@@ -270,6 +262,7 @@ impl Worker {
             }
         };
         while !work.left.is_empty() {
+            self.fill_up(reached, &mut work);
             let rest = work.left.split_off(self.recipients_max(reached).min(work.left.len()));
             let part = std::mem::replace(&mut work.left, rest);
             let envelope = match envelope::of(&part, &fitted, &reached.link, rewritten.clone()) {
@@ -282,7 +275,7 @@ impl Worker {
             match self.transact(reached, envelope, (&part, &fitted)).await {
                 // It may just be tired of the session: another one may do better.
                 Ending::Verdicts(verdicts)
-                    if session == Age::Used && work.findings.is_empty() && is_farewell(&verdicts) =>
+                    if session == Age::Used && !work.is_begun && is_farewell(&verdicts) =>
                 {
                     let entries = part.into_iter().chain(work.left).collect();
                     return Done::Again(Job { entries, ..job });
@@ -291,9 +284,13 @@ impl Worker {
                     work.sort(part, &verdicts);
                     if reached.link.is_over() {
                         work.give_up(work.trouble.clone().unwrap_or_else(gone));
+                    } else if !work.left.is_empty() {
+                        // What has been taken is so, whatever becomes of the others.
+                        let findings = std::mem::take(&mut work.findings);
+                        conclude(&self.common, &attempted(reached), findings).await;
                     }
                 }
-                Ending::Lost(_) if session == Age::Used && work.findings.is_empty() => {
+                Ending::Lost(_) if session == Age::Used && !work.is_begun => {
                     let entries = part.into_iter().chain(work.left).collect();
                     return Done::Again(Job { entries, ..job });
                 }
@@ -344,13 +341,7 @@ impl Worker {
             None => self.common.board().went_well(&self.destination),
             Some(_) => self.common.board().was_trouble(&self.destination),
         }
-        let attempted = Attempted {
-            place: reached.place.clone(),
-            host: reached.host.clone(),
-            dialogue: reached.link.take_dialogue(),
-            tells: reached.link.tells(),
-        };
-        conclude(&self.common, &attempted, findings).await;
+        conclude(&self.common, &attempted(reached), findings).await;
         Done::Concluded { trouble }
     }
 
@@ -371,6 +362,19 @@ impl Worker {
     fn recipients_max(&self, reached: &Reached) -> usize {
         let announced = reached.link.limits().rcpt_max.and_then(|most| usize::try_from(most).ok());
         announced.unwrap_or(usize::MAX).min(self.common.config.recipients_max).max(1)
+    }
+
+    /// RFC 9422 §4.2: where the server takes fewer than a job has, its last transaction is filled up with others of the message.
+    fn fill_up(&self, reached: &Reached, work: &mut Work) {
+        let most = self.recipients_max(reached);
+        let missing = most.saturating_sub(work.left.len());
+        if most < self.common.config.recipients_max
+            && missing > 0
+            && let Some(first) = work.left.first()
+        {
+            let more = self.common.board().more(&self.destination, first, missing);
+            work.left.extend(more);
+        }
     }
 
     /// There is no session: the job is put off or failed, and with it what else waits for the destination.
@@ -398,79 +402,12 @@ impl Worker {
     }
 }
 
-/// What is said of an entry for which nobody was asked, since the destination could not be reached just before.
-pub(super) fn not_tried(finding: &Finding) -> Finding {
-    match finding.fate {
-        Fate::Never => finding.clone(),
-        Fate::Later | Fate::Taken => {
-            let said = format!("not tried, since the last attempt had failed: {}", finding.said);
-            Finding { said, is_reply: false, ..finding.clone() }
-        }
-    }
-}
-
-/// The server closed without a word.
-fn gone() -> Finding {
-    Finding::later(Enhanced(4, 4, 2), "the server has closed the connection")
-}
-
-/// What tells that a server is in trouble: that it puts off a whole transaction, or goes away.
-fn worst(verdicts: &[Verdict]) -> Option<Finding> {
-    let is_trouble = |verdict: &&Verdict| matches!(verdict, Verdict::Deferred(_));
-    let all = verdicts.iter().all(|verdict| is_trouble(&verdict));
-    let farewell = verdicts.iter().find(|verdict| code(verdict) == Some(421));
-    let first = verdicts.first().filter(|_| all);
-    farewell.or(first).map(Finding::of_verdict)
-}
-
-impl Work {
-    /// The same for all of `part`.
-    fn found(&mut self, part: Vec<QueueEntry>, finding: &Finding) {
-        self.findings.extend(part.into_iter().map(|entry| (entry, finding.clone())));
-    }
-
-    /// Nothing more is tried.
-    fn give_up(&mut self, finding: Finding) {
-        let left = std::mem::take(&mut self.left);
-        self.found(left, &finding);
-        self.trouble = Some(finding);
-    }
-
-    /// Notes what became of each recipient. Those that were one too many are tried at once, since the server took as many
-    /// as it takes (RFC 5321 §4.5.3.1.10).
-    fn sort(&mut self, part: Vec<QueueEntry>, verdicts: &[Verdict]) {
-        self.trouble = self.trouble.take().or_else(|| worst(verdicts));
-        let any_accepted = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Accepted(_)));
-        let mut again = Vec::new();
-        for (entry, verdict) in part.into_iter().zip(verdicts) {
-            if any_accepted && is_one_too_many(verdict) {
-                again.push(entry);
-            } else {
-                self.findings.push((entry, Finding::of_verdict(verdict)));
-            }
-        }
-        self.left.splice(0..0, again);
-    }
-}
-
-fn is_one_too_many(verdict: &Verdict) -> bool {
-    let is_rcpt = matches!(verdict, Verdict::Deferred(Reason::Reply { command: "RCPT", .. }));
-    is_rcpt && matches!(code(verdict), Some(452 | 552))
-}
-
-/// True where the server has said goodbye before it was given the message.
-fn is_farewell(verdicts: &[Verdict]) -> bool {
-    let before = |verdict: &Verdict| {
-        matches!(verdict, Verdict::Deferred(Reason::Reply { command: "RSET" | "MAIL", .. }))
-    };
-    verdicts.iter().all(|verdict| before(verdict) && code(verdict) == Some(421))
-}
-
-fn code(verdict: &Verdict) -> Option<u16> {
-    match verdict {
-        Verdict::Accepted(reply)
-        | Verdict::Deferred(Reason::Reply { reply, .. })
-        | Verdict::Refused(Reason::Reply { reply, .. }) => Some(reply.code()),
-        Verdict::Deferred(_) | Verdict::Refused(_) => None,
+/// What was said since it was asked last.
+fn attempted(reached: &mut Reached) -> Attempted {
+    Attempted {
+        place: reached.place.clone(),
+        host: reached.host.clone(),
+        dialogue: reached.link.take_dialogue(),
+        tells: reached.link.tells(),
     }
 }

@@ -5,6 +5,7 @@ mod bounced;
 mod by_dns;
 mod eight_bit;
 mod faults;
+mod lists;
 mod log;
 mod peer;
 mod secured;

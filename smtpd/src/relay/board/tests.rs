@@ -3,6 +3,7 @@
 use mailwire::address::Domain;
 
 use super::super::testing::entry;
+use super::account::AGAIN_SECONDS;
 use super::*;
 
 fn board(toml: &str) -> Board {
@@ -31,9 +32,75 @@ fn recipients_of_one_message_go_together_up_to_as_many_as_a_transaction_may_have
     add(&mut board, 1, 3, "c.example");
     assert_eq!(board.room(), RelayConfig::default().entries_max - 4);
     assert_eq!(started(&mut board), [(1, 2), (1, 1)]);
+    // One session is enough for one message.
     board.connected(&to("b.example"));
-    assert_eq!(started(&mut board), [(1, 1)]);
+    assert_eq!(started(&mut board), []);
+    assert_eq!(board.next(&to("b.example")).map(|job| job.entries.len()), Some(1));
     assert_eq!(board.room(), RelayConfig::default().entries_max);
+}
+
+#[test]
+fn while_more_recipients_of_a_message_may_come_only_whole_transactions_are_begun() {
+    let mut board = board("recipients_max = 2");
+    let b = to("b.example");
+    board.expects(Some(MessageId(1)));
+    for (message, recipient) in [(9, 0), (1, 0), (1, 1), (1, 2)] {
+        add(&mut board, message, recipient, "b.example");
+    }
+    add(&mut board, 1, 3, "c.example");
+    assert_eq!(started(&mut board), [(9, 1)]);
+    board.connected(&b);
+    assert_eq!(board.next(&b).map(|job| job.entries.len()), Some(2));
+    assert_eq!(board.next(&b), None);
+    // The session waits, and the next page has one more for it.
+    let bell = board.waits(&b).unwrap().job;
+    board.expects(Some(MessageId(1)));
+    add(&mut board, 1, 4, "b.example");
+    let mut rings = std::pin::pin!(bell.notified());
+    assert!(rings.as_mut().enable());
+    board.waits_no_more(&b, Left::ByItself);
+    assert_eq!(board.next(&b).map(|job| job.entries.len()), Some(2));
+    add(&mut board, 1, 5, "b.example");
+    assert_eq!((board.next(&b), started(&mut board)), (None, Vec::new()));
+    // No more comes: what is there goes, wherever it goes to.
+    board.expects(None);
+    assert_eq!(started(&mut board), [(1, 1)]);
+    assert_eq!(board.next(&b).map(|job| job.entries.len()), Some(1));
+}
+
+#[test]
+fn a_transaction_is_filled_up_with_others_of_its_message() {
+    let mut board = board("recipients_max = 2");
+    for (message, recipient) in [(1, 0), (1, 1), (1, 2), (2, 0)] {
+        add(&mut board, message, recipient, "b.example");
+    }
+    let (b, room) = (to("b.example"), RelayConfig::default().entries_max);
+    let (_, job) = board.start().unwrap();
+    let first = job.entries.first().unwrap();
+    let ids = |more: Vec<QueueEntry>| more.iter().map(|entry| entry.id.recipient).collect::<Vec<_>>();
+    assert_eq!(ids(board.more(&b, first, 5)), [2]);
+    assert_eq!(ids(board.more(&b, first, 5)), [] as [u32; 0]);
+    assert_eq!(board.room(), room - 1);
+    assert_eq!(board.next(&b).map(|job| job.message.0), Some(2));
+    assert_eq!(board.room(), room);
+}
+
+#[test]
+fn a_message_with_very_many_recipients_gets_more_sessions_and_so_does_another_message() {
+    let mut board = board("recipients_max = 1");
+    let b = to("b.example");
+    for recipient in 0..=20 {
+        add(&mut board, 1, recipient, "b.example");
+    }
+    assert_eq!(started(&mut board).len(), 1);
+    board.connected(&b);
+    assert_eq!(started(&mut board).len(), 0, "20 wait");
+    add(&mut board, 1, 21, "b.example");
+    assert_eq!(started(&mut board).len(), 1, "21 waited");
+    board.went_well(&b);
+    assert_eq!(started(&mut board).len(), 0);
+    add(&mut board, 2, 0, "b.example");
+    assert_eq!(started(&mut board).len(), 1);
 }
 
 #[test]
