@@ -10,6 +10,7 @@ mod maildrop;
 mod queue;
 mod rules;
 mod store;
+mod why;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ pub(crate) use self::maildrop::{DeletedSelection, MaildropCommand, MaildropListO
 pub(crate) use self::queue::{ExplainOptions, QueueCommand, QueueFilters, QueueListOptions, QueueSelection};
 pub(crate) use self::rules::{RulesCommand, RulesTestOptions};
 pub(crate) use self::store::{ProveOptions, Sabotage, StoreCommand};
+pub(crate) use self::why::{PortName, WhyOptions};
 
 /// A mail server: submission, reception and retrieval of mail.
 #[derive(Debug, Parser)]
@@ -91,6 +93,13 @@ pub(crate) enum Command {
     /// Times are in UTC. What has left is known for a while (`trace_days` in the configuration), what is here as long as it
     /// is, deleted or not.
     Explain(ExplainOptions),
+    /// Tell what the server would do with a mail, step by step, and which line of the configuration decides
+    ///
+    /// Nothing of it is done: nothing is stored, sent, counted or remembered, whether the server runs or not. DNS and, for a
+    /// message of yours, the scanners of the configuration are really asked. The exit status is 0 where the mail would be accepted for all
+    /// recipients, 4 where it would be put off for one of them, 5 where it would be refused, and 1 where that could not be found
+    /// out.
+    Why(Box<WhyOptions>),
     /// List what is in a maildrop, and bring back or give up what was deleted from it
     #[command(subcommand)]
     Maildrop(MaildropCommand),

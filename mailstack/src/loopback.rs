@@ -92,6 +92,11 @@ impl Loopback {
         }
     }
 
+    /// What holds for SMTP.
+    pub(crate) fn smtp(self) -> smtpd::Config {
+        self.smtp
+    }
+
     /// Binds all of it. A usual port that is taken gives way to a free one.
     pub(crate) fn bind(mut self, common: &Common) -> Result<(Daemons, Vec<Moved>), BindError> {
         let mut gave_way = Vec::new();

@@ -34,6 +34,7 @@ mod store;
 mod subaddress;
 mod trial;
 mod up;
+mod why;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -53,7 +54,7 @@ async fn main() -> ExitCode {
     signals::restrict_file_access();
     let output = Output::standard();
     match run(arguments.command, &output).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(failure) => {
             output.failure(&*failure);
             ExitCode::FAILURE
@@ -61,7 +62,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, output: &Output) -> Result<(), Box<dyn Error>> {
+async fn run(command: Command, output: &Output) -> Result<ExitCode, Box<dyn Error>> {
     match command {
         Command::Up(options) => up::run(&options, output).await?,
         Command::Account(command) => account::run(&command, output).await?,
@@ -77,9 +78,10 @@ async fn run(command: Command, output: &Output) -> Result<(), Box<dyn Error>> {
         Command::Greylist(command) => greylist::run(&command, output).await?,
         Command::Queue(command) => queue::command::run(&command, output).await?,
         Command::Explain(options) => explain::command::run(&options, output).await?,
+        Command::Why(options) => return why::command::run(&options, output).await,
         Command::Maildrop(command) => maildrop::command::run(&command, output).await?,
         Command::Backup(options) => backup::command::run(options, output).await?,
         Command::Restore(options) => backup::restore::run(options, output).await?,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -26,25 +26,28 @@ pub(crate) async fn run(options: &RouteOptions, output: &Output) -> Result<(), B
     for text in &options.domains {
         let domain = domain(text)?;
         output.line(&domain.to_string());
-        match names.exchangers(&domain).await {
-            Ok(exchangers) => {
-                let mut reached = false;
-                for exchanger in &exchangers {
-                    let found = reach(&names, &domain, exchanger).await;
-                    reached |= found.is_ok();
-                    output.line(&line(exchanger, found));
-                }
-                if !reached {
-                    nowhere.push(domain.to_string());
-                }
-            }
-            Err(no_route) => {
-                output.line(&format!("  {}", why(&no_route)));
-                nowhere.push(domain.to_string());
-            }
+        let hosts = hosts(&names, &domain).await;
+        if !hosts.iter().any(Result::is_ok) {
+            nowhere.push(domain.to_string());
+        }
+        for Ok(host) | Err(host) in hosts {
+            output.line(&format!("  {host}"));
         }
     }
     if nowhere.is_empty() { Ok(()) } else { Err(Nowhere(nowhere.join(", ")).into()) }
+}
+
+/// A line for each host that mail for a domain goes to, in the order in which they are tried: wrong where mail cannot go there.
+pub(crate) async fn hosts(names: &Names, domain: &Domain) -> Vec<Result<String, String>> {
+    let exchangers = match names.exchangers(domain).await {
+        Ok(exchangers) => exchangers,
+        Err(no_route) => return vec![Err(why(&no_route))],
+    };
+    let mut hosts = Vec::new();
+    for exchanger in &exchangers {
+        hosts.push(line(exchanger, reach(names, domain, exchanger).await));
+    }
+    hosts
 }
 
 fn domain(text: &str) -> Result<Domain, AddressError> {
@@ -66,7 +69,7 @@ async fn reach(
     Ok((addresses.addresses, promise))
 }
 
-fn line(exchanger: &Exchanger, found: Result<(Vec<IpAddr>, Promise), NoRoute>) -> String {
+fn line(exchanger: &Exchanger, found: Result<(Vec<IpAddr>, Promise), NoRoute>) -> Result<String, String> {
     let Exchanger { host, preference, secure, .. } = exchanger;
     let whether = if *secure { " (DNSSEC)" } else { "" };
     match found {
@@ -78,9 +81,9 @@ fn line(exchanger: &Exchanger, found: Result<(Vec<IpAddr>, Promise), NoRoute>) -
                     format!("TLS is a must: {}", promise.word())
                 }
             };
-            format!("  {preference} {host}{whether}: {}; {tls}", addresses.join(", "))
+            Ok(format!("{preference} {host}{whether}: {}; {tls}", addresses.join(", ")))
         }
-        Err(no_route) => format!("  {preference} {host}{whether}: {}", why(&no_route)),
+        Err(no_route) => Err(format!("{preference} {host}{whether}: {}", why(&no_route))),
     }
 }
 

@@ -9,6 +9,7 @@ use mailwire::address::Mailbox;
 use mailwire::daemon::config::Server;
 use mailwire::secret::Secret;
 use smtpd::dkim::Dkim;
+use smtpd::relay::{RelayConfig, RelayTables};
 use thiserror::Error;
 
 use crate::certificate;
@@ -78,6 +79,12 @@ impl Trial {
     /// Where the keys lie that sign its mail.
     pub(crate) fn dkim(&self) -> Dkim {
         Dkim { keys: self.folder.join("dkim") }
+    }
+
+    /// Tried out, it bothers nobody else.
+    pub(crate) fn relay() -> RelayTables {
+        let relay = RelayConfig { enabled: false, ..RelayConfig::default() };
+        RelayTables { relay, ..RelayTables::default() }
     }
 
     pub(crate) fn has_store(&self) -> bool {

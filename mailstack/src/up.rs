@@ -10,7 +10,6 @@ use mailwire::daemon::oauth::Checker;
 use mailwire::net::{Certificates, ServerTls};
 use smtpd::checks::Checks;
 use smtpd::gate::GateTables;
-use smtpd::relay::{RelayConfig, RelayTables};
 use thiserror::Error;
 
 use crate::arguments::UpOptions;
@@ -60,10 +59,7 @@ async fn by_itself(options: &UpOptions, output: &Output) -> Result<(), Box<dyn E
     let store = mailstore::open(trial.store()).await?;
     let logins = trial.accounts(&*store.administration).await?;
     let tls = ServerTls::new(Arc::clone(&certificates));
-    // Tried out, it bothers nobody else.
-    let relay = RelayConfig { enabled: false, ..RelayConfig::default() };
-    let relay = RelayTables { relay, ..RelayTables::default() };
-    let server = Trial::server();
+    let (server, relay) = (Trial::server(), Trial::relay());
     let (gate, checks) = (GateTables::default(), Checks::off());
     let common = Common { server, certificates, tls, store, tokens: None, relay, gate, checks };
     let (daemons, moved) = Loopback::new(options.ports).bind(&common)?;

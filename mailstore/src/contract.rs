@@ -1,6 +1,7 @@
 //! The promises of the store as tests that every back end passes.
 
 mod access;
+mod dry;
 mod guard;
 mod logins;
 mod maildrop_administration;

@@ -14,6 +14,7 @@ mod addresses;
 #[cfg(test)]
 mod contract;
 mod directory;
+mod dry;
 mod embedded;
 mod filing;
 mod finding;
@@ -45,6 +46,7 @@ pub use directory::{
     Account, AccountUsage, Administration, AdministrationError, Alias, Directory, Login, OverQuota, Quota,
     QuotaSource, Recipient, Unavailable,
 };
+pub use dry::{Committed, Dry};
 #[cfg(feature = "bench")]
 pub use embedded::bench;
 pub use embedded::{

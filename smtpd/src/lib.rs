@@ -18,6 +18,7 @@ pub mod gate;
 mod inquiry;
 mod login;
 mod receiving;
+pub mod rehearsal;
 pub mod relay;
 mod replies;
 mod service;

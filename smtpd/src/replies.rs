@@ -31,6 +31,12 @@ use crate::content::Field;
 pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
     b"421 Too many connections at the moment, please try again later\r\n";
 
+/// The same as a reply.
+pub(crate) fn too_many_connections() -> Reply {
+    let text = TOO_MANY_CONNECTIONS.strip_prefix(b"421 ").and_then(|text| text.strip_suffix(b"\r\n"));
+    Reply::plain(421, String::from_utf8_lossy(text.unwrap_or_default()).into_owned())
+}
+
 /// RFC 5321 §4.2: the greeting, without an enhanced code (RFC 2034 §4).
 pub(crate) fn greeting(hostname: &str) -> Reply {
     Reply::plain(220, format!("{hostname} ESMTP mailstack ready"))

@@ -153,23 +153,13 @@ impl Service {
         }
         let resolver = resolver(shared)?;
         let relay = relay(shared, &addresses, resolver.as_ref())?;
-        let policy = Policy::new(config, &shared.relay.relay, &shared.server)?.with_checks(&shared.checks);
         Ok(Self {
             listeners,
             addresses,
             relay,
             limits: config.connection_limits(),
             proxies: config.proxies(),
-            common: Arc::new(Common {
-                policy: Arc::new(policy.with_gate(&shared.gate)),
-                store: shared.store.clone(),
-                receiving: Receiving::new(config.receiving_octets_max),
-                error_delay: config.error_delay(),
-                tokens: shared.tokens.clone(),
-                gate: gate(shared, resolver.as_ref()),
-                checker: checker(shared, resolver.as_ref()),
-                scanners: Scanners::new(&shared.gate.scan),
-            }),
+            common: Arc::new(Common::new(config, shared, resolver.as_ref())?),
         })
     }
 
@@ -210,8 +200,29 @@ impl Service {
     }
 }
 
+impl Common {
+    /// What sessions share by this configuration; nothing is bound for it.
+    pub(crate) fn new(
+        config: &Config,
+        shared: &Shared,
+        resolver: Option<&Resolver>,
+    ) -> Result<Self, PolicyError> {
+        let policy = Policy::new(config, &shared.relay.relay, &shared.server)?.with_checks(&shared.checks);
+        Ok(Self {
+            policy: Arc::new(policy.with_gate(&shared.gate)),
+            store: shared.store.clone(),
+            receiving: Receiving::new(config.receiving_octets_max),
+            error_delay: config.error_delay(),
+            tokens: shared.tokens.clone(),
+            gate: gate(shared, resolver),
+            checker: checker(shared, resolver),
+            scanners: Scanners::new(&shared.gate.scan),
+        })
+    }
+}
+
 /// Whom all ask about names, where anybody needs to.
-fn resolver(shared: &Shared) -> Result<Option<Resolver>, BindError> {
+pub(crate) fn resolver(shared: &Shared) -> Result<Option<Resolver>, BindError> {
     let needs = [
         ("[relay]", shared.relay.relay.enabled),
         ("[dnsbl]", shared.gate.asks_lists()),

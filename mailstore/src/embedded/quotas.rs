@@ -19,6 +19,11 @@ impl Quota {
             || is_over(self.messages, usage.messages.saturating_add(1));
         if is_full { Err(OverQuota::Full) } else { Ok(()) }
     }
+
+    /// The same where these are known by their numbers.
+    pub(crate) fn room(self, messages: u64, octets_held: u64, octets: u64) -> Result<(), OverQuota> {
+        self.check(Usage { messages, octets: octets_held }, octets)
+    }
 }
 
 /// What the records of a group add to accounts with a quota, which the index does not know yet. What they expunge

@@ -15,4 +15,4 @@ mod refusals;
 pub mod rules;
 pub mod srs;
 
-pub(crate) use places::{Means, file};
+pub(crate) use places::{Means, file, is_marked};

@@ -271,6 +271,11 @@ fn put(acceptance: &mut Acceptance, placed: &BTreeMap<MaildropId, Placed>) {
     }
 }
 
+/// True where readers are told by this prefix that it is junk.
+pub(crate) fn is_marked(delivery_prefix: &[u8]) -> bool {
+    delivery_prefix.ends_with(MARK)
+}
+
 fn step(delivery: &mut Delivery, detail: String) {
     delivery.steps.push(TraceStep { at: delivery.trace.at, event: "rule".into(), detail });
 }

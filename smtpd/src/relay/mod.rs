@@ -60,5 +60,5 @@ mod worker;
 
 pub use bouncer::{BounceError, Bounced, Bouncer, Silence};
 pub use config::{RelayConfig, RelayTables, RouteConfig, TlsMode};
-pub use route::RouteError;
+pub use route::{RouteError, Routes, Way};
 pub use service::{Relay, RelayError};

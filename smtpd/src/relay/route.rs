@@ -48,7 +48,7 @@ pub enum RouteError {
 
 /// The table of routes.
 #[derive(Debug)]
-pub(super) struct Routes {
+pub struct Routes {
     rules: Vec<Rule>,
 }
 
@@ -117,9 +117,33 @@ pub(super) enum Destination {
     Host(usize),
 }
 
+/// Where mail goes, and what has decided that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The route of the configuration, or that there is none.
+    pub by: String,
+    /// The server that all of it goes to, as `host:port`; `None`: to the exchangers of its domain.
+    pub host: Option<String>,
+}
+
 impl Routes {
+    /// Which way a message of this sender takes to this recipient.
+    #[must_use]
+    pub fn way(&self, reverse_path: &ReversePath, recipient: &Mailbox) -> Way {
+        let destination = self.destination_of(reverse_path, recipient);
+        let by = |number: &usize| format!("[[relay.routes]] no. {}", number.saturating_add(1));
+        match &destination {
+            Destination::Domain(None, _) => Way { by: "no route in [relay] fits".to_owned(), host: None },
+            Destination::Domain(Some(number), _) => Way { by: by(number), host: None },
+            Destination::Host(number) => Way { by: by(number), host: Some(self.name(&destination)) },
+        }
+    }
+
     /// Routes by configuration.
-    pub(super) fn new(config: &RelayConfig) -> Result<Self, RouteError> {
+    ///
+    /// # Errors
+    /// Where one of them makes no sense.
+    pub fn new(config: &RelayConfig) -> Result<Self, RouteError> {
         let mut trusts = Trusts::default();
         let rules =
             config.routes.iter().map(|route| Rule::new(route, &mut trusts)).collect::<Result<_, _>>()?;
@@ -128,9 +152,12 @@ impl Routes {
 
     /// Where `entry` goes.
     pub(super) fn destination(&self, entry: &QueueEntry) -> Destination {
-        let domain = entry.recipient.domain();
-        let fitting = self.rules.iter().enumerate();
-        match fitting.into_iter().find(|(_, rule)| rule.fits(&entry.reverse_path, domain)) {
+        self.destination_of(&entry.reverse_path, &entry.recipient)
+    }
+
+    fn destination_of(&self, reverse_path: &ReversePath, recipient: &Mailbox) -> Destination {
+        let domain = recipient.domain();
+        match self.rules.iter().enumerate().find(|(_, rule)| rule.fits(reverse_path, domain)) {
             None => Destination::Domain(None, domain.clone()),
             Some((number, Rule { route: Route::Exchangers(_), .. })) => {
                 Destination::Domain(Some(number), domain.clone())
@@ -352,6 +379,14 @@ mod tests {
             let destination = destination(&routes, sender, recipient);
             assert_eq!(routes.name(&destination), expected, "{sender} {recipient}");
         }
+        let way = |sender, recipient| {
+            let sender = ReversePath::Mailbox(Mailbox::parse(sender).unwrap());
+            let Way { by, host } = routes.way(&sender, &Mailbox::parse(recipient).unwrap());
+            (by, host)
+        };
+        let two = ("[[relay.routes]] no. 2".to_owned(), Some("two:2525".to_owned()));
+        assert_eq!(way("x@x.example", "b@sub.b.example"), two);
+        assert_eq!(way("x@x.example", "b@direct.example"), ("[[relay.routes]] no. 3".to_owned(), None));
         let direct = destination(&routes, "", "b@direct.example");
         assert!(matches!(routes.route(&direct), Route::Exchangers(TlsMode::Required)));
     }

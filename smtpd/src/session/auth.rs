@@ -5,19 +5,21 @@ use std::mem;
 use mailstore::{Account, Unavailable};
 use mailwire::sasl::{self, Exchange, Failing, Nonce, SaslError, ScramKeys, TokenVerdict, TokensUnavailable};
 use mailwire::secret::Secret;
-use mailwire::smtp::Reply;
 
 use super::machine::Phase;
+use super::reason::Refused;
 use super::{Kind, RefusedLogin, Session, Step};
 use crate::replies;
 use crate::trace::Dialect;
 
 impl Session {
     pub(super) fn auth(&mut self, mechanism: &str, initial: Option<&Secret<String>>) -> Step {
-        if let Some(reply) = self.auth_out_of_place() {
+        if let Some(refused) = self.auth_out_of_place() {
+            let reply = self.refused_by(refused);
             return self.refuse(reply);
         }
         if self.login_failures >= self.policy.login_failures_max {
+            self.because("[smtp] login_failures_max");
             return Step::Close(replies::too_many_login_failures());
         }
         let Some(mechanism) = self.surroundings.named(mechanism) else {
@@ -28,22 +30,24 @@ impl Session {
         self.exchange(server, exchange)
     }
 
-    fn auth_out_of_place(&self) -> Option<Reply> {
+    fn auth_out_of_place(&self) -> Option<Refused> {
         match (self.kind, &self.client) {
-            (Kind::Reception | Kind::Lmtp, _) => return Some(replies::no_login_here()),
-            (Kind::Submission, None) => return Some(replies::hello_first()),
+            (Kind::Reception | Kind::Lmtp, _) => {
+                return Some(Refused::by(replies::no_login_here(), "the port: users log in at submission"));
+            }
+            (Kind::Submission, None) => return Some(replies::hello_first().into()),
             (Kind::Submission, Some(client)) => match client.dialect {
-                Dialect::Smtp | Dialect::Lmtp => return Some(replies::hello_first()),
+                Dialect::Smtp | Dialect::Lmtp => return Some(replies::hello_first().into()),
                 Dialect::Esmtp => {}
             },
         }
         if self.account.is_some() {
-            return Some(replies::logged_in_already());
+            return Some(replies::logged_in_already().into());
         }
         if !matches!(self.phase, Phase::Ready) {
-            return Some(replies::transaction_open());
+            return Some(replies::transaction_open().into());
         }
-        (!self.login_is_safe()).then(replies::tls_before_login)
+        (!self.login_is_safe()).then(|| Refused::by(replies::tls_before_login(), "[smtp] clear_login"))
     }
 
     /// The phase is `Ready` again when this is called; a further challenge changes that.
@@ -152,7 +156,10 @@ impl Session {
                 self.account = Some(account);
                 Step::Reply(replies::login_accepted())
             }
-            Ok(None) => self.login_failed(),
+            Ok(None) => {
+                self.because("no account has this login");
+                self.login_failed()
+            }
             Err(_) => Step::Reply(replies::login_unavailable()),
         }
     }
@@ -161,6 +168,7 @@ impl Session {
     #[must_use]
     pub fn login_put_off(&mut self) -> Step {
         self.phase = Phase::Ready;
+        self.because("[guard] guesses_max, network_guesses_max or account_guesses_max");
         self.login_failures += 1;
         Step::Reply(replies::login_put_off())
     }

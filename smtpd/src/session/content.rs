@@ -12,6 +12,7 @@ use super::envelope::Envelope;
 use super::incoming::{Failure, Framing, Reason, Storage};
 use super::life::shown;
 use super::machine::Phase;
+use super::reason::{Refused, STORE, failed_by};
 use super::refusals::Unanswered;
 use super::verdicts::failed;
 use super::{Acceptance, ContentQuestion, Filtering, Incoming, Kind, OriginatorQuestion, Session, Step};
@@ -33,7 +34,10 @@ impl Session {
                 let recipients = envelope.recipients.len();
                 self.phase = Phase::Transaction(envelope);
                 match refusal {
-                    Some(reply) => self.refuse_content(&framing, reply),
+                    Some(refused) => {
+                        let reply = self.refused_by(refused);
+                        self.refuse_content(&framing, reply)
+                    }
                     None => Step::Draft(ContentQuestion { octets_expected, recipients, framing }),
                 }
             }
@@ -55,20 +59,21 @@ impl Session {
     }
 
     /// What is said to content for nobody, and to binary content by DATA.
-    fn why_no_content(&self, envelope: &Envelope, framing: &Framing) -> Option<Reply> {
+    fn why_no_content(&self, envelope: &Envelope, framing: &Framing) -> Option<Refused> {
         let put_off = envelope.passage.content_put_off(&envelope.reverse_path, envelope.recipients.len());
         if put_off.is_some() {
             return put_off;
         }
         if envelope.recipients.is_empty() {
-            return Some(match self.kind {
+            let reply = match self.kind {
                 Kind::Reception | Kind::Submission if envelope.refused > 0 => replies::no_valid_recipients(),
                 // RFC 2033 §4.2: 503, also where recipients were refused.
                 Kind::Reception | Kind::Submission | Kind::Lmtp => replies::recipient_first(),
-            });
+            };
+            return Some(Refused::by(reply, "no recipient was accepted"));
         }
         match framing {
-            Framing::Dots(_) if envelope.is_binary() => Some(replies::chunks_only()),
+            Framing::Dots(_) if envelope.is_binary() => Some(replies::chunks_only().into()),
             Framing::Dots(_) | Framing::Chunk { .. } => None,
         }
     }
@@ -118,6 +123,7 @@ impl Session {
                 Step::Receive(Some(replies::send_content()), Box::new(incoming))
             }
             (Framing::Dots(_), Err(failure)) => {
+                self.because(failed_by(&failure));
                 self.unanswered = Some(Box::new(Unanswered::of(&envelope)));
                 self.phase = Phase::Transaction(envelope);
                 Step::Reply(failed(&failure))
@@ -169,6 +175,7 @@ impl Session {
             Framing::Dots(_) => {}
             Framing::Chunk { .. } => self.phase = Phase::Ready,
         }
+        self.because(self.sends_too_much_by(what));
         self.refuse_content(&question.framing, replies::sends_too_much(what))
     }
 
@@ -180,7 +187,7 @@ impl Session {
             self.unanswered = Some(Box::new(Unanswered::of(&incoming.envelope)));
         }
         if incoming.inspector.is_endless() {
-            return self.last_verdict(replies::too_big(self.policy.content_octets_max), recipients);
+            return self.endless(recipients);
         }
         if let Framing::Chunk { octets, is_last: false, .. } = incoming.framing {
             let step = match &incoming.storage {
@@ -238,17 +245,27 @@ impl Session {
                 }
             }
             Storage::Nowhere(reason) => match (framing, &reason) {
-                // Who sends such line ends may see another end of the content than we do (`CR CRLF . CRLF`). What
-                // stands behind ours may be content that was smuggled in, so it is not taken for commands.
-                (Framing::Dots(_), Reason::Refused(Problem::BareLineEnd)) => {
-                    self.last_verdict(replies::bare_line_end(), recipients)
-                }
+                (Framing::Dots(_), Reason::Refused(Problem::BareLineEnd)) => self.doubtful_end(recipients),
                 (Framing::Dots(_) | Framing::Chunk { .. }, _) => {
                     let step = self.not_taken(&reason, &inspector);
                     self.verdict(step, recipients)
                 }
             },
         }
+    }
+
+    /// Who sends such line ends may see another end of the content than we do (`CR CRLF . CRLF`). What stands behind ours may
+    /// be content that was smuggled in, so it is not taken for commands.
+    fn doubtful_end(&mut self, recipients: usize) -> Step {
+        self.because("[smtp] bare_line_ends");
+        self.last_verdict(replies::bare_line_end(), recipients)
+    }
+
+    /// The content has not come to its end where it is read no more.
+    fn endless(&mut self, recipients: usize) -> Step {
+        let octets_max = self.policy.content_octets_max;
+        self.because(self.octets_max_by(octets_max));
+        self.last_verdict(replies::too_big(octets_max), recipients)
     }
 
     /// What the directory says of an originator.
@@ -266,8 +283,18 @@ impl Session {
                 }
                 None => filing(question.acceptance),
             },
-            Ok(false) => self.refuse(replies::originator_not_yours(question.field)),
-            Err(_) => Step::Reply(replies::store_unavailable()),
+            Ok(false) => {
+                let OriginatorQuestion { account, field, mailbox, .. } = &*question;
+                let account = &account.address;
+                self.because(format!(
+                    "account {account} has no address, alias or grant {mailbox}, as in {field}"
+                ));
+                self.refuse(replies::originator_not_yours(question.field))
+            }
+            Err(_) => {
+                self.because(STORE);
+                Step::Reply(replies::store_unavailable())
+            }
         }
     }
 
@@ -275,6 +302,7 @@ impl Session {
     #[must_use]
     pub fn filed(&mut self, mut acceptance: Box<Acceptance>, answer: &Result<(), Unavailable>) -> Step {
         if answer.is_err() {
+            self.because(STORE);
             return self.verdict(Step::Reply(replies::store_unavailable()), acceptance.recipients);
         }
         if let Some(unanswered) = &mut self.unanswered {
@@ -290,23 +318,29 @@ impl Session {
 
     fn not_taken(&mut self, reason: &Reason, inspector: &Inspector) -> Step {
         match reason {
-            Reason::Failed(failure) => Step::Reply(failed(failure)),
-            Reason::Refused(problem) => self.refuse(match *problem {
-                Problem::TooBig => replies::too_big(inspector.octets_max()),
-                Problem::BareLineEnd => replies::bare_line_end(),
-                Problem::NulInHeader => replies::nul_in_header(),
-                Problem::HeaderTooBig => replies::header_too_big(self.policy.header_octets_max),
-                Problem::Loop => replies::mail_loop(),
-                Problem::NoField => replies::no_field(),
-                Problem::Twice(field) => replies::field_twice(field),
-                Problem::TooManyOriginators => replies::too_many_originators(),
-                Problem::NotOneMailbox(field) => replies::not_one_mailbox(field),
-                Problem::HiddenAddress(field) => replies::hidden_address(field),
-                Problem::TooBigEncoded => replies::too_big_encoded(inspector.octets_max()),
-                Problem::Unclear(field) => replies::unclear_field(field),
-                Problem::TooManyParts => replies::too_many_parts(),
-                Problem::SignedBinary => replies::signed_binary(),
-            }),
+            Reason::Failed(failure) => {
+                self.because(failed_by(failure));
+                Step::Reply(failed(failure))
+            }
+            Reason::Refused(problem) => {
+                self.reason = self.problem_by(*problem, inspector.octets_max());
+                self.refuse(match *problem {
+                    Problem::TooBig => replies::too_big(inspector.octets_max()),
+                    Problem::BareLineEnd => replies::bare_line_end(),
+                    Problem::NulInHeader => replies::nul_in_header(),
+                    Problem::HeaderTooBig => replies::header_too_big(self.policy.header_octets_max),
+                    Problem::Loop => replies::mail_loop(),
+                    Problem::NoField => replies::no_field(),
+                    Problem::Twice(field) => replies::field_twice(field),
+                    Problem::TooManyOriginators => replies::too_many_originators(),
+                    Problem::NotOneMailbox(field) => replies::not_one_mailbox(field),
+                    Problem::HiddenAddress(field) => replies::hidden_address(field),
+                    Problem::TooBigEncoded => replies::too_big_encoded(inspector.octets_max()),
+                    Problem::Unclear(field) => replies::unclear_field(field),
+                    Problem::TooManyParts => replies::too_many_parts(),
+                    Problem::SignedBinary => replies::signed_binary(),
+                })
+            }
         }
     }
 

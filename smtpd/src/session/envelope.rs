@@ -12,6 +12,7 @@ use mailwire::smtp::{MailParameters, RcptParameters, Reply};
 
 use super::gate::{Found, Passage};
 use super::machine::{Client, Phase};
+use super::reason::{QUOTA, Reason, Refused, STORE};
 use super::terms::rcpt_terms;
 use super::{FilteredRecipient, Kind, RecipientQuestion, SenderQuestion, Session, Step};
 use crate::content::{Inspector, octets_encoded};
@@ -127,7 +128,7 @@ impl Envelope {
 enum Place {
     Here(Mailbox),
     Elsewhere(Mailbox),
-    OutOfReach(Mailbox, Reply),
+    OutOfReach(Mailbox, Refused),
 }
 
 impl Place {
@@ -141,7 +142,8 @@ impl Place {
 impl Session {
     pub(super) fn mail(&mut self, reverse_path: ReversePath, parameters: &MailParameters) -> Step {
         match self.may_begin(&reverse_path, parameters) {
-            Err(reply) => {
+            Err(refused) => {
+                let reply = self.refused_by(refused);
                 self.note_refusal(&reverse_path, &[], &reply);
                 self.refuse(reply)
             }
@@ -168,39 +170,43 @@ impl Session {
         &self,
         reverse_path: &ReversePath,
         parameters: &MailParameters,
-    ) -> Result<(Client, Option<Account>, Terms), Reply> {
+    ) -> Result<(Client, Option<Account>, Terms), Refused> {
         let client = self.client.as_ref().ok_or_else(|| self.hello_first())?;
         let account = self.sender_account()?;
         if !matches!(self.phase, Phase::Ready) {
-            return Err(replies::transaction_open());
+            return Err(replies::transaction_open().into());
         }
         let terms = self.mail_terms(parameters)?;
         let octets_max = self.policy.content_octets_max;
         if parameters.size_octets.is_some_and(|octets| octets > octets_max) {
-            return Err(replies::too_big(octets_max));
+            return Err(Refused::by(replies::too_big(octets_max), self.octets_max_by(octets_max)));
         }
         match reverse_path {
             ReversePath::Mailbox(mailbox) if mailbox.needs_smtputf8() && !parameters.smtputf8 => {
-                Err(replies::sender_needs_smtputf8())
+                Err(replies::sender_needs_smtputf8().into())
             }
             ReversePath::Mailbox(_) | ReversePath::Null => Ok((client.clone(), account.cloned(), terms)),
         }
     }
 
     /// The account that a sender must be; `None` where senders are strangers.
-    fn sender_account(&self) -> Result<Option<&Account>, Reply> {
+    fn sender_account(&self) -> Result<Option<&Account>, Refused> {
         match (self.kind, &self.account) {
             (Kind::Reception | Kind::Lmtp, _) => Ok(None),
             (Kind::Submission, Some(account)) => Ok(Some(account)),
             // RFC 6409 §4.3.
-            (Kind::Submission, None) if self.login_is_safe() => Err(replies::login_first()),
-            (Kind::Submission, None) => Err(replies::tls_and_login_first()),
+            (Kind::Submission, None) if self.login_is_safe() => {
+                Err(Refused::by(replies::login_first(), "the port: users log in before they send"))
+            }
+            (Kind::Submission, None) => {
+                Err(Refused::by(replies::tls_and_login_first(), "[smtp] clear_login"))
+            }
         }
     }
 
     /// What is to be done before there can be a transaction.
     pub(super) fn why_no_transaction(&self) -> Reply {
-        self.sender_account().err().unwrap_or_else(replies::sender_first)
+        self.sender_account().err().map_or_else(replies::sender_first, |refused| refused.reply)
     }
 
     /// What the directory says of the sender.
@@ -214,10 +220,15 @@ impl Session {
             Ok(true) => self.begin_transaction(question.envelope),
             Ok(false) => {
                 let reply = replies::sender_not_yours();
+                let (account, mailbox) = (&question.account.address, &question.mailbox);
+                self.because(format!("account {account} has no address, alias or grant {mailbox}"));
                 self.note_refusal(&question.envelope.reverse_path, &[], &reply);
                 self.refuse(reply)
             }
-            Err(_) => Step::Reply(replies::store_unavailable()),
+            Err(_) => {
+                self.because(STORE);
+                Step::Reply(replies::store_unavailable())
+            }
         }
     }
 
@@ -243,17 +254,23 @@ impl Session {
         };
         if envelope.recipients.len() >= self.policy.recipients_max {
             // They are to come in another transaction (RFC 5321 §4.5.3.1.10), so that nobody misses anything.
-            return self.refuse_recipient(replies::too_many_recipients(self.policy.recipients_max));
+            let recipients_max = self.policy.recipients_max;
+            self.because(format!("[smtp] recipients_max = {recipients_max}"));
+            return self.refuse_recipient(replies::too_many_recipients(recipients_max));
         }
         let (is_utf8, octets_declared) = (envelope.terms.is_utf8, envelope.octets_declared);
         match self.place(forward_path) {
-            Place::OutOfReach(mailbox, reply) => self.no_recipient(&mailbox, reply),
+            Place::OutOfReach(mailbox, refused) => {
+                let reply = self.refused_by(refused);
+                self.no_recipient(&mailbox, reply)
+            }
             place if place.mailbox().needs_smtputf8() && !is_utf8 => {
                 self.no_recipient(place.mailbox(), replies::recipient_needs_smtputf8())
             }
             Place::Here(mailbox) => {
                 let octets_max = self.policy.octets_max_for(std::slice::from_ref(&mailbox));
                 if octets_declared > octets_max {
+                    self.because(self.octets_max_by(octets_max));
                     return self.no_recipient(&mailbox, replies::too_big_for_recipient(octets_max));
                 }
                 Step::Recipient(RecipientQuestion { mailbox, octets_declared, terms })
@@ -268,6 +285,10 @@ impl Session {
         if let Phase::Transaction(envelope) = &mut self.phase {
             envelope.add_elsewhere(mailbox, terms, times);
         }
+        self.because(match self.account {
+            Some(_) => "[relay] enabled: users who have logged in may send to other domains",
+            None => "[relay] trusted has the client's address",
+        });
         Step::Reply(replies::recipient_accepted())
     }
 
@@ -286,15 +307,17 @@ impl Session {
                 let domain = self.policy.postmaster.domain();
                 match Mailbox::parse(&format!("{}@{domain}", mailbox.local_part())) {
                     Ok(mailbox) => Place::Here(mailbox),
-                    Err(_) => Place::OutOfReach(mailbox, replies::no_such_mailbox()),
+                    Err(_) => Place::OutOfReach(mailbox, replies::no_such_mailbox().into()),
                 }
             }
             (Domain::Name(_) | Domain::Address(_), _) if self.may_relay() => Place::Elsewhere(mailbox),
             (Domain::Name(_) | Domain::Address(_), Kind::Reception | Kind::Lmtp) => {
-                Place::OutOfReach(mailbox, replies::relaying_denied())
+                let refused = Refused::by(replies::relaying_denied(), self.not_relayed_by());
+                Place::OutOfReach(mailbox, refused)
             }
             (Domain::Name(_) | Domain::Address(_), Kind::Submission) => {
-                Place::OutOfReach(mailbox, replies::elsewhere_not_reached())
+                let refused = Refused::by(replies::elsewhere_not_reached(), self.not_relayed_by());
+                Place::OutOfReach(mailbox, refused)
             }
         }
     }
@@ -311,6 +334,16 @@ impl Session {
             }
     }
 
+    /// Why the client reaches nobody elsewhere.
+    fn not_relayed_by(&self) -> Reason {
+        let reason = if self.policy.relay.enabled {
+            "[server] domains has no such domain, and the client is not in [relay] trusted"
+        } else {
+            "[server] domains has no such domain, and [relay] enabled = false"
+        };
+        reason.into()
+    }
+
     fn is_our_address(&self, address: IpAddr) -> bool {
         self.peer.local.is_some_and(|local| local.to_canonical() == address.to_canonical())
     }
@@ -325,10 +358,12 @@ impl Session {
         match (answer, &self.phase) {
             (Err(_), _) => {
                 let reply = replies::store_unavailable();
+                self.because(STORE);
                 self.note_recipient_refused(&question.mailbox, &reply);
                 Step::Reply(reply)
             }
             (Ok(Recipient::OverQuota(why)), _) => {
+                self.because(QUOTA);
                 self.no_recipient(&question.mailbox, replies::over_quota(why))
             }
             (Ok(reached @ (Recipient::Maildrops(_) | Recipient::Filtered(_))), Phase::Transaction(_))
@@ -338,6 +373,8 @@ impl Session {
                 self.found(Found { mailbox, terms, reached })
             }
             (Ok(Recipient::Missing | Recipient::Maildrops(_) | Recipient::Filtered(_)), _) => {
+                let mailbox = &question.mailbox;
+                self.because(format!("no account, alias or catch-all takes {mailbox}"));
                 self.no_recipient(&question.mailbox, replies::no_such_mailbox())
             }
         }
@@ -376,6 +413,9 @@ impl Session {
 
     /// The recipient gets the message.
     pub(super) fn admit(&mut self, Found { mailbox, terms, reached }: Found) -> Step {
+        if self.reason.is_none() {
+            self.because("[server] domains has the domain, and the store the address");
+        }
         let maildrops = reached.maildrops().to_vec();
         if let Phase::Transaction(envelope) = &mut self.phase {
             if terms != RecipientTerms::default() {

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use mailstore::{Recipient, RecipientTerms, TraceStep};
 use mailwire::address::{Mailbox, ReversePath};
-use mailwire::smtp::Reply;
 
 use super::life::step;
 use super::machine::Phase;
+use super::reason::Refused;
 use super::{Class, Kind, Session, Step};
 use crate::gate::{Greylisting, Judgement, Mark, Measure, Sender, is_stranger};
 use crate::replies;
@@ -92,11 +92,19 @@ impl Session {
         match (judgement.measure, &judgement.listing) {
             // RFC 5321 §4.5.1: whoever is refused must be able to tell the postmaster.
             (Measure::Refuse, Some(listing)) if !is_postmaster(&recipient.mailbox) => {
-                return self.no_recipient(&recipient.mailbox, replies::listed(listing));
+                let reply = replies::listed(listing);
+                self.because(judgement.row);
+                return self.no_recipient(&recipient.mailbox, reply);
             }
             _ => {}
         }
         let (now, greylisting) = (self.now, judgement.greylisting);
+        let rows = [judgement.row.clone(), greylisting.row().unwrap_or_default()];
+        let row =
+            rows.iter().filter(|row| !row.is_empty()).map(String::as_str).collect::<Vec<_>>().join("; ");
+        if !row.is_empty() {
+            self.because(row);
+        }
         let Phase::Transaction(envelope) = &mut self.phase else { return self.admit(recipient) };
         envelope.passage.note(judgement, now);
         match greylisting {
@@ -150,9 +158,12 @@ impl Passage {
 
     /// What is said to content while the sender is to come again: to all of it where it is of nobody, else where all of
     /// its recipients were put off.
-    pub(super) fn content_put_off(&self, reverse_path: &ReversePath, recipients: usize) -> Option<Reply> {
+    pub(super) fn content_put_off(&self, reverse_path: &ReversePath, recipients: usize) -> Option<Refused> {
         let is_meant = recipients == 0 || *reverse_path == ReversePath::Null;
-        self.put_off.filter(|_| is_meant).map(replies::greylisted)
+        self.put_off.filter(|_| is_meant).map(|seconds| {
+            let reason = Greylisting::PutOff { seconds }.row().unwrap_or_default();
+            Refused::by(replies::greylisted(seconds), reason)
+        })
     }
 
     /// What the message is taken for.

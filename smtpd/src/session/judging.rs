@@ -63,8 +63,14 @@ impl Session {
                 acceptance.class.take_for_junk(decision.because);
                 filing(acceptance)
             }
-            Verdict::PutOff(method) => Step::Reply(replies::checks::not_checked(method)),
-            Verdict::Refuse(refusal) => self.refuse(replies::checks::check_failed(&refusal)),
+            Verdict::PutOff(method) => {
+                self.because(decision.because);
+                Step::Reply(replies::checks::not_checked(method))
+            }
+            Verdict::Refuse(refusal) => {
+                self.because(decision.because);
+                self.refuse(replies::checks::check_failed(&refusal))
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ use tracing::debug;
 
 use super::envelope::Envelope;
 use super::incoming::Framing;
+use super::reason::Reason;
 use super::refusals::Unanswered;
 use super::{Incoming, Kind, Peer, Policy, Step};
 use crate::replies;
@@ -51,6 +52,8 @@ pub struct Session {
     pub(super) refusals: Vec<Refusal>,
     /// The content that the next reply is about.
     pub(super) unanswered: Option<Box<Unanswered>>,
+    /// What decides the next reply.
+    pub(super) reason: Option<Reason>,
 }
 
 /// What the client said of itself.
@@ -94,6 +97,7 @@ impl Session {
             steps: Vec::new(),
             refusals: Vec::new(),
             unanswered: None,
+            reason: None,
         }
     }
 
@@ -128,6 +132,7 @@ impl Session {
     /// What to do about a line.
     #[must_use]
     pub fn line(&mut self, line: &Line) -> Step {
+        self.reason = None;
         match line {
             Line::Complete(octets) => match mem::replace(&mut self.phase, Phase::Ready) {
                 Phase::Authenticating(exchange) => self.auth_response(exchange, octets),
@@ -170,6 +175,7 @@ impl Session {
         // These have limits of their own.
         if !matches!(command, Command::Rcpt(..) | Command::Data | Command::Bdat { .. }) {
             if self.commands >= self.policy.commands_max {
+                self.because("[smtp] commands_max");
                 return Step::Close(replies::too_many_commands());
             }
             self.commands += 1;
@@ -204,6 +210,7 @@ impl Session {
     /// A reply to something that the client did wrong. It may do so a number of times.
     pub(super) fn refuse(&mut self, reply: Reply) -> Step {
         if self.errors >= self.policy.errors_max {
+            self.because("[smtp] errors_max");
             return Step::Close(replies::too_many_errors());
         }
         self.errors += 1;
@@ -214,6 +221,7 @@ impl Session {
     /// (RFC 5321 §4.5.3.1.10), so as many are forgiven as would be accepted.
     pub(super) fn refuse_recipient(&mut self, reply: Reply) -> Step {
         if self.refused_recipients >= self.policy.recipients_max {
+            self.because("[smtp] recipients_max, for recipients who are refused");
             return Step::Close(replies::too_many_errors());
         }
         self.refused_recipients += 1;

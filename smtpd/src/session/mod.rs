@@ -18,6 +18,7 @@
 //! | `judging.rs` | what is found out about mail from outside, and what follows |
 //! | `filtering.rs` | what rules of recipients must know of a message |
 //! | `incoming.rs` | [`Incoming`], the content that passes through meanwhile |
+//! | `reason.rs` | what has decided a reply |
 //! | `life.rs` | the steps that are kept of a message's way here |
 //! | `refusals.rs` | what is kept of mail that is not taken |
 //!
@@ -36,6 +37,7 @@ mod judging;
 mod life;
 mod machine;
 mod policy;
+mod reason;
 mod refusals;
 mod scanning;
 mod step;

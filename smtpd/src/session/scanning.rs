@@ -34,9 +34,12 @@ impl Session {
 
     /// What the scanners say: the severest of them counts.
     #[must_use]
-    pub fn scanned(&self, mut acceptance: Box<Acceptance>, decisions: Vec<Decision>) -> Step {
+    pub fn scanned(&mut self, mut acceptance: Box<Acceptance>, decisions: Vec<Decision>) -> Step {
         acceptance.scan = None;
         let outcome = decisions.iter().map(|decision| decision.outcome).max().unwrap_or_default();
+        if let Some(decision) = decisions.iter().find(|decision| decision.outcome == outcome) {
+            self.because(decision.row.clone());
+        }
         match outcome {
             // Its sender has done nothing wrong by our rules, so it is no error.
             Outcome::Refuse => return Step::Reply(replies::taken_for_junk()),

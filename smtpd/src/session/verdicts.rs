@@ -7,6 +7,7 @@ use mailstore::{IntakeError, Receipt};
 use mailwire::smtp::Reply;
 
 use super::incoming::Failure;
+use super::reason::not_stored_by;
 use super::{Acceptance, Kind, Session, Step, Then};
 use crate::replies;
 
@@ -24,6 +25,9 @@ impl Session {
         if let (Err(_), Some(unanswered)) = (&result, &mut self.unanswered) {
             // It comes again, and then something else may decide.
             unanswered.untaken.clear();
+        }
+        if let Err(error) = &result {
+            self.because(not_stored_by(error));
         }
         match (result, self.kind) {
             (Ok(receipt), Kind::Reception | Kind::Submission) => {
@@ -45,6 +49,8 @@ impl Session {
     /// Nobody wants the message, so there is nothing to be committed.
     pub(super) fn unwanted(&mut self, acceptance: &Acceptance) -> Step {
         self.commands = 0;
+        let rules = acceptance.delivery.steps.iter().filter(|step| step.event == "rule");
+        self.because(rules.map(|step| step.detail.as_str()).collect::<Vec<_>>().join("; "));
         let reply = || acceptance.refusal.clone().unwrap_or_else(replies::message_discarded);
         match self.kind {
             Kind::Reception | Kind::Submission => Step::Reply(reply()),
