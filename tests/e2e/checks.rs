@@ -2,10 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use mailstack_tests::name_server::{Fault, NameServer, Zone};
-use mailstack_tests::player::Peer as _;
 use mailstack_tests::server::{Configuration, Server};
 use mailstack_tests::smtp::{Reply, Smtp};
-use mailstack_tests::stream::Stream;
 use tempfile::TempDir;
 
 /// Where other hosts are: the proxy in front of the server says so.
@@ -40,11 +38,7 @@ fn world(checks: &str) -> World {
 impl World {
     /// A host at this address.
     fn host(&self, address: &str) -> Smtp {
-        let addresses = self.server.addresses().unwrap();
-        let mut stream = Stream::clear(addresses.reception, self.server.trust()).unwrap();
-        let header = format!("PROXY TCP4 {address} 198.51.100.25 56324 25\r\n");
-        stream.send(header.as_bytes()).unwrap();
-        Smtp::new(stream).unwrap()
+        self.server.reception_of(address).unwrap()
     }
 
     fn sends(&self, address: &str, content: &[u8]) -> Reply {

@@ -2,10 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use mailstack_tests::name_server::{Fault, NameServer, Zone};
-use mailstack_tests::player::Peer as _;
 use mailstack_tests::server::{Configuration, Server};
 use mailstack_tests::smtp::{Reply, Smtp};
-use mailstack_tests::stream::Stream;
 use tempfile::TempDir;
 
 /// Lists of addresses and domains as their providers run them.
@@ -38,12 +36,7 @@ fn world() -> World {
 impl World {
     /// A session of a client at this address.
     fn client(&self, address: &str) -> Smtp {
-        let mut stream =
-            Stream::clear(self.server.addresses().unwrap().reception, self.server.trust()).unwrap();
-        let (family, local) =
-            if address.contains(':') { ("TCP6", "2001:db8::25") } else { ("TCP4", "198.51.100.1") };
-        stream.send(format!("PROXY {family} {address} {local} 56324 25\r\n").as_bytes()).unwrap();
-        Smtp::new(stream).unwrap()
+        self.server.reception_of(address).unwrap()
     }
 
     /// What a client at this address hears when it names bob.

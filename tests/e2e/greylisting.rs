@@ -2,21 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use mailstack_tests::deadline::wait_for;
-use mailstack_tests::player::Peer as _;
 use mailstack_tests::server::{Configuration, Server};
 use mailstack_tests::smtp::{Reply, Smtp};
-use mailstack_tests::stream::Stream;
-
-/// A session of a client at this address.
-fn client(server: &Server, address: &str) -> Smtp {
-    let mut stream = Stream::clear(server.addresses().unwrap().reception, server.trust()).unwrap();
-    stream.send(format!("PROXY TCP4 {address} 198.51.100.1 56324 25\r\n").as_bytes()).unwrap();
-    Smtp::new(stream).unwrap()
-}
 
 /// What a client at this address hears when it names bob.
 fn named(server: &Server, address: &str, reverse_path: &str) -> (Smtp, Reply) {
-    let mut smtp = client(server, address);
+    let mut smtp = server.reception_of(address).unwrap();
     smtp.ask(&format!("MAIL FROM:<{reverse_path}>")).unwrap().positive().unwrap();
     let reply = smtp.ask("RCPT TO:<bob@example.test>").unwrap();
     (smtp, reply)

@@ -156,16 +156,9 @@ fn behind_a_proxy(guard: &'static str, smtp: &'static str) -> Server {
 
 const AT_ONCE: &str = "proxy_trusted = [\"127.0.0.1\"]\nerror_delay_seconds = 0";
 
-/// A connection of a client far away.
-fn from_afar(server: &Server, address: SocketAddr, client: &str) -> Stream {
-    let mut stream = Stream::clear(address, server.trust()).unwrap();
-    stream.send(format!("PROXY TCP4 {client} 198.51.100.1 56324 25\r\n").as_bytes()).unwrap();
-    stream
-}
-
 /// The first line of such a connection.
 fn greeting(server: &Server, address: SocketAddr, client: &str) -> String {
-    String::from_utf8(from_afar(server, address, client).line().unwrap()).unwrap()
+    String::from_utf8(server.connection_of(client, address).unwrap().line().unwrap()).unwrap()
 }
 
 #[test]
@@ -176,7 +169,7 @@ fn who_comes_too_often_is_refused_at_the_door_of_every_service_listed_and_cleare
     assert!(greeting(&server, addresses.pop3, "192.0.2.7").starts_with("+OK "));
     assert!(greeting(&server, addresses.submission, "192.0.2.7").starts_with("421 "));
     assert!(greeting(&server, addresses.pop3, "192.0.2.7").starts_with("-ERR [SYS/TEMP] "));
-    let mut tls = from_afar(&server, addresses.submissions, "192.0.2.7");
+    let mut tls = server.connection_of("192.0.2.7", addresses.submissions).unwrap();
     tls.start_tls().unwrap_err();
     assert!(greeting(&server, addresses.reception, "192.0.2.8").starts_with("220 "));
     let listed = server.mailstack(&["guard", "list", "--plain"], "").unwrap();
@@ -194,7 +187,7 @@ fn who_says_too_much_that_is_wrong_is_refused_at_the_door() {
     let server = behind_a_proxy("address_errors_per_hour = 10", AT_ONCE);
     let addresses = server.addresses().unwrap();
     for (address, errors) in [(addresses.reception, 6), (addresses.pop3, 4)] {
-        let mut stream = from_afar(&server, address, "192.0.2.7");
+        let mut stream = server.connection_of("192.0.2.7", address).unwrap();
         stream.send(format!("{}QUIT\r\n", "XYZZY\r\n".repeat(errors)).as_bytes()).unwrap();
         while stream.receive_line().unwrap() != Received::Closed {}
     }
@@ -209,7 +202,7 @@ fn who_says_too_much_that_is_wrong_is_refused_at_the_door() {
 fn the_answer_to_an_error_waits_once_a_session_has_made_half_of_what_it_may() {
     let slow = "proxy_trusted = [\"127.0.0.1\"]\nerrors_max = 4\nerror_delay_seconds = 3600";
     let server = behind_a_proxy("", slow);
-    let mut stream = from_afar(&server, server.addresses().unwrap().reception, "192.0.2.7");
+    let mut stream = server.connection_of("192.0.2.7", server.addresses().unwrap().reception).unwrap();
     stream.send(&b"XYZZY\r\n".repeat(3)).unwrap();
     for code in ["220 ", "500 ", "500 "] {
         assert!(stream.line().unwrap().starts_with(code.as_bytes()));

@@ -7,10 +7,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use mailstack_tests::clients::{available, run, skipped};
 use mailstack_tests::name_server::{NameServer, Zone};
-use mailstack_tests::player::Peer as _;
 use mailstack_tests::server::{Configuration, Server};
 use mailstack_tests::smtp::{Reply, Smtp};
-use mailstack_tests::stream::Stream;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -68,10 +66,7 @@ fn world(records: &Value, checks: &str) -> World {
 
 impl World {
     fn host(&self) -> Smtp {
-        let addresses = self.server.addresses().unwrap();
-        let mut stream = Stream::clear(addresses.reception, self.server.trust()).unwrap();
-        stream.send(format!("PROXY TCP4 {HOST} 198.51.100.25 56324 25\r\n").as_bytes()).unwrap();
-        Smtp::new(stream).unwrap()
+        self.server.reception_of(HOST).unwrap()
     }
 }
 

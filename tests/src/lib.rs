@@ -23,6 +23,7 @@ pub mod mta;
 pub mod name_server;
 pub mod numbered;
 mod pattern;
+pub mod peer;
 pub mod player;
 pub mod policy_host;
 pub mod pop3;

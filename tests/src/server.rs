@@ -14,6 +14,7 @@ use tokio_rustls::rustls::ClientConfig;
 use crate::certificate::Certificate;
 use crate::deadline::wait_for;
 use crate::dialogue::ClearLogin;
+use crate::player::Peer as _;
 use crate::pop3::Pop3;
 use crate::programs::program;
 use crate::smtp::Smtp;
@@ -306,6 +307,27 @@ impl Server {
     /// Where the server refuses or the connection fails.
     pub fn reception(&self) -> io::Result<Smtp> {
         Smtp::clear(self.addresses()?.reception, self.trust())
+    }
+
+    /// Connects to a service as a client at this address: the connection begins with the line of a proxy (PROXY protocol,
+    /// version 1), and `proxy_trusted` in the configuration must name 127.0.0.1.
+    ///
+    /// # Errors
+    /// Where the connection fails.
+    pub fn connection_of(&self, client: &str, service: SocketAddr) -> io::Result<Stream> {
+        let mut stream = Stream::clear(service, self.trust())?;
+        let (family, local) =
+            if client.contains(':') { ("TCP6", "2001:db8::25") } else { ("TCP4", "198.51.100.25") };
+        stream.send(format!("PROXY {family} {client} {local} 56324 25\r\n").as_bytes())?;
+        Ok(stream)
+    }
+
+    /// As [`Self::connection_of`], to the port for other servers, up to the reply to EHLO.
+    ///
+    /// # Errors
+    /// Where the server refuses or the connection fails.
+    pub fn reception_of(&self, client: &str) -> io::Result<Smtp> {
+        Smtp::new(self.connection_of(client, self.addresses()?.reception)?)
     }
 
     /// Connects to POP3 over TLS and logs in to an account's maildrop, or to that of a subaddress.

@@ -7,8 +7,8 @@ use mailwire::clock;
 use mailwire::daemon::config::Server;
 use smtpd::relay::{Bounced, Bouncer, RelayConfig, Silence};
 
-use crate::peer::{Peer, Script, wait_for};
-use crate::world::{Mail, World};
+use crate::world::{Mail, World, wait_for};
+use mailstack_tests::peer::{Peer, Script};
 
 fn bouncer(world: &World) -> Bouncer {
     let server =

@@ -1,10 +1,10 @@
 //! Where DNS leads: to the first exchanger that answers, and nowhere where there is none.
 
 use mailstack_tests::name_server::{NameServer, Zone};
+use mailstack_tests::peer::{Peer, Script};
 use tempfile::TempDir;
 
-use crate::peer::{Peer, Script, wait_for};
-use crate::world::{Mail, World};
+use crate::world::{Mail, World, wait_for};
 
 /// A relay that asks a name server of its own, and finds exchangers at `port`.
 async fn world(zone: &str, port: u16) -> (World, NameServer, TempDir) {

@@ -2,8 +2,8 @@
 
 use mailstore::{Body, Terms};
 
-use crate::peer::{Message, Peer, Script};
 use crate::world::{Mail, World};
+use mailstack_tests::peer::{Message, Peer, Script};
 
 const UMLAUT: &str = "Subject: hello\r\nFrom: <alice@example.test>\r\nContent-Type: text/plain; charset=utf-8\r\n\
      Content-Transfer-Encoding: 8bit\r\nMIME-Version: 1.0\r\n\r\nStra\u{df}e und Haus\r\n";

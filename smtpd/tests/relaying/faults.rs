@@ -4,8 +4,8 @@
 use mailstore::{Body, Terms};
 
 use crate::log::Log;
-use crate::peer::{Does, Peer, Script};
 use crate::world::{Mail, World};
+use mailstack_tests::peer::{Does, Peer, Script};
 
 /// What a server is asked, but for what TLS and a login are about.
 const POINTS: [&str; 6] = ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "end"];
@@ -36,7 +36,8 @@ async fn passes(does: Does, reason: &str, points: &[&'static str]) {
         // The one window: sent to its end, and nobody knows what became of it.
         let is_doubtful = *point == "end" && !is_reply;
         assert_eq!(peer.count("end"), if *point == "end" { 2 } else { 1 }, "{point}");
-        let doubts = log.lines(&["nobody knows whether", &format!(":{}", peer.address.port())]);
+        let doubts = log
+            .lines(&["nobody knows whether the message was taken: ", &format!(":{}", peer.address.port())]);
         assert_eq!(doubts.len(), usize::from(is_doubtful), "{point}: {doubts:?}");
         let deferred = log.lines(&["deferred", domain, reason]);
         assert_eq!(deferred.len(), 2, "{point}: {:?}", log.lines(&["deferred", domain]));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::peer::{Peer, Script};
 use crate::world::{Mail, World};
+use mailstack_tests::peer::{Peer, Script};
 
 fn recipients(count: usize, domains: &[&str]) -> Vec<String> {
     let numbered = domains.iter().cycle().take(count).enumerate();

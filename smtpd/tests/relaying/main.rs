@@ -7,15 +7,14 @@ mod eight_bit;
 mod faults;
 mod lists;
 mod log;
-mod peer;
 mod secured;
 mod storms;
 mod world;
 
 use mailstore::{Notify, Returns, Terms};
 
-use peer::{Does, Peer, Script, wait_for};
-use world::{CONTENT, Mail, World};
+use mailstack_tests::peer::{Does, Peer, Script};
+use world::{CONTENT, Mail, World, wait_for};
 
 #[tokio::test]
 async fn all_recipients_of_a_destination_go_in_one_transaction() {

@@ -4,10 +4,10 @@
 use std::path::Path;
 
 use mailstack_tests::certificate::Certificate;
+use mailstack_tests::peer::{Does, Peer, Script};
 use tempfile::TempDir;
 
 use crate::log::Log;
-use crate::peer::{Does, Peer, Script};
 use crate::world::{Mail, World};
 
 const EHLO: &str = "250-peer.test\r\n250-STARTTLS\r\n250-AUTH PLAIN\r\n250 8BITMIME";
@@ -97,7 +97,7 @@ async fn another_servers_certificate_is_none_where_it_must_be_right() {
     let (world, peer) = world(script, &verified(folder.path())).await;
     let log = Log::begin();
     world.send(Mail::to(&["one@b.test"])).await;
-    crate::peer::wait_for("the attempt", async || log.lines(&["deferred", "4.7.5", "certificate"]).pop())
+    crate::world::wait_for("the attempt", async || log.lines(&["deferred", "4.7.5", "certificate"]).pop())
         .await;
     assert_eq!((peer.messages().len(), peer.count("MAIL")), (0, 0));
     world.end().await;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::net::TcpSocket;
 
 use crate::log::Log;
-use crate::peer::{Does, Peer, Script, wait_for};
-use crate::world::{Mail, World};
+use crate::world::{Mail, World, wait_for};
+use mailstack_tests::peer::{Does, Peer, Script};
 
 #[tokio::test]
 async fn a_storm_of_farewells_passes_and_mail_for_others_is_not_held_up() {

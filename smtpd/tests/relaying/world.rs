@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mailstack_tests::peer::Peer;
 use mailstore::{
     Account, Body, Delivery, Fate, Options, QueueFilter, RecipientTerms, RelayRecipient, Store, Terms,
     TraceRow,
@@ -16,8 +17,6 @@ use smtpd::relay::names::{Itself, Names};
 use smtpd::relay::{Relay, RelayTables};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
-
-use crate::peer::{Peer, wait_for};
 
 pub(crate) const CONTENT: &str = "Subject: hello\r\nFrom: <alice@example.test>\r\n\r\ntext\r\n.dot\r\n";
 
@@ -158,4 +157,19 @@ impl World {
         self.store.close().await;
         self.folder.close().unwrap();
     }
+}
+
+/// Waits until `found` finds something.
+pub(crate) async fn wait_for<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+    let waiting = async {
+        loop {
+            if let Some(thing) = found().await {
+                return thing;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_mins(1), waiting).await;
+    assert!(found.is_ok(), "waited in vain for {what}");
+    found.unwrap()
 }

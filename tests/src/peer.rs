@@ -1,11 +1,10 @@
-//! Another server, which says what it is told to say.
+//! Another server of the test's own, which says what it is told to say.
+#![expect(clippy::unwrap_used, reason = "a test whose peer does not work has failed")]
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use mailstack_tests::certificate::Certificate;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -14,9 +13,14 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::certificate::Certificate;
+
+/// Ports that are tried until one is free at every address.
+const PORTS_TRIED: usize = 100;
+
 /// What it does when a command comes.
 #[derive(Clone, Debug)]
-pub(crate) enum Does {
+pub enum Does {
     /// Says this, whole lines without the last CRLF.
     Says(String),
     /// Says what servers say.
@@ -33,7 +37,7 @@ pub(crate) enum Does {
 
 /// What it says to which command, each time it comes; the last one stays.
 #[derive(Clone, Default)]
-pub(crate) struct Script {
+pub struct Script {
     does: HashMap<&'static str, Vec<Does>>,
     tls: Option<TlsAcceptor>,
 }
@@ -41,19 +45,25 @@ pub(crate) struct Script {
 impl Script {
     /// To `command` (its first word, `greeting`, `tls` for what comes behind the reply to STARTTLS, or `end` for the final
     /// dot) it says this, in turns.
-    pub(crate) fn says(mut self, command: &'static str, replies: &[&str]) -> Self {
+    #[must_use]
+    pub fn says(mut self, command: &'static str, replies: &[&str]) -> Self {
         self.does.insert(command, replies.iter().map(|reply| Does::Says((*reply).to_owned())).collect());
         self
     }
 
     /// To `command` it does this, in turns.
-    pub(crate) fn does(mut self, command: &'static str, does: &[Does]) -> Self {
+    #[must_use]
+    pub fn does(mut self, command: &'static str, does: &[Does]) -> Self {
         self.does.insert(command, does.to_vec());
         self
     }
 
     /// STARTTLS works, with this certificate.
-    pub(crate) fn with_tls(mut self, certificate: &Certificate) -> Self {
+    ///
+    /// # Panics
+    /// Where its files are not there.
+    #[must_use]
+    pub fn with_tls(mut self, certificate: &Certificate) -> Self {
         let chain = CertificateDer::pem_file_iter(&certificate.chain).unwrap();
         let key = PrivateKeyDer::from_pem_file(&certificate.key).unwrap();
         let config = ServerConfig::builder().with_no_client_auth();
@@ -65,51 +75,78 @@ impl Script {
 
 /// A message that was sent to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Message {
-    pub(crate) mail: String,
-    pub(crate) recipients: Vec<String>,
-    pub(crate) content: String,
+pub struct Message {
+    /// The line of MAIL.
+    pub mail: String,
+    /// The lines of RCPT that it took.
+    pub recipients: Vec<String>,
+    /// What came up to the final dot, as it was sent.
+    pub content: String,
 }
 
 /// What it has seen.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
-    pub(crate) connections: usize,
-    pub(crate) messages: Vec<Message>,
+struct Seen {
+    connections: usize,
+    messages: Vec<Message>,
     /// How often each command came.
     counts: HashMap<String, usize>,
 }
 
-pub(crate) struct Peer {
-    pub(crate) address: SocketAddr,
+/// The server; it ends with this.
+pub struct Peer {
+    /// Where it answers.
+    pub address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
     serving: JoinHandle<()>,
 }
 
 impl Peer {
-    pub(crate) async fn new(script: Script) -> Self {
-        Self::new_at("127.0.0.1:0", script).await
+    /// One at a port of its own.
+    ///
+    /// # Panics
+    /// Where no port is free.
+    pub async fn new(script: Script) -> Self {
+        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap(), script)
     }
 
     /// One that takes everything.
-    pub(crate) async fn at(address: &str) -> Self {
-        Self::new_at(address, Script::default()).await
+    ///
+    /// # Panics
+    /// Where the address is not free.
+    pub async fn at(address: &str) -> Self {
+        Self::listening(TcpListener::bind(address).await.unwrap(), Script::default())
     }
 
     /// One at 127.0.0.2 with this script, and one at 127.0.0.3 that takes everything, both at the same port.
-    pub(crate) async fn two(script: Script) -> (Self, Self) {
-        for _ in 0..100 {
-            let first = TcpListener::bind("127.0.0.2:0").await.unwrap();
-            let port = first.local_addr().unwrap().port();
-            if let Ok(second) = TcpListener::bind(("127.0.0.3", port)).await {
-                return (Self::listening(first, script), Self::listening(second, Script::default()));
-            }
-        }
-        unreachable!("no port is free at both addresses");
+    ///
+    /// # Panics
+    /// As [`Self::several`].
+    pub async fn two(script: Script) -> (Self, Self) {
+        let [first, second] = Self::several([("127.0.0.2", script), ("127.0.0.3", Script::default())]).await;
+        (first, second)
     }
 
-    async fn new_at(address: &str, script: Script) -> Self {
-        Self::listening(TcpListener::bind(address).await.unwrap(), script)
+    /// One at each of these addresses, all at the same port.
+    ///
+    /// # Panics
+    /// Where no port is free at all of them.
+    pub async fn several<const COUNT: usize>(scripts: [(&str, Script); COUNT]) -> [Self; COUNT] {
+        for _ in 0..PORTS_TRIED {
+            let mut port = 0;
+            let mut listeners = Vec::new();
+            for (host, _) in &scripts {
+                let Ok(listener) = TcpListener::bind((*host, port)).await else { break };
+                port = listener.local_addr().unwrap().port();
+                listeners.push(listener);
+            }
+            if let Ok(listeners) = <[_; COUNT]>::try_from(listeners) {
+                let mut scripts = scripts.into_iter().map(|(_, script)| script);
+                return listeners
+                    .map(|listener| Self::listening(listener, scripts.next().unwrap_or_default()));
+            }
+        }
+        unreachable!("no port is free at all of them");
     }
 
     fn listening(listener: TcpListener, script: Script) -> Self {
@@ -125,16 +162,30 @@ impl Peer {
         Self { address, seen, serving }
     }
 
-    pub(crate) fn messages(&self) -> Vec<Message> {
+    /// What it has taken.
+    ///
+    /// # Panics
+    /// Where the peer has failed.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Message> {
         self.seen.lock().unwrap().messages.clone()
     }
 
-    pub(crate) fn connections(&self) -> usize {
+    /// How often somebody has connected.
+    ///
+    /// # Panics
+    /// Where the peer has failed.
+    #[must_use]
+    pub fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections
     }
 
     /// How often `command` came.
-    pub(crate) fn count(&self, command: &str) -> usize {
+    ///
+    /// # Panics
+    /// Where the peer has failed.
+    #[must_use]
+    pub fn count(&self, command: &str) -> usize {
         self.seen.lock().unwrap().counts.get(command).copied().unwrap_or(0)
     }
 }
@@ -289,19 +340,4 @@ async fn content(stream: &mut BufReader<Box<dyn Socket>>) -> Option<String> {
         }
         content.push_str(&line);
     }
-}
-
-/// Waits until `found` finds something.
-pub(crate) async fn wait_for<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
-    let waiting = async {
-        loop {
-            if let Some(thing) = found().await {
-                return thing;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let found = tokio::time::timeout(Duration::from_mins(1), waiting).await;
-    assert!(found.is_ok(), "waited in vain for {what}");
-    found.unwrap()
 }
