@@ -14,6 +14,7 @@
 //! relay takes to end, `reopen` those for the store with what is left.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on has failed")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -33,13 +34,16 @@ use mailwire::net::Shutdown;
 use smtpd::relay::names::{Itself, Names};
 use smtpd::relay::{Relay, RelayTables};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 
 const LIVE: &str = "127.0.0.2";
 const REFUSES: &str = "127.0.0.3";
 const DEAF: &str = "127.0.0.4";
 /// How often is looked how many messages have arrived.
 const LOOK: Duration = Duration::from_millis(20);
+/// Connections that the live server may leave unanswered while it is busy. With fewer, the kernel forgets some of them, and
+/// each of these waits for its greeting in vain.
+const BACKLOG: u32 = 4096;
 /// Writers that fill the queue.
 const WRITERS: usize = 256;
 const CONTENT: &[u8] = b"Subject: measured\r\nFrom: <a@example.test>\r\n\r\n";
@@ -114,7 +118,9 @@ async fn servers() {
     let zone = |name: &str, address| Zone::unsigned(name, &format!("* MX 10 mx.{name}.\nmx A {address}"));
     let zones = [zone("live.test", LIVE), zone("refuses.test", REFUSES), zone("deaf.test", DEAF)];
     let names = NameServer::start(&zones).unwrap();
-    let listener = TcpListener::bind((LIVE, 0)).await.unwrap();
+    let live = TcpSocket::new_v4().unwrap();
+    live.bind(format!("{LIVE}:0").parse().unwrap()).unwrap();
+    let listener = live.listen(BACKLOG).unwrap();
     let port = listener.local_addr().unwrap().port();
     let deaf = TcpSocket::new_v4().unwrap();
     deaf.bind(format!("{DEAF}:{port}").parse().unwrap()).unwrap();
@@ -278,6 +284,7 @@ async fn relay() {
     let took = watch(before, all, begun).await;
     let rate = arrived().saturating_sub(before) * 1000 / u64::try_from(took.as_millis()).unwrap().max(1);
     row(&format!("{mail}: all {:.1} s, {rate} messages/s", took.as_secs_f64()));
+    left(&store).await;
     let begun = clock::instant();
     trigger.trigger();
     relaying.await.unwrap();
@@ -285,20 +292,27 @@ async fn relay() {
     store.close().await;
     let (store, reopened) = open(&folder).await;
     row(&format!("{mail}: reopen {} ms", reopened.as_millis()));
-    left(&store).await;
     store.close().await;
 }
 
-/// Why mail for live domains is left, where some is.
+/// What is left of the mail for live domains, where some is.
 async fn left(store: &Store) {
-    let mut after = None;
+    let (now, mut after, mut counts) = (clock::unix_seconds(), None, BTreeMap::<_, usize>::new());
     loop {
         let page = store.queue.list(&QueueFilter::default(), after, 1000).await.unwrap();
-        let Some(last) = page.last() else { return };
+        let Some(last) = page.last() else { break };
         after = Some(last.id);
-        if let Some(entry) = page.iter().find(|entry| entry.recipient.text().ends_with("live.test")) {
-            return row(&format!("left: {} {}", entry.recipient, entry.last_result));
+        for entry in page.iter().filter(|entry| entry.recipient.text().ends_with("live.test")) {
+            let when = match (entry.is_leased, entry.due > now) {
+                (true, _) => "taken",
+                (false, true) => "waiting for its time",
+                (false, false) => "due",
+            };
+            *counts.entry((when, entry.attempts > 0, entry.last_result.clone())).or_default() += 1;
         }
+    }
+    for ((when, tried, said), count) in counts {
+        row(&format!("left: {count} {when}, {}: {said}", if tried { "tried" } else { "not tried" }));
     }
 }
 

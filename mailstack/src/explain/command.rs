@@ -205,7 +205,8 @@ async fn waits(
     Ok(Some(match (entry.is_leased, entry.state) {
         (true, _) => format!("  in the queue as {name}: an attempt is being made now"),
         (false, QueueState::Waiting) => {
-            format!("  in the queue as {name}: the next attempt is due {}", shown(entry.due))
+            let which = if entry.attempts == 0 { "first" } else { "next" };
+            format!("  in the queue as {name}: the {which} attempt is due {}", shown(entry.due))
         }
         (false, QueueState::Held) => {
             format!("  in the queue as {name}: held until it is released (`mailstack queue release {name}`)")
@@ -383,7 +384,7 @@ mod tests {
             "  2027-01-15T08:01:40Z  attempt 1: mx.x.test [192.0.2.1]: 250 taken",
             "  20",
             "to d@y.test",
-            "  in the queue as 2.1: the next attempt is due 4821-12-26T16:00:00Z",
+            "  in the queue as 2.1: the first attempt is due 4821-12-26T16:00:00Z",
         ];
         assert_eq!(told.lines().count(), expected.len(), "{told}");
         for (line, expected) in told.lines().zip(expected) {

@@ -20,6 +20,19 @@ impl Dialogue {
         lines.filter(|line| !line.is_empty()).for_each(|line| self.line('C', line));
     }
 
+    /// The same where a login may be among it: nothing of that is shown but its mechanism.
+    pub(super) fn client_who_may_log_in(&mut self, octets: &[u8]) {
+        let mut words = octets.trim_ascii_end().split(|octet| *octet == b' ');
+        match words.next() {
+            Some(b"EHLO" | b"HELO" | b"STARTTLS") => self.client(octets),
+            Some(b"AUTH") => {
+                let mechanism = words.next().unwrap_or_default();
+                self.client(&[b"AUTH ", mechanism, b" (not shown)"].concat());
+            }
+            Some(_) | None => self.client(b"(not shown)"),
+        }
+    }
+
     /// The server said this.
     pub(super) fn server(&mut self, line: &[u8]) {
         self.line('S', line);
@@ -50,6 +63,16 @@ mod tests {
         dialogue.client(b"MAIL FROM:<>\r\nDATA\r\n");
         dialogue.server(b"250 \x1b[2J ok");
         assert_eq!(dialogue.text(), "C: MAIL FROM:<>\nC: DATA\nS: 250 \\x1b[2J ok\n");
+    }
+
+    #[test]
+    fn a_login_is_not_shown() {
+        let mut dialogue = Dialogue::default();
+        for said in ["EHLO a.test\r\n", "STARTTLS\r\n", "AUTH PLAIN c2VjcmV0\r\n", "c2VjcmV0\r\n"] {
+            dialogue.client_who_may_log_in(said.as_bytes());
+        }
+        let shown = "C: EHLO a.test\nC: STARTTLS\nC: AUTH PLAIN (not shown)\nC: (not shown)\n";
+        assert_eq!(dialogue.text(), shown);
     }
 
     #[test]

@@ -211,8 +211,10 @@ impl Dispatcher {
         Posted { not_now, no_more, no_room }
     }
 
-    /// Starts a worker for each destination that may have one more.
+    /// Starts a worker for each destination that may have one more. Those that have ended go first, all of them: each holds
+    /// its memory until then.
     fn start(&mut self) {
+        while self.workers.try_join_next().is_some() {}
         while !self.shutdown.has_begun() {
             let Some((destination, job)) = self.common.board().start() else { return };
             let span = info_span!("relay", destination = self.common.routes.name(&destination));

@@ -198,7 +198,10 @@ impl Link {
         let mut step = Step::Wait;
         loop {
             step = match step {
-                Step::Send(octets) => self.ask(&octets).await?,
+                Step::Send(octets) => {
+                    self.dialogue.client_who_may_log_in(octets.expose());
+                    self.ask(&octets).await?
+                }
                 Step::Wait => {
                     let reply = self.reply(self.waits.reply).await?;
                     self.session.reply(reply)

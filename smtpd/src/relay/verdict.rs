@@ -80,6 +80,16 @@ impl Finding {
         Self { fate, status: obstacle.enhanced(), said: cut(said), is_reply }
     }
 
+    /// The session has broken behind the final dot: RFC 5321 §4.5.4.2 has no way around it.
+    pub(super) fn in_doubt(obstacle: &Obstacle) -> Self {
+        let found = Self::of_obstacle(obstacle);
+        let said = format!(
+            "{}; nobody knows whether the message was taken, so that it is sent again and may arrive twice",
+            found.said
+        );
+        Self { fate: Fate::Later, said, is_reply: false, ..found }
+    }
+
     /// There is no host to connect to.
     pub(super) fn of_no_route(no_route: &NoRoute) -> Self {
         let fate = if no_route.is_permanent() { Fate::Never } else { Fate::Later };

@@ -301,7 +301,7 @@ impl Worker {
                 Ending::InDoubt(obstacle) => {
                     self.note_doubt(job.message, reached, &obstacle);
                     work.left.splice(0..0, part);
-                    work.give_up(Finding::of_obstacle(&obstacle));
+                    work.give_up(Finding::in_doubt(&obstacle));
                 }
             }
         }
