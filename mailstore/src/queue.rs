@@ -103,6 +103,9 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// The place of what needed no other host.
+    pub const HERE: &'static str = "here";
+
     /// As much of it as is kept.
     pub(crate) fn shortened(mut self) -> Self {
         self.place.truncate(self.place.floor_char_boundary(PLACE_OCTETS_MAX));

@@ -40,6 +40,8 @@ pub struct RecipientTerms {
 const FORWARDED: &str = "forwarded for";
 /// What stands in front of the type, or of `-` where there is none, of an address whose mail is not taken, and of the words about it.
 const REFUSED: &str = "refused ";
+/// What stands in front of it for an address whose mail is here.
+const DELIVERED: &str = "delivered ";
 /// No type.
 const NOTHING: &str = "-";
 
@@ -70,6 +72,28 @@ impl RecipientTerms {
         Self { notify: self.notify, original: Some(OriginalRecipient { address_type, address }) }
     }
 
+    /// The same for a recipient who has got the message here: it goes nowhere, but its sender hears of that.
+    #[must_use]
+    pub fn delivered(&self) -> Self {
+        let (address_type, address) = match self.original() {
+            Some(OriginalRecipient { address_type, address }) => (address_type, address),
+            None => (NOTHING.to_owned(), String::new()),
+        };
+        let address_type = format!("{DELIVERED}{address_type}");
+        Self { notify: self.notify, original: Some(OriginalRecipient { address_type, address }) }
+    }
+
+    /// True for a recipient who has got the message here.
+    #[must_use]
+    pub fn is_delivered(&self) -> bool {
+        self.delivered_type().is_some()
+    }
+
+    /// The type of the address that is told to the sender.
+    fn delivered_type(&self) -> Option<&str> {
+        self.original.as_ref()?.address_type.strip_prefix(DELIVERED)
+    }
+
     /// The words of a recipient who does not take the message.
     #[must_use]
     pub fn refusal(&self) -> Option<&str> {
@@ -85,9 +109,9 @@ impl RecipientTerms {
     #[must_use]
     pub fn original(&self) -> Option<OriginalRecipient> {
         let mut original = self.original.clone()?;
-        match self.refused_type() {
-            Some((NOTHING, _)) => return None,
-            Some((address_type, _)) => address_type.clone_into(&mut original.address_type),
+        match self.refused_type().map(|(address_type, _)| address_type).or(self.delivered_type()) {
+            Some(NOTHING) => return None,
+            Some(address_type) => address_type.clone_into(&mut original.address_type),
             None => {}
         }
         if original.address_type == FORWARDED {
@@ -211,6 +235,19 @@ mod tests {
                 assert_eq!(refused.refusal(), Some(words));
                 assert_eq!((refused.notify, refused.original()), (asked.notify, asked.original.clone()));
             }
+        }
+    }
+
+    #[test]
+    fn who_has_got_it_here_keeps_what_the_sender_has_asked() {
+        let original = OriginalRecipient { address_type: "rfc822".to_owned(), address: "x@y".to_owned() };
+        for original in [None, Some(original)] {
+            let notify = Some(Notify::On { success: true, failure: false, delay: false });
+            let asked = RecipientTerms { notify, original };
+            let delivered = asked.delivered();
+            assert!(delivered.is_delivered() && !asked.is_delivered());
+            assert_eq!((delivered.notify, delivered.original()), (asked.notify, asked.original.clone()));
+            assert!(delivered.refusal().is_none() && !delivered.is_forwarded());
         }
     }
 

@@ -235,7 +235,8 @@ impl Inquiry {
         self.session.scanned(acceptance, decisions)
     }
 
-    async fn commit(&mut self, acceptance: Acceptance) -> Step {
+    async fn commit(&mut self, mut acceptance: Acceptance) -> Step {
+        filing::owe(&mut acceptance, self.common.policy.forwards_for_seconds());
         let Acceptance { draft, delivery, recipients, settled, line_ends_repaired, parts_converted, .. } =
             acceptance;
         if line_ends_repaired > 0 {

@@ -119,6 +119,7 @@ const fn word(bounced: Bounced) -> &'static str {
         Bounced::Told => "told",
         Bounced::Silent(Silence::Nobody) => "no_sender",
         Bounced::Silent(Silence::Unwanted) => "not_wanted",
+        Bounced::Silent(Silence::Delivered) => "delivered",
         Bounced::Silent(Silence::SenderGone) => "sender_gone",
         Bounced::Busy => "busy",
         Bounced::Gone => "gone",
@@ -140,6 +141,7 @@ impl Tally {
                 Bounced::Silent(Silence::Unwanted),
                 "the sender does not want to hear of failures (NOTIFY)",
             ),
+            silent(Bounced::Silent(Silence::Delivered), "it was delivered, and was to be reported as such"),
             silent(Bounced::Silent(Silence::SenderGone), "the sender has no mailbox here any more"),
             (word(Bounced::Gone), "not in the queue any more".to_owned()),
         ];

@@ -155,6 +155,7 @@ pub(crate) fn tried(traced: &TracedRecipient) -> Vec<String> {
     }
     if let Some((at, how)) = traced.ended {
         let how = match how {
+            Ending::Relayed if traced.attempts.last().is_some_and(is_here) => "done",
             Ending::Relayed => "relayed",
             Ending::Failed => "failed for good",
             Ending::Expired => "expired",
@@ -163,6 +164,11 @@ pub(crate) fn tried(traced: &TracedRecipient) -> Vec<String> {
         lines.push(format!("  {}  {how}", shown(at)));
     }
     lines
+}
+
+/// Nothing had to leave for that.
+fn is_here((_, attempt): &(u32, Attempt)) -> bool {
+    attempt.place == Attempt::HERE
 }
 
 /// A domain for people.

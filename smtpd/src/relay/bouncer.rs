@@ -47,6 +47,8 @@ pub enum Silence {
     Nobody,
     /// Its sender does not want to hear of failures (RFC 3461 §4.1).
     Unwanted,
+    /// It is only here for its sender to hear that it was delivered.
+    Delivered,
     /// Its sender had a mailbox here, and has none any more.
     SenderGone,
 }
@@ -228,6 +230,9 @@ impl Bouncer {
 fn silence(entry: &QueueEntry) -> Option<Silence> {
     if entry.reverse_path == ReversePath::Null {
         return Some(Silence::Nobody);
+    }
+    if entry.recipient_terms.is_delivered() {
+        return Some(Silence::Delivered);
     }
     failure_report(entry).is_none().then_some(Silence::Unwanted)
 }

@@ -55,6 +55,11 @@ struct Case {
 }
 
 impl Attempted {
+    /// Nobody had to be asked.
+    pub(super) fn here() -> Self {
+        Self { place: Attempt::HERE.to_owned(), ..Self::default() }
+    }
+
     /// Nobody said anything.
     pub(super) fn without_session(place: String) -> Self {
         let host = place.split(' ').next().unwrap_or_default().to_owned();
@@ -84,6 +89,7 @@ pub(super) async fn conclude(common: &Common, attempted: &Attempted, findings: V
 /// What becomes of an entry, and what its sender hears.
 fn case(common: &Common, attempted: &Attempted, entry: QueueEntry, finding: Finding, now: u64) -> Case {
     let (then, kind) = match finding.fate {
+        Fate::Taken if entry.recipient_terms.is_delivered() => (Then::Relayed, Some(Kind::Delivered)),
         Fate::Taken => (Then::Relayed, relayed_report(&entry, attempted.tells)),
         Fate::Never => (Then::Failed, failure_report(&entry)),
         Fate::Later => match common.schedule.next(&entry, now) {
@@ -157,9 +163,8 @@ async fn tell(common: &Common, attempted: &Attempted, kind: Kind, cases: Vec<Cas
 
 /// The entry stays, to be tried and reported again. Where its time is long over, it goes without a report.
 fn put_off(common: &Common, outcome: QueueOutcome, case: &Case, now: u64) -> QueueOutcome {
-    if matches!(outcome.then, Then::Relayed)
-        || now > case.entry.expires.saturating_add(common.config.expire_seconds)
-    {
+    let is_relayed = outcome.then == Then::Relayed && !case.entry.recipient_terms.is_delivered();
+    if is_relayed || now > case.entry.expires.saturating_add(common.config.expire_seconds) {
         return outcome;
     }
     let due = now.saturating_add(common.schedule.wait(case.entry.id.message.0, case.entry.attempts));
@@ -230,6 +235,9 @@ fn log(case: &Case, attempted: &Attempted) {
     let recipient = escaped(entry.recipient.text().as_bytes());
     let (place, status, said) = (&attempted.place, finding.status, escaped(finding.said.as_bytes()));
     match then {
+        Then::Relayed if entry.recipient_terms.is_delivered() => {
+            info!(message_id, recipient, "the sender is told of the delivery");
+        }
         Then::Relayed => info!(message_id, recipient, place, %status, said, "relayed"),
         Then::Defer { due, .. } => info!(message_id, recipient, place, %status, said, due, "deferred"),
         Then::Failed | Then::Removed => info!(message_id, recipient, place, %status, said, "failed"),

@@ -52,6 +52,8 @@ struct Posted {
     not_now: Vec<(QueueEntry, Finding)>,
     /// Nothing is tried, or nothing any more.
     no_more: Vec<(QueueEntry, Finding)>,
+    /// It was delivered here, and its sender wants to hear of that.
+    delivered: Vec<(QueueEntry, Finding)>,
     /// There is no room for it now, which is no attempt.
     no_room: Vec<QueueOutcome>,
 }
@@ -166,8 +168,11 @@ impl Dispatcher {
         let mut ours = self.common.store.queue.lease(&ids, leased_until).await?;
         ours.sort_unstable();
         let page = page.into_iter().filter(|entry| ours.binary_search(&entry.id).is_ok());
-        let Posted { not_now, no_more, no_room } = self.post(page, now, leased_until);
+        let Posted { not_now, no_more, delivered, no_room } = self.post(page, now, leased_until);
         settle(&self.common, no_room).await;
+        if !delivered.is_empty() {
+            conclude(&self.common, &Attempted::here(), delivered).await;
+        }
         for findings in [not_now, no_more] {
             if !findings.is_empty() {
                 conclude(&self.common, &Attempted::default(), findings).await;
@@ -179,7 +184,7 @@ impl Dispatcher {
     /// Puts entries on the board, all of them at once, or a worker would take a message's first recipient before the others
     /// are there.
     fn post(&self, page: impl Iterator<Item = QueueEntry>, now: u64, leased_until: u64) -> Posted {
-        let Posted { mut not_now, mut no_more, mut no_room } = Posted::default();
+        let Posted { mut not_now, mut no_more, mut delivered, mut no_room } = Posted::default();
         let page: Vec<QueueEntry> = page.collect();
         let mut board = self.common.board();
         board.expects(page.last().map(|entry| entry.id.message));
@@ -188,6 +193,10 @@ impl Dispatcher {
                 // X.7.1: delivery not authorized, message refused.
                 let finding = Finding::never(Enhanced(5, 7, 1), words);
                 no_more.push((entry, finding));
+                continue;
+            }
+            if entry.recipient_terms.is_delivered() {
+                delivered.push((entry, Finding::delivered()));
                 continue;
             }
             if is_too_late(&entry, now) {
@@ -208,7 +217,7 @@ impl Dispatcher {
                 }
             }
         }
-        Posted { not_now, no_more, no_room }
+        Posted { not_now, no_more, delivered, no_room }
     }
 
     /// Starts a worker for each destination that may have one more. Those that have ended go first, all of them: each holds

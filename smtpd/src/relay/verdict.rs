@@ -96,6 +96,13 @@ impl Finding {
         Self { fate, status: no_route.enhanced(), said: no_route.to_string(), is_reply: false }
     }
 
+    /// It is in its recipient's maildrop here.
+    pub(super) fn delivered() -> Self {
+        // X.1.5: destination address valid, for positive reports only.
+        let (status, said) = (Enhanced(2, 1, 5), "delivered here, of which its sender is told".to_owned());
+        Self { fate: Fate::Taken, status, said, is_reply: false }
+    }
+
     /// Trying again may help, for this reason of ours.
     pub(super) fn later(status: Enhanced, said: &str) -> Self {
         Self { fate: Fate::Later, status, said: said.to_owned(), is_reply: false }

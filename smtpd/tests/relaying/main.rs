@@ -11,7 +11,7 @@ mod secured;
 mod storms;
 mod world;
 
-use mailstore::{Notify, Returns, Terms};
+use mailstore::{Notify, Quota, RecipientTerms, Returns, Terms};
 
 use mailstack_tests::peer::{Does, Peer, Script};
 use world::{CONTENT, Mail, World, wait_for};
@@ -220,6 +220,28 @@ async fn a_delivery_is_told_where_the_next_server_cannot_tell_of_it() {
         assert!(found.iter().all(|report| report.contains("Action: relayed\r\n")));
         world.end().await;
     }
+}
+
+/// What owes a report of a delivery here goes nowhere but into that report.
+#[tokio::test]
+async fn a_delivery_here_is_told_even_where_that_has_to_wait() {
+    let world = World::new(&[], "").await;
+    let notify = Some(Notify::On { success: true, failure: false, delay: false });
+    let recipient_terms = RecipientTerms { notify, original: None }.delivered();
+    // There is no room for a report now.
+    let (administration, alice) = (&world.store.administration, &world.alice.address);
+    administration.set_quota(alice, Some(Quota { messages: 1, octets: 1 })).await.unwrap();
+    world.send(Mail { recipient_terms, ..Mail::to(&["bob@example.test", "carol@example.test"]) }).await;
+    wait_for("an attempt", async || {
+        let results = world.results().await;
+        results.iter().all(|(attempts, _)| *attempts > 0).then_some(())
+    })
+    .await;
+    administration.set_quota(alice, None).await.unwrap();
+    world.is_done().await;
+    let [report] = world.reports().await.try_into().unwrap();
+    assert_eq!(report.matches("Action: delivered\r\nStatus: 2.1.5\r\n").count(), 2, "{report}");
+    world.end().await;
 }
 
 #[tokio::test]

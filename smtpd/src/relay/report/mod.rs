@@ -1,5 +1,5 @@
-//! Reports to senders (RFC 3464): that a message was not delivered, is delayed, or has left for a server that will not
-//! tell.
+//! Reports to senders (RFC 3464): that a message was delivered or not, is delayed, or has left for a server that will
+//! not tell.
 //!
 //! | file | holds |
 //! |---|---|
@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Failed,
     /// It has not been delivered yet.
     Delayed,
+    /// It is in a maildrop here.
+    Delivered,
     /// It has been handed on to a server that sends no reports about it.
     Relayed,
 }

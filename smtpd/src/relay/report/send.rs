@@ -108,7 +108,9 @@ async fn returned(
     let whole = match (frame.kind, entry.terms.returns) {
         (Kind::Failed, Some(Returns::Full)) => true,
         (Kind::Failed, None) => entry.octets <= reporter.returned_octets_max,
-        (Kind::Failed, Some(Returns::Headers)) | (Kind::Delayed | Kind::Relayed, _) => false,
+        (Kind::Failed, Some(Returns::Headers)) | (Kind::Delayed | Kind::Delivered | Kind::Relayed, _) => {
+            false
+        }
     };
     if whole {
         return Ok(Returned::Message(if frame.is_utf8 && entry.terms.is_utf8 {

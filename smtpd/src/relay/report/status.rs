@@ -35,6 +35,7 @@ fn per_recipient(frame: &Frame<'_>, subject: &Subject<'_>) -> String {
     let action = match frame.kind {
         Kind::Failed => "failed",
         Kind::Delayed => "delayed",
+        Kind::Delivered => "delivered",
         Kind::Relayed => "relayed",
     };
     let original = subject.entry.recipient_terms.original();

@@ -21,6 +21,7 @@ pub(super) fn subject(frame: &Frame<'_>) -> String {
     match frame.kind {
         Kind::Failed => format!("Not delivered: your message{whom}"),
         Kind::Delayed => format!("Delayed: your message{whom}"),
+        Kind::Delivered => format!("Delivered: your message{whom}"),
         Kind::Relayed => format!("Handed on: your message{whom}"),
     }
 }
@@ -34,6 +35,7 @@ pub(super) fn text(frame: &Frame<'_>) -> String {
         Kind::Delayed => {
             "Your message has not been delivered yet. You need not send it again: we go on trying. It is for:"
         }
+        Kind::Delivered => "Your message has been delivered, as you wanted to know, to:",
         Kind::Relayed => {
             "Your message has been handed on to a server that does not say when it arrives. It is for:"
         }
@@ -63,7 +65,7 @@ fn recipient(text: &mut String, kind: Kind, subject: &Subject<'_>) {
         line(text, &format!("    (where mail for {} goes)", original.address));
     }
     match (kind, subject.cause) {
-        (Kind::Relayed, _) => return,
+        (Kind::Delivered | Kind::Relayed, _) => return,
         (Kind::Failed, Cause::Time) => {
             line(text, "    We have tried until its time was over. The last time:");
         }
