@@ -168,19 +168,35 @@ const INCIDENTS: [Incident; 27] = [
             assert_eq!(smtp.data(b"From: boss@strict.test\r\n\r\npay\r\n").unwrap().code, 550);
         },
         asked: "--to bob+forged@example.test",
-        told: &["not taken  ", "from <boss@strict.test>", "client 198.51.100.66: 550 5.7.26 "],
+        told: &[
+            "not taken  ",
+            "from <boss@strict.test>",
+            "client 198.51.100.66: 550 5.7.26 ",
+            "why: [checks] dmarc = \"refuse\": dmarc=fail policy.dmarc=reject",
+        ],
     },
     Incident {
         what: "refused: a list has the client",
         happens: |world| assert_eq!(world.named(LISTED, "bob+listed@example.test").code, 554),
         asked: "--to bob+listed@example.test",
-        told: &["not taken  ", "client 192.0.2.1: 554 5.7.1 ", "listed by bl.lists.test"],
+        told: &[
+            "not taken  ",
+            "client 192.0.2.1: 554 5.7.1 ",
+            "listed by bl.lists.test",
+            "why: ",
+            "[[dnsbl.lists]] bl.lists.test",
+        ],
     },
     Incident {
         what: "put off: a stranger is to come again",
         happens: |world| assert_eq!(world.named(STRANGER, "bob+asked@example.test").code, 451),
         asked: "--to bob+asked@example.test",
-        told: &["not taken  ", "client 203.0.113.5: 451 4.7.1 You are not known here yet"],
+        told: &[
+            "not taken  ",
+            "client 203.0.113.5: 451 4.7.1 You are not known here yet",
+            "why: ",
+            "greylist",
+        ],
     },
     Incident {
         what: "refused: the maildrop is full",
@@ -191,7 +207,7 @@ const INCIDENTS: [Incident; 27] = [
             assert_eq!(smtp.ask("RCPT TO:<full@example.test>").unwrap().code, 552);
         },
         asked: "--to full@example.test",
-        told: &["not taken  ", "552 5.2.2 "],
+        told: &["not taken  ", "552 5.2.2 ", "why: the quota of the account"],
     },
     Incident {
         what: "refused: too big",
@@ -200,7 +216,7 @@ const INCIDENTS: [Incident; 27] = [
             assert_eq!(smtp.ask("MAIL FROM:<alice@example.test> SIZE=5000000").unwrap().code, 552);
         },
         asked: "--from alice@example.test",
-        told: &["not taken  ", "552 5.3.4 ", "100000"],
+        told: &["not taken  ", "552 5.3.4 ", "why: [smtp] content_octets_max = 100000"],
     },
     Incident {
         what: "refused: somebody else's address in From",
@@ -221,7 +237,7 @@ const INCIDENTS: [Incident; 27] = [
             assert_eq!(smtp.data(content.as_bytes()).unwrap().code, 554);
         },
         asked: "--from friend@circle.test",
-        told: &["not taken  ", "554 5.4.6 "],
+        told: &["not taken  ", "554 5.4.6 ", "why: [smtp] received_max = 100"],
     },
     Incident {
         what: "relayed, under TLS",

@@ -78,15 +78,23 @@ impl Session {
 
     /// Notes that mail was answered with `reply`.
     pub(super) fn note_refusal(&mut self, reverse_path: &ReversePath, recipients: &[Mailbox], reply: &Reply) {
-        let refusal = self.refusal(reverse_path, recipients, &reply.to_string());
+        let refusal = self.refusal(reverse_path, recipients, &self.with_reason(reply));
         self.keep(refusal);
+    }
+
+    /// A reply, and what has decided it, which the client is not told.
+    fn with_reason(&self, reply: &Reply) -> String {
+        match &self.reason {
+            Some(reason) => format!("{reply}; why: {reason}"),
+            None => reply.to_string(),
+        }
     }
 
     /// The same of a recipient of this transaction.
     pub(super) fn note_recipient_refused(&mut self, recipient: &Mailbox, reply: &Reply) {
         if let Phase::Transaction(envelope) = &self.phase {
             let recipients = slice::from_ref(recipient);
-            let refusal = self.refusal(&envelope.reverse_path, recipients, &reply.to_string());
+            let refusal = self.refusal(&envelope.reverse_path, recipients, &self.with_reason(reply));
             self.keep(refusal);
         }
     }
