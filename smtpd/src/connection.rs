@@ -77,6 +77,7 @@ impl Conversation {
         let session = Session::new(kind, Arc::clone(&common.policy), peer);
         let mut conversation =
             Self { inquiry: Inquiry::new(session, common, address), connection, errors: 0 };
+        conversation.inquiry.port = conversation.connection.peer().port();
         conversation.surround();
         Box::new(conversation)
     }
@@ -98,6 +99,7 @@ impl Conversation {
         self.tell_refusals().await;
         self.tell_errors().await;
         self.connection.close().await;
+        self.inquiry.end().await;
     }
 
     async fn converse(&mut self) -> Result<End, End> {
@@ -148,6 +150,7 @@ impl Conversation {
                     question @ (Step::Sender(_)
                     | Step::Recipient(_)
                     | Step::Gate(_)
+                    | Step::Consult(_)
                     | Step::Expand(_)
                     | Step::Draft(_)
                     | Step::Originator(_)

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mailstore::{IntakeError, Login, Logins, NoLogin, Recipient, Sending, TooMuch};
+use mailstore::{Delivery, IntakeError, Login, Logins, NoLogin, Recipient, Sending, TooMuch};
 use mailwire::cause::chain;
 use mailwire::clock;
 use mailwire::daemon::login::shown;
@@ -14,11 +14,13 @@ use tracing::{Span, debug, info, warn};
 use crate::connection::{Common, warn_if_failed};
 use crate::filing::srs::{self, Srs};
 use crate::filing::{self, Means};
-use crate::gate::{Decision, Greylisting, Measure, Visitor};
+use crate::gate::{
+    Consent, Decision, Facts, Filters, Greylisting, Measure, Outcome, Parts, Scanned, Visitor,
+};
 use crate::receiving::Size;
 use crate::session::{
-    Acceptance, ContentQuestion, ExpansionQuestion, GateQuestion, Incoming, Kind, OriginatorQuestion,
-    RecipientQuestion, SenderQuestion, Session, Step,
+    Acceptance, ConsultQuestion, ContentQuestion, ExpansionQuestion, GateQuestion, Incoming, Kind,
+    OriginatorQuestion, RecipientQuestion, SenderQuestion, Session, Step,
 };
 
 /// A session, and what it needs to have its questions answered.
@@ -28,8 +30,12 @@ pub(crate) struct Inquiry {
     pub(crate) logins: Logins,
     /// Where the client is; `None` where it is a program of this machine at a Unix socket.
     peer: Option<IpAddr>,
+    /// Its port there.
+    pub(crate) port: Option<u16>,
     /// What is found out about a stranger.
     visitor: Option<Box<Visitor>>,
+    /// The milters that hear of what it brings.
+    filters: Filters,
     /// Messages that were accepted.
     pub(crate) accepted: u32,
 }
@@ -37,7 +43,8 @@ pub(crate) struct Inquiry {
 impl Inquiry {
     pub(crate) fn new(session: Session, common: &Arc<Common>, peer: Option<IpAddr>) -> Self {
         let logins = Logins::new(&common.store.directory, &common.store.guard, peer);
-        Self { session, common: Arc::clone(common), logins, peer, visitor: None, accepted: 0 }
+        let (visitor, filters) = (None, Filters::default());
+        Self { session, common: Arc::clone(common), logins, peer, port: None, visitor, filters, accepted: 0 }
     }
 
     /// The client is there: what takes time to find out begins now.
@@ -52,11 +59,12 @@ impl Inquiry {
             Step::Sender(question) => self.sender(question).await,
             Step::Recipient(question) => self.recipient(question).await,
             Step::Gate(question) => self.gate(question).await,
+            Step::Consult(question) => Box::pin(self.consult(question)).await,
             Step::Expand(question) => self.expand(question).await,
             Step::Draft(question) => self.draft(question).await,
             Step::Originator(question) => self.originator(question).await,
             Step::Judge(acceptance) => self.judge(acceptance).await,
-            Step::Scan(acceptance) => self.scan(acceptance).await,
+            Step::Scan(acceptance) => Box::pin(self.scan(acceptance)).await,
             Step::File(acceptance) => self.file(acceptance).await,
             Step::Commit(acceptance) => self.commit(*acceptance).await,
             Step::Reply(_)
@@ -76,7 +84,7 @@ impl Inquiry {
 
     /// Content begins to come.
     pub(crate) fn begin_content(&self, incoming: &mut Incoming) {
-        let facts = self.session.scan_facts(incoming);
+        let facts = self.session.scan_facts(incoming).map(|facts| Facts { port: self.port, ..facts });
         if let Some(scan) = facts.and_then(|facts| self.common.scanners.begin(facts)) {
             incoming.scan_with(scan);
         }
@@ -146,6 +154,21 @@ impl Inquiry {
         self.session.gated(question, judgement)
     }
 
+    /// What milters say of a recipient.
+    async fn consult(&mut self, question: Box<ConsultQuestion>) -> Step {
+        let facts = Facts { port: self.port, ..question.facts().clone() };
+        let consent = self.filters.recipient(&self.common.scanners, &facts, question.mailbox()).await;
+        if let Consent::Refused { row, .. } = &consent {
+            info!(reason = row, "recipient refused");
+        }
+        self.session.consulted(*question, consent)
+    }
+
+    /// The client has gone.
+    pub(crate) async fn end(&mut self) {
+        self.filters.end().await;
+    }
+
     /// Whom a report about a forwarded message is for.
     async fn way_back(&mut self, question: RecipientQuestion) -> Step {
         match self.common.store.directory.forwarding_secret().await {
@@ -170,7 +193,8 @@ impl Inquiry {
         if let Some(what) = self.sends_too_much(question.recipients()).await {
             return self.session.content_put_off(&question, what);
         }
-        let size = if self.session.reads() { Size::Watched } else { Size::Plain };
+        let keeps_header = self.session.reads() || self.session.is_consulted();
+        let size = if keeps_header { Size::Watched } else { Size::Plain };
         let Some(share) = self.common.receiving.share(size) else {
             info!("content put off: too much is coming in at the moment");
             return self.session.put_off(question);
@@ -225,12 +249,20 @@ impl Inquiry {
 
     /// Waits for what other programs say of the content.
     async fn scan(&mut self, mut acceptance: Box<Acceptance>) -> Step {
-        let decisions = match acceptance.scan.take() {
-            Some(scan) => scan.finish().await,
-            None => Vec::new(),
-        };
+        let Some(scan) = acceptance.scan.take() else { return self.session.scanned(acceptance, Vec::new()) };
+        let Delivery { prefix, relay, .. } = &acceptance.delivery;
+        let parts = Parts { prefix: prefix.clone(), leaves: !relay.is_empty() };
+        let Scanned { decisions, revision, came } = scan.finish(&mut self.filters, parts).await;
         for Decision { row, .. } in &decisions {
             info!(row, "scanned");
+        }
+        // What is not taken need not be changed.
+        let is_taken = decisions.iter().all(|decision| decision.outcome <= Outcome::Junk);
+        if let Some(revision) = revision.filter(|_| is_taken) {
+            let revised = self.common.revise(&mut acceptance, revision, &came).await;
+            if let Err(reply) = revised {
+                return Step::Reply(reply);
+            }
         }
         self.session.scanned(acceptance, decisions)
     }

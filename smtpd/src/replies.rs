@@ -19,7 +19,9 @@ pub(crate) use self::content::{
 pub(crate) use self::filing::{
     message_accepted, message_discarded, message_rejected, only_reports, too_late_for_reports,
 };
-pub(crate) use self::gate::{greylisted, listed, scanner_put_off, taken_for_junk};
+pub(crate) use self::gate::{
+    greylisted, listed, milter_refused, milter_sends_away, of_milter, scanner_put_off, taken_for_junk,
+};
 pub(crate) use self::login::{
     challenge, logged_in_already, login_accepted, login_cancelled, login_first, login_line_too_long,
     login_not_readable, login_put_off, login_refused, login_unavailable, mechanism_not_known, no_login_here,

@@ -19,6 +19,7 @@ pub mod generated;
 pub mod issuer;
 pub mod messages;
 pub mod metered;
+pub mod milters;
 pub mod mta;
 pub mod name_server;
 pub mod numbered;

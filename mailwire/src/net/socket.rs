@@ -28,6 +28,15 @@ impl Endpoint {
         }
     }
 
+    /// The port of an address of the network.
+    #[must_use]
+    pub const fn port(self) -> Option<u16> {
+        match self {
+            Self::Network(address) => Some(address.port()),
+            Self::Local => None,
+        }
+    }
+
     /// Where the system says so; an IPv4 end of an IPv6 socket is the IPv4 end.
     fn of(address: io::Result<SocketAddr>) -> Self {
         // Only a socket that is gone has no address, which the first read tells.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `dnsbl/` | lists in DNS of those who send what nobody wants, or are known to send none of it (RFC 5782) |
 //! | `greylist/` | strangers, who must come again (RFC 6647) |
-//! | `scan/` | programs that look at content |
+//! | `scan/` | programs that look at mail |
 //! | `visitor.rs` | what is found out about one client, at most once, while it talks |
 //! | `judgement.rs` | what is said of one recipient, and with what words |
 //! | `strangers.rs` | whom any of this is about |
@@ -23,8 +23,8 @@ use mailwire::daemon::config::{ConfigError, ConfigFile};
 pub use dnsbl::{About, Action, Dnsbl, Finding, Heard, ListConfig, Measure, Pattern, Verdict};
 pub use greylist::{GreylistConfig, Greylisting};
 pub use judgement::{Judgement, Listing, Mark};
-pub(crate) use scan::Scanners;
-pub use scan::{Added, Decision, Facts, Outcome, Scan, ScanConfig, ScannerConfig};
+pub use scan::{Added, Consent, Decision, Facts, Outcome, Scan, ScanConfig, ScannerConfig};
+pub(crate) use scan::{Came, Filters, Parts, Revision, Scanned, Scanners};
 pub(crate) use strangers::is_stranger;
 pub use visitor::Sender;
 pub(crate) use visitor::{Gate, Visitor};

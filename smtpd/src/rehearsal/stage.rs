@@ -16,6 +16,7 @@ use super::mail::{Content, Mail, Protection, filling};
 use super::outcome::{End, Rehearsed, Said, Verdict};
 use crate::config::Config;
 use crate::connection::Common;
+use crate::gate::Consent;
 use crate::inquiry::{Inquiry, write};
 use crate::replies;
 use crate::service::{BindError, Shared, resolver};
@@ -176,9 +177,14 @@ impl Play<'_> {
                 | Step::ScramProof(_)
                 | Step::Token(_) => self.inquiry.session.login_failed(),
                 Step::StartTls(reply) | Step::Discard(_, reply) => Step::Reply(reply),
+                // As in `receive`: milters hear of what is given, and not of what is made.
+                Step::Consult(question) if matches!(self.mail.content, Content::Made(_)) => {
+                    self.inquiry.session.consulted(*question, Consent::Given)
+                }
                 question @ (Step::Sender(_)
                 | Step::Recipient(_)
                 | Step::Gate(_)
+                | Step::Consult(_)
                 | Step::Expand(_)
                 | Step::Draft(_)
                 | Step::Originator(_)

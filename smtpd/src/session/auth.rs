@@ -25,6 +25,7 @@ impl Session {
         let Some(mechanism) = self.surroundings.named(mechanism) else {
             return self.refuse(replies::mechanism_not_known());
         };
+        self.mechanism = Some(mechanism);
         let mut server = Box::new(sasl::Server::new(mechanism, &self.surroundings));
         let exchange = server.begin(initial.map(|initial| initial.expose().as_str()));
         self.exchange(server, exchange)

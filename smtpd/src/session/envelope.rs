@@ -10,6 +10,7 @@ use mailstore::{
 use mailwire::address::{Domain, ForwardPath, Mailbox, ReversePath};
 use mailwire::smtp::{MailParameters, RcptParameters, Reply};
 
+use super::consulting::Candidate;
 use super::gate::{Found, Passage};
 use super::machine::{Client, Phase};
 use super::reason::{QUOTA, Reason, Refused, STORE};
@@ -275,20 +276,21 @@ impl Session {
                 }
                 Step::Recipient(RecipientQuestion { mailbox, octets_declared, terms })
             }
-            Place::Elsewhere(mailbox) => self.elsewhere(mailbox, terms),
+            Place::Elsewhere(mailbox) => self.consult(Candidate::Elsewhere(mailbox, terms)),
         }
     }
 
-    /// Nobody is asked about a recipient elsewhere: its own server says what it has to say.
-    fn elsewhere(&mut self, mailbox: Mailbox, terms: RecipientTerms) -> Step {
+    /// A recipient elsewhere gets the message. Nobody but milters is asked about it: its own server says what it has to say.
+    pub(super) fn admit_elsewhere(&mut self, mailbox: Mailbox, terms: RecipientTerms) -> Step {
         let times = (self.now, self.policy.relay.expire_seconds);
-        if let Phase::Transaction(envelope) = &mut self.phase {
-            envelope.add_elsewhere(mailbox, terms, times);
-        }
         self.because(match self.account {
+            _ if terms.is_forwarded() => "[relay] enabled: reports go back to the senders of forwarded mail",
             Some(_) => "[relay] enabled: users who have logged in may send to other domains",
             None => "[relay] trusted has the client's address",
         });
+        if let Phase::Transaction(envelope) = &mut self.phase {
+            envelope.add_elsewhere(mailbox, terms, times);
+        }
         Step::Reply(replies::recipient_accepted())
     }
 
@@ -387,12 +389,10 @@ impl Session {
         question: &RecipientQuestion,
         answer: Result<Mailbox, NoWayBack>,
     ) -> Step {
-        let times = (self.now, self.policy.relay.expire_seconds);
-        match (answer, &mut self.phase) {
+        match (answer, &self.phase) {
             (Ok(mailbox), Phase::Transaction(envelope)) if envelope.reverse_path == ReversePath::Null => {
                 let terms = RecipientTerms::forwarded(&question.mailbox, question.terms.notify);
-                envelope.add_elsewhere(mailbox, terms, times);
-                Step::Reply(replies::recipient_accepted())
+                self.consult(Candidate::Elsewhere(mailbox, terms))
             }
             (Ok(_), _) => self.no_recipient(&question.mailbox, replies::only_reports()),
             (Err(NoWayBack::Aged), _) => {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use mailstore::{Recipient, RecipientTerms, TraceStep};
 use mailwire::address::{Mailbox, ReversePath};
 
+use super::consulting::Candidate;
 use super::life::step;
 use super::machine::Phase;
 use super::reason::Refused;
@@ -81,7 +82,7 @@ impl Session {
                 let sender = Sender { reverse_path: envelope.reverse_path.clone(), hello };
                 Step::Gate(Box::new(GateQuestion { recipient, address, sender }))
             }
-            (Some(_) | None, _) => self.admit(recipient),
+            (Some(_) | None, _) => self.consult(Candidate::Here(recipient)),
         }
     }
 
@@ -105,7 +106,9 @@ impl Session {
         if !row.is_empty() {
             self.because(row);
         }
-        let Phase::Transaction(envelope) = &mut self.phase else { return self.admit(recipient) };
+        let Phase::Transaction(envelope) = &mut self.phase else {
+            return self.consult(Candidate::Here(recipient));
+        };
         envelope.passage.note(judgement, now);
         match greylisting {
             Greylisting::Off | Greylisting::Passes(_) => {}
@@ -125,7 +128,7 @@ impl Session {
                 }
             }
         }
-        self.admit(recipient)
+        self.consult(Candidate::Here(recipient))
     }
 }
 

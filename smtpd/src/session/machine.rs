@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use mailstore::{Account, Refusal, TraceStep};
 use mailwire::line::Line;
-use mailwire::sasl::{self, Surroundings};
+use mailwire::sasl::{self, Mechanism, Surroundings};
 use mailwire::smtp::{
     AUTH_LINE_OCTETS_MAX, COMMAND_LINE_OCTETS_MAX, Command, CommandError, Hello, Reply, parse,
 };
@@ -35,6 +35,8 @@ pub struct Session {
     /// Who the client says it is; `None` before EHLO or HELO, and again after STARTTLS.
     pub(super) client: Option<Client>,
     pub(super) account: Option<Account>,
+    /// How they have logged in, or tried to last.
+    pub(super) mechanism: Option<Mechanism>,
     /// What the connection gives to a login.
     pub(super) surroundings: Surroundings,
     pub(super) phase: Phase,
@@ -86,6 +88,7 @@ impl Session {
             peer,
             client: None,
             account: None,
+            mechanism: None,
             surroundings: Surroundings::default(),
             phase: Phase::Ready,
             transactions: 0,

@@ -13,6 +13,7 @@
 //! | `expansion.rs` | EXPN |
 //! | `class.rs` | [`Class`]: what a message is taken for |
 //! | `content.rs` | DATA and BDAT, and the commit at their end |
+//! | `consulting.rs` | what milters say of a recipient |
 //! | `scanning.rs` | what other programs say of content |
 //! | `verdicts.rs` | what is said at the end of content: once, or by LMTP once for each recipient |
 //! | `judging.rs` | what is found out about mail from outside, and what follows |
@@ -26,6 +27,7 @@
 
 mod auth;
 mod class;
+mod consulting;
 mod content;
 mod envelope;
 mod expansion;
@@ -45,6 +47,7 @@ mod terms;
 mod verdicts;
 
 pub use class::Class;
+pub use consulting::ConsultQuestion;
 pub use filtering::{FilteredRecipient, Filtering};
 pub use gate::GateQuestion;
 pub use incoming::{Incoming, Progress};

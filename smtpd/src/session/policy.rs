@@ -61,6 +61,15 @@ pub(super) struct GatePolicy {
     pub(super) strangers: bool,
     /// Content, by other programs.
     pub(super) content: bool,
+    /// Each step, by milters.
+    pub(super) milters: Milters,
+}
+
+/// Of whose transactions milters hear.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Milters {
+    pub(super) reception: bool,
+    pub(super) submission: bool,
 }
 
 /// Who may send mail to other domains.
@@ -168,7 +177,13 @@ impl Policy {
     /// The same, with a look at strangers and at content where these tables ask for one.
     #[must_use]
     pub fn with_gate(self, tables: &GateTables) -> Self {
-        let gate = GatePolicy { strangers: tables.is_kept(), content: !tables.scan.scanners.is_empty() };
+        let mut milters = tables.scan.milters();
+        let milters = Milters {
+            submission: milters.clone().any(|milter| milter.submissions),
+            reception: milters.next().is_some(),
+        };
+        let content = !tables.scan.scanners.is_empty();
+        let gate = GatePolicy { strangers: tables.is_kept(), content, milters };
         Self { gate, ..self }
     }
 

@@ -13,7 +13,7 @@ use super::life::shown;
 use super::machine::Phase;
 
 /// Refusals that a session keeps until they are taken; of more the first ones are told.
-const REFUSALS_MAX: usize = 100;
+pub(super) const REFUSALS_MAX: usize = 100;
 /// Replies from here on mean that something was not taken (RFC 5321 §4.2.1).
 const REFUSING: u16 = 400;
 

@@ -1,8 +1,10 @@
 //! What other programs say of content: what they are told, and what becomes of the message.
 
-use mailstore::TraceStep;
+use mailstore::{Delivery, TraceStep};
 
+use super::consulting::CLOSING;
 use super::content::filing;
+use super::refusals::REFUSALS_MAX;
 use super::{Acceptance, Incoming, Kind, Session, Step};
 use crate::gate::{Added, Decision, Facts, Outcome};
 use crate::replies;
@@ -20,33 +22,36 @@ impl Session {
             }
             Kind::Reception | Kind::Submission => {}
         }
-        Some(Facts {
-            reverse_path: envelope.reverse_path.clone(),
-            recipients: envelope.recipients.clone(),
-            address: self.peer.address,
-            hello: envelope.client.hello.clone(),
-            login: self.account.as_ref().map(|account| account.address.clone()),
-            id: self.message_id(),
-            hostname: self.policy.hostname.clone(),
-            is_submission: self.kind == Kind::Submission,
-        })
+        Some(self.facts(envelope, envelope.recipients.clone()))
     }
 
     /// What the scanners say: the severest of them counts.
     #[must_use]
     pub fn scanned(&mut self, mut acceptance: Box<Acceptance>, decisions: Vec<Decision>) -> Step {
         acceptance.scan = None;
-        let outcome = decisions.iter().map(|decision| decision.outcome).max().unwrap_or_default();
-        if let Some(decision) = decisions.iter().find(|decision| decision.outcome == outcome) {
+        // The first of them that is as severe as any.
+        let decisive = decisions.iter().rev().max_by_key(|decision| decision.outcome);
+        if let Some(decision) = decisive {
             self.because(decision.row.clone());
         }
-        match outcome {
+        let otherwise = match decisive.map(|decision| decision.outcome).unwrap_or_default() {
             // Its sender has done nothing wrong by our rules, so it is no error.
-            Outcome::Refuse => return Step::Reply(replies::taken_for_junk()),
-            Outcome::Defer => return Step::Reply(replies::scanner_put_off()),
-            Outcome::Pass | Outcome::Junk => {}
+            Outcome::Refuse => Some(replies::taken_for_junk()),
+            Outcome::Defer => Some(replies::scanner_put_off()),
+            Outcome::Discard => return self.thrown_away(&acceptance, &decisions),
+            Outcome::Pass | Outcome::Junk => None,
+        };
+        match (otherwise, decisive.and_then(|decision| decision.reply.clone())) {
+            (None, _) => {}
+            (Some(_), Some(reply)) if reply.code() == CLOSING => return Step::Close(reply),
+            (Some(otherwise), reply) => return Step::Reply(reply.unwrap_or(otherwise)),
         }
-        for Decision { outcome, row, fields } in decisions {
+        let Delivery { maildrops, relay, .. } = &acceptance.delivery;
+        if maildrops.is_empty() && relay.is_empty() {
+            // A milter has taken out all who would get it.
+            return self.thrown_away(&acceptance, &decisions);
+        }
+        for Decision { outcome, row, fields, .. } in decisions {
             let delivery = &mut acceptance.delivery;
             // Above the trace fields, where what stands in front of the content may have its end already.
             let lines: String = fields.iter().map(Added::line).collect();
@@ -58,5 +63,15 @@ impl Session {
             }
         }
         filing(acceptance)
+    }
+
+    /// A scanner has the message accepted for nobody. Only what is noted of it then tells of it.
+    fn thrown_away(&mut self, acceptance: &Acceptance, decisions: &[Decision]) -> Step {
+        let decisive = decisions.iter().rev().max_by_key(|decision| decision.outcome);
+        if let (Some(unanswered), Some(Decision { row, .. })) = (&mut self.unanswered, decisive) {
+            let recipients = unanswered.recipients.iter().take(REFUSALS_MAX);
+            unanswered.untaken = recipients.map(|recipient| (recipient.clone(), row.clone())).collect();
+        }
+        self.unwanted(acceptance)
     }
 }

@@ -8,7 +8,7 @@ use mailwire::address::Mailbox;
 use mailwire::sasl::{BearerToken, Credentials, Proven, SaslError};
 use mailwire::smtp::Reply;
 
-use super::{Class, Filtering, GateQuestion, Incoming};
+use super::{Class, ConsultQuestion, Filtering, GateQuestion, Incoming};
 
 use super::envelope::Envelope;
 use super::incoming::Framing;
@@ -45,6 +45,8 @@ pub enum Step {
     Recipient(RecipientQuestion),
     /// Ask what is said of who wants to reach the recipient, then [`super::Session::gated`].
     Gate(Box<GateQuestion>),
+    /// Ask milters about a recipient, then [`super::Session::consulted`].
+    Consult(Box<ConsultQuestion>),
     /// Ask for all aliases, then [`super::Session::expanded`].
     Expand(ExpansionQuestion),
     /// Ask for a draft, then [`super::Session::drafted`]; where there is no memory, [`super::Session::put_off`].

@@ -14,7 +14,7 @@ use mailwire::net::TlsDetails;
 use mailwire::sasl::{BearerToken, ChannelBindings, Nonce, Surroundings, TokenVerdict, Tokens};
 use mailwire::smtp::Reply;
 use smtpd::Config;
-use smtpd::gate::Judgement;
+use smtpd::gate::{Consent, Judgement};
 use smtpd::relay::RelayConfig;
 use smtpd::session::{self, Acceptance, Incoming, Kind, Policy, Session, Step, Then, Tls};
 
@@ -283,15 +283,13 @@ impl BareSession {
                     let answer = self.accounts.recipient(question.mailbox(), question.octets_declared());
                     self.session.recipient_checked(question, answer)
                 }
-                Step::Expand(question) => {
-                    let aliases = self.accounts.aliases();
-                    self.session.expanded(&question, aliases)
-                }
+                Step::Expand(question) => self.session.expanded(&question, self.accounts.aliases()),
                 Step::Draft(question) if self.puts_off => self.session.put_off(question),
                 Step::Draft(question) => {
                     let draft = self.messages.draft();
                     self.session.drafted(question, draft)
                 }
+                Step::Consult(question) => self.session.consulted(*question, Consent::Given),
                 Step::Gate(question) => self.session.gated(question, Judgement::default()),
                 Step::Scan(acceptance) => self.session.scanned(acceptance, Vec::new()),
                 Step::File(acceptance) => self.session.filed(acceptance, &Ok(())),

@@ -26,11 +26,18 @@ pub struct ScanConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScannerConfig {
+    /// What it speaks.
+    #[serde(default)]
+    pub kind: Kind,
     /// Where it answers.
     pub at: Place,
-    /// Seconds that it may take from the end of the content to its word, and for each piece of content before.
+    /// Seconds that it may take from the end of the content to its word, and for each piece of content before; a milter for each
+    /// of its answers, and again whenever it says that it is busy.
     #[serde(default = "seconds", deserialize_with = "positive")]
     pub seconds: u64,
+    /// Seconds that a milter may take for all of the content, and for one command before, however often it says that it is busy.
+    #[serde(default = "content_seconds", deserialize_with = "positive")]
+    pub content_seconds: u64,
     /// Seconds for connecting to it.
     #[serde(default = "connect_seconds", deserialize_with = "positive")]
     pub connect_seconds: u64,
@@ -48,13 +55,26 @@ pub struct ScannerConfig {
     pub submissions: bool,
 }
 
+impl ScanConfig {
+    /// Those that hear of each step of a transaction.
+    pub(crate) fn milters(&self) -> impl Iterator<Item = &ScannerConfig> + Clone {
+        let is_milter = |scanner: &&ScannerConfig| match scanner.kind {
+            Kind::Milter => true,
+            Kind::Rspamd => false,
+        };
+        self.scanners.iter().filter(is_milter)
+    }
+}
+
 impl ScannerConfig {
     /// A scanner there, with all else as it is where nothing is said.
     #[must_use]
     pub const fn new(at: Place) -> Self {
         Self {
+            kind: Kind::Rspamd,
             at,
             seconds: seconds(),
+            content_seconds: content_seconds(),
             connect_seconds: connect_seconds(),
             when_away: WhenAway::Accept,
             reject: Reject::Refuse,
@@ -72,6 +92,17 @@ impl ScannerConfig {
     pub(super) const fn patience(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
+}
+
+/// What a scanner speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// rspamd's protocol over HTTP.
+    #[default]
+    Rspamd,
+    /// Sendmail's mail filter protocol.
+    Milter,
 }
 
 /// Where a scanner answers: `127.0.0.1:11333`, or `unix:` and a path.
@@ -148,6 +179,10 @@ const fn seconds() -> u64 {
     30
 }
 
+const fn content_seconds() -> u64 {
+    300
+}
+
 const fn connect_seconds() -> u64 {
     3
 }
@@ -170,6 +205,11 @@ mod tests {
         let [scanner] = &scan.scanners[..] else { panic!("{scan:?}") };
         assert_eq!((scanner.when_away, scanner.reject), (WhenAway::Accept, Reject::Refuse));
         assert!(!scanner.submissions && scanner.seconds == 30 && scanner.octets_max == 20 << 20);
+        assert_eq!((scanner.kind, scanner.content_seconds), (Kind::Rspamd, 300));
+        assert_eq!(*scanner, ScannerConfig::new(scanner.at.clone()));
+        let milter = read("[[scanners]]\nkind = \"milter\"\nat = \"unix:/run/m.sock\"").unwrap();
+        assert_eq!(milter.scanners[0].kind, Kind::Milter);
+        assert!(read("[[scanners]]\nkind = \"filter\"\nat = \"127.0.0.1:1\"").is_err());
     }
 
     #[test]
@@ -185,7 +225,7 @@ mod tests {
     #[test]
     fn limits_are_checked_at_their_edges() {
         let scanner = "[[scanners]]\nat = \"127.0.0.1:1\"\n";
-        for key in ["seconds", "connect_seconds", "octets_max"] {
+        for key in ["seconds", "content_seconds", "connect_seconds", "octets_max"] {
             assert!(read(&format!("{scanner}{key} = 1")).is_ok());
             assert!(read(&format!("{scanner}{key} = 0")).is_err());
         }

@@ -1,5 +1,7 @@
 //! What follows from a scanner's word, or from its silence: a plain function, the same for a live session and a dry run.
 
+use mailwire::smtp::Reply;
+
 use super::{Added, Answer, Reject, ScannerConfig, WhenAway};
 
 /// Most characters of a row of a message's trace.
@@ -24,6 +26,8 @@ pub enum Outcome {
     Pass,
     /// It is junk.
     Junk,
+    /// It is taken, and goes nowhere.
+    Discard,
     /// It is put off.
     Defer,
     /// It is refused.
@@ -39,34 +43,48 @@ pub struct Decision {
     pub row: String,
     /// What is added to the header.
     pub fields: Vec<Added>,
+    /// What the client hears, where the scanner has words of its own.
+    pub reply: Option<Reply>,
 }
 
 /// Decides.
 #[must_use]
 pub fn decide(config: &ScannerConfig, word: &Word) -> Decision {
     let at = &config.at;
-    let (outcome, mut row, fields) = match word {
+    let (outcome, row, fields) = match word {
         Word::Said(answer) => {
             let (outcome, by) = action(config, &answer.action);
             let by = by.map_or_else(String::new, |by| format!(" by [[scan.scanners]] {at} {by}"));
             (outcome, format!("scan={}{by}: {}", outcome.word(), answer.shown()), answer.fields.clone())
         }
-        Word::Away(why) => {
-            let (outcome, by) = match config.when_away {
-                WhenAway::Accept => (Outcome::Pass, "accept"),
-                WhenAway::Defer => (Outcome::Defer, "defer"),
-            };
-            let row =
-                format!("scan={} by [[scan.scanners]] {at} when_away = \"{by}\": {why}", outcome.word());
-            (outcome, row, Vec::new())
-        }
-        Word::TooLarge => {
-            let row = format!("scan=pass by [[scan.scanners]] {at} octets_max = {}", config.octets_max);
-            (Outcome::Pass, row, Vec::new())
-        }
+        Word::Away(why) => return away(config, "scan", why),
+        Word::TooLarge => return too_large(config, "scan"),
     };
+    Decision { outcome, row: cut(row), fields, reply: None }
+}
+
+/// What holds while a scanner is away.
+pub(super) fn away(config: &ScannerConfig, what: &str, why: &str) -> Decision {
+    let (outcome, by) = match config.when_away {
+        WhenAway::Accept => (Outcome::Pass, "accept"),
+        WhenAway::Defer => (Outcome::Defer, "defer"),
+    };
+    let (word, at) = (outcome.word(), &config.at);
+    let row = format!("{what}={word} by [[scan.scanners]] {at} when_away = \"{by}\": {why}");
+    Decision { outcome, row: cut(row), ..Decision::default() }
+}
+
+/// What is too large for a scanner passes.
+pub(super) fn too_large(config: &ScannerConfig, what: &str) -> Decision {
+    let ScannerConfig { at, octets_max, .. } = config;
+    let row = format!("{what}=pass by [[scan.scanners]] {at} octets_max = {octets_max}");
+    Decision { row: cut(row), ..Decision::default() }
+}
+
+/// A row that the trace keeps whole.
+pub(super) fn cut(mut row: String) -> String {
     row.truncate(row.floor_char_boundary(ROW_CHARACTERS_MAX));
-    Decision { outcome, row, fields }
+    row
 }
 
 /// What rspamd's actions come to, with the line of the configuration where there is one.
@@ -84,10 +102,11 @@ fn action(config: &ScannerConfig, action: &str) -> (Outcome, Option<&'static str
 }
 
 impl Outcome {
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Pass => "pass",
             Self::Junk => "junk",
+            Self::Discard => "discard",
             Self::Defer => "defer",
             Self::Refuse => "refuse",
         }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::milter::MilterError;
 use super::rspamd::{self, LAST_CHUNK, answer};
 use super::{Answer, AnswerError, End, Facts, Place, ScannerConfig};
 
@@ -23,13 +24,35 @@ pub(super) enum LinkError {
     Io(#[from] io::Error),
     #[error("it has not answered in time")]
     Late,
+    #[error("it has closed the connection")]
+    Closed,
     #[error(transparent)]
     Answer(#[from] AnswerError),
+    #[error(transparent)]
+    Milter(#[from] MilterError),
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Reaches a scanner.
+pub(super) async fn connect(config: &ScannerConfig) -> Result<Box<dyn Stream>, LinkError> {
+    let connecting = async {
+        let stream: Box<dyn Stream> = match &config.at {
+            Place::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                // What is said is short, and an answer is waited for.
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
+            Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        };
+        Ok(stream)
+    };
+    let stream = timeout(config.connect(), connecting).await.map_err(|_| LinkError::Late)?;
+    stream.map_err(LinkError::Connect)
+}
 
 /// A connection on which the head of the request has been sent.
 pub(super) struct Link {
@@ -39,15 +62,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) async fn open(config: &ScannerConfig, facts: &Facts) -> Result<Self, LinkError> {
-        let connecting = async {
-            let stream: Box<dyn Stream> = match &config.at {
-                Place::Tcp(address) => Box::new(TcpStream::connect(address).await?),
-                Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
-            };
-            Ok(stream)
-        };
-        let stream = timeout(config.connect(), connecting).await.map_err(|_| LinkError::Late)?;
-        let mut link = Self { stream: stream.map_err(LinkError::Connect)?, patience: config.patience() };
+        let mut link = Self { stream: connect(config).await?, patience: config.patience() };
         link.send(&[&rspamd::head(facts)]).await?;
         Ok(link)
     }

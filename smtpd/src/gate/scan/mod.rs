@@ -1,4 +1,4 @@
-//! Programs that look at content (rspamd): it streams to them once it has come in, and their word is waited for before the
+//! Programs that look at mail (rspamd, milters): content streams to them once it has come in, and their word is waited for before the
 //! message is accepted.
 //!
 //! | file | holds |
@@ -7,6 +7,7 @@
 //! | `facts.rs` | what a scanner is told besides the content |
 //! | `rspamd.rs` | rspamd's protocol over HTTP: the question and its answer, as octets |
 //! | `http.rs` | the frame of an answer |
+//! | `milter/` | milters, who hear of each step of a transaction and may change the message |
 //! | `fields.rs` | the header fields that a scanner wants added, made safe |
 //! | `decide.rs` | what follows from a scanner's word |
 //! | `link.rs` | one scanner's connection for one message |
@@ -20,14 +21,17 @@ mod fields;
 mod http;
 mod link;
 mod message;
+pub mod milter;
 mod rspamd;
 mod spool;
 
-pub use config::{Place, Reject, ScanConfig, ScannerConfig, WhenAway};
+pub use config::{Kind, Place, Reject, ScanConfig, ScannerConfig, WhenAway};
 pub use decide::{Decision, Outcome, Word, decide};
 pub use facts::Facts;
 pub use fields::Added;
 pub use http::{End, HttpError};
 pub use message::Scan;
-pub(crate) use message::Scanners;
+pub(crate) use message::{Came, Scanned, Scanners};
+pub use milter::Consent;
+pub(crate) use milter::{Filters, Parts, Revision};
 pub use rspamd::{Answer, AnswerError, answer};

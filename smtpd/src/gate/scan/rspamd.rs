@@ -156,7 +156,7 @@ fn word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mailwire::address::{Domain, Mailbox};
+    use mailwire::address::Mailbox;
 
     use super::*;
 
@@ -166,11 +166,9 @@ mod tests {
             reverse_path: ReversePath::Mailbox(mailbox("a@b.example")),
             recipients: vec![mailbox("c@d.example"), mailbox("e@d.example")],
             address: Some("::ffff:192.0.2.1".parse().unwrap()),
-            hello: Hello::Domain(Domain::parse("mail.b.example").unwrap()),
-            login: None,
             id: "abc.1".to_owned(),
             hostname: "mail.d.example".to_owned(),
-            is_submission: false,
+            ..super::super::facts::testing::facts()
         }
     }
 

@@ -44,11 +44,16 @@ impl Spool {
 
     /// Goes back to the beginning.
     pub(super) async fn rewind(&mut self) -> io::Result<()> {
+        self.rewind_to(0).await
+    }
+
+    /// Goes back to this octet.
+    pub(super) async fn rewind_to(&mut self, octet: u64) -> io::Result<()> {
         match self {
-            Self::Memory(_, read) => *read = 0,
+            Self::Memory(_, read) => *read = usize::try_from(octet).unwrap_or(usize::MAX),
             Self::File(file) => {
                 file.flush().await?;
-                file.seek(SeekFrom::Start(0)).await?;
+                file.seek(SeekFrom::Start(octet)).await?;
             }
         }
         Ok(())
@@ -59,7 +64,7 @@ impl Spool {
         match self {
             Self::Memory(memory, read) => {
                 let piece = memory.get(*read..).unwrap_or_default().to_vec();
-                *read = memory.len();
+                *read = memory.len().max(*read);
                 Ok(piece)
             }
             Self::File(file) => {
@@ -100,6 +105,10 @@ mod tests {
             for _ in 0..2 {
                 assert!(all(&mut spool).await == content, "{octets}");
             }
+            let half = octets / 2;
+            spool.rewind_to(u64::try_from(half).unwrap()).await.unwrap();
+            let piece = spool.read().await.unwrap();
+            assert!(content[half..].starts_with(&piece) && piece.is_empty() == (half == octets));
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use mailwire::address::{Domain, Mailbox, ReversePath};
-use mailwire::smtp::Hello;
+use mailwire::address::ReversePath;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -14,16 +13,7 @@ use super::*;
 const REJECTED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{\"action\":\"reject\"}";
 
 fn facts() -> Facts {
-    Facts {
-        reverse_path: ReversePath::Null,
-        recipients: vec![Mailbox::parse("bob@example.test").unwrap()],
-        address: None,
-        hello: Hello::Domain(Domain::parse("mail.example").unwrap()),
-        login: None,
-        id: "id".to_owned(),
-        hostname: "mx.example.test".to_owned(),
-        is_submission: false,
-    }
+    Facts { reverse_path: ReversePath::Null, address: None, ..super::super::facts::testing::facts() }
 }
 
 fn submitted() -> Facts {
@@ -41,7 +31,7 @@ async fn decided(scanners: &Scanners, content: &[u8]) -> Decision {
     for piece in content.chunks(10_000) {
         scan.pass(piece).await;
     }
-    let mut decisions = scan.finish().await;
+    let mut decisions = scan.finish(&mut Filters::default(), Parts::default()).await.decisions;
     assert_eq!(decisions.len(), 1);
     decisions.remove(0)
 }
