@@ -25,6 +25,7 @@ fn world(checks: &str) -> World {
             "@ TXT \"v=spf1 ip4:198.51.100.1 -all exp=why.sender.test\"\nwhy TXT \"%{i} is not ours\"\nmx A 198.51.100.1",
         ),
         Zone::unsigned("example.test", "client A 198.51.100.1"),
+        Zone::unsigned("silent.test", "@ MX 0 ."),
         Zone::unsigned("100.51.198.in-addr.arpa", "1 PTR mx.sender.test.\n2 PTR mx.sender.test."),
     ];
     let names = NameServer::start(&zones).unwrap();
@@ -42,8 +43,12 @@ impl World {
     }
 
     fn sends(&self, address: &str, content: &[u8]) -> Reply {
+        self.sends_as("ann@sender.test", address, content)
+    }
+
+    fn sends_as(&self, sender: &str, address: &str, content: &[u8]) -> Reply {
         let mut smtp = self.host(address);
-        smtp.envelope("ann@sender.test", &["bob@example.test"]).unwrap();
+        smtp.envelope(sender, &["bob@example.test"]).unwrap();
         smtp.data(content).unwrap()
     }
 
@@ -112,6 +117,27 @@ fn mail_that_fails_is_refused_or_junk_as_told() {
     let strict = world("iprev = \"refuse\"");
     let reply = strict.sends(WRONG, MESSAGE);
     assert!(reply.text.starts_with("550 5.7.25 "), "{:?}", reply.text);
+}
+
+#[test]
+fn a_sender_whose_domain_takes_no_mail_is_marked_or_refused_as_told() {
+    let marking = world("");
+    marking.sends_as("ann@silent.test", RIGHT, MESSAGE).positive().unwrap();
+    let message = marking.arrived();
+    assert!(message.contains("x-null-mx=fail smtp.mailfrom=silent.test"), "{message}");
+    assert!(marking.told().contains("check  x-null-mx=fail smtp.mailfrom=silent.test"), "{}", marking.told());
+
+    let refusing = world("null_mx = \"refuse\"\ntemporary = \"put-off\"");
+    let reply = refusing.sends_as("ann@silent.test", RIGHT, MESSAGE);
+    assert!(reply.text.starts_with("550 5.7.27 "), "{:?}", reply.text);
+    // Another domain takes mail, or says nothing of it, and reports are of no domain.
+    refusing.sends(RIGHT, MESSAGE).positive().unwrap();
+    refusing.sends_as("", RIGHT, MESSAGE).positive().unwrap();
+    assert!(!refusing.arrived().contains("x-null-mx"), "{}", refusing.arrived());
+    let later = world("null_mx = \"refuse\"\ntemporary = \"put-off\"");
+    later.names.fail("silent.test", "MX", Fault::ServerFailure);
+    let reply = later.sends_as("ann@silent.test", RIGHT, MESSAGE);
+    assert!(reply.text.starts_with("451 4.4.3 "), "{:?}", reply.text);
 }
 
 #[test]

@@ -15,11 +15,12 @@ use super::dmarc::{self, Dmarc, DmarcResult, Proofs};
 use super::findings::{Findings, Iprev, IprevResult, Sender, Signature};
 use super::keys::{Keys, look_up};
 use super::line::{Line, field};
+use super::null_mx::NullMx;
 use super::reading::Read;
 use super::signatures::{Verified, key_names, verify};
 use super::source::{Asking, Source, names_of};
 use super::spf::{Asked, Spf, check_host};
-use crate::dns::{Nothing, Resolver};
+use crate::dns::{Failed, Nothing, RecordType, Resolver};
 
 /// What is told where the time is over.
 pub(super) const LATE: &str = "it took too long";
@@ -105,11 +106,19 @@ impl Checker {
         let iprev = async {
             if self.checks.iprev.is_on() { Some(iprev(&asking, seen.ip, deadline).await) } else { None }
         };
+        let null_mx = async {
+            match reverse_path {
+                ReversePath::Mailbox(mailbox) if self.checks.null_mx.is_on() => {
+                    null_mx(&asking, mailbox.domain(), deadline).await
+                }
+                ReversePath::Mailbox(_) | ReversePath::Null => None,
+            }
+        };
         let verified = async {
             if self.checks.reads() { Some(self.verified(&asking, &seen.read, deadline).await) } else { None }
         };
-        let ((helo, mail_from), iprev, verified) = tokio::join!(spf, iprev, verified);
-        let findings = Findings { iprev, helo, mail_from, lot: lot(), ..Findings::default() };
+        let ((helo, mail_from), iprev, null_mx, verified) = tokio::join!(spf, iprev, null_mx, verified);
+        let findings = Findings { iprev, helo, mail_from, null_mx, lot: lot(), ..Findings::default() };
         match verified {
             Some(verified) => self.judged(&asking, verified, findings, deadline).await,
             None => findings,
@@ -243,6 +252,18 @@ enum Identity<'a> {
 /// A domain as DNS knows it.
 pub(crate) fn a_labels(domain: &Domain) -> String {
     domain.in_a_labels().to_string().to_lowercase()
+}
+
+/// What the sender's domain says of mail for it; nothing where it is an address.
+async fn null_mx<S: Source>(source: &S, domain: &Domain, deadline: Instant) -> Option<NullMx> {
+    match domain {
+        Domain::Name(_) => {}
+        Domain::Address(_) => return None,
+    }
+    let domain = a_labels(domain);
+    let late = || Failed::NotAnswered { name: domain.clone(), why: LATE.to_owned() };
+    let asked = timeout_at(deadline, source.ask(&domain, RecordType::MX)).await;
+    Some(NullMx::of(&domain, &asked.unwrap_or_else(|_| Err(Nothing::Failed(late())))))
 }
 
 async fn iprev<S: Source>(source: &S, ip: IpAddr, deadline: Instant) -> Iprev {

@@ -19,6 +19,8 @@ pub struct Checks {
     pub spf: Action,
     /// Whether the client's address has a name that leads back to it (RFC 8601 §2.7.3).
     pub iprev: Action,
+    /// Whether the sender's domain takes mail at all (RFC 7505).
+    pub null_mx: Action,
     /// Whether the message has a signature that is right (RFC 6376).
     pub dkim: Action,
     /// Whether the author's domain is proven; what follows is what its owner wants, at most (RFC 7489).
@@ -92,6 +94,7 @@ impl Default for Checks {
             enabled: true,
             spf: Action::Mark,
             iprev: Action::Mark,
+            null_mx: Action::Mark,
             dkim: Action::Mark,
             dmarc: Action::Mark,
             arc: Action::Mark,
@@ -114,7 +117,7 @@ impl Checks {
 
     /// True where anything is looked at.
     pub(crate) fn is_on(&self) -> bool {
-        self.reads() || self.enabled && [self.spf, self.iprev].into_iter().any(Action::is_on)
+        self.reads() || self.enabled && [self.spf, self.iprev, self.null_mx].into_iter().any(Action::is_on)
     }
 
     /// True where anything of the message itself is looked at.
@@ -178,8 +181,8 @@ mod tests {
             assert_eq!(checks.covers(peer.parse().unwrap()), expected, "{peer}");
         }
         assert!(!Checks::off().covers("198.51.100.1".parse().unwrap()) && !Checks::off().reads());
-        for one in ["spf", "iprev", "dkim", "dmarc", "arc"] {
-            let off = "spf = \"off\"\niprev = \"off\"\ndkim = \"off\"\ndmarc = \"off\"\narc = \"off\"";
+        for one in ["spf", "iprev", "null_mx", "dkim", "dmarc", "arc"] {
+            let off = "null_mx = \"off\"\nspf = \"off\"\niprev = \"off\"\ndkim = \"off\"\ndmarc = \"off\"\narc = \"off\"";
             assert!(!read(off).unwrap().is_on());
             let on = off.replace(&format!("{one} = \"off\""), &format!("{one} = \"mark\""));
             assert!(read(&on).unwrap().is_on(), "{one}");

@@ -5,6 +5,7 @@ use super::chain::ChainResult;
 use super::config::{Action, Checks, Temporary};
 use super::dmarc::{DmarcResult, Policy};
 use super::findings::{Dkim, Findings, IprevResult, Sender};
+use super::null_mx::NullMxResult;
 use super::spf::Spf;
 
 /// What becomes of a message.
@@ -36,6 +37,8 @@ pub enum Method {
     Spf,
     /// RFC 8601 §2.7.3.
     Iprev,
+    /// RFC 7505.
+    NullMx,
     /// RFC 6376.
     Dkim,
     /// RFC 8617.
@@ -56,6 +59,8 @@ pub enum Refusal {
     },
     /// The client has no name that leads back to it.
     Iprev,
+    /// Its sender's domain takes no mail, so it could not be answered.
+    NullMx,
     /// It has no signature that is right.
     Dkim,
     /// Its chain does not hold.
@@ -78,6 +83,7 @@ impl Method {
         match self {
             Self::Spf => "spf",
             Self::Iprev => "iprev",
+            Self::NullMx => "null_mx",
             Self::Dkim => "dkim",
             Self::Arc => "arc",
             Self::Dmarc => "dmarc",
@@ -92,6 +98,7 @@ impl Refusal {
         match self {
             Self::Spf { .. } => Method::Spf,
             Self::Iprev => Method::Iprev,
+            Self::NullMx => Method::NullMx,
             Self::Dkim => Method::Dkim,
             Self::Arc => Method::Arc,
             Self::Dmarc => Method::Dmarc,
@@ -129,6 +136,7 @@ pub fn decide(checks: &Checks, findings: &Findings) -> Decision {
     let all = [
         iprev(checks, findings),
         spf(checks, findings),
+        null_mx(checks, findings),
         dkim(checks, findings),
         arc(checks, findings),
         dmarc(checks, findings),
@@ -188,6 +196,20 @@ fn spf(checks: &Checks, findings: &Findings) -> (Method, Action, Outcome, String
     (Method::Spf, checks.spf, outcome, sender.line(property).to_string())
 }
 
+/// RFC 7505 §4.2: nobody could answer, or hear that the message was not delivered.
+fn null_mx(checks: &Checks, findings: &Findings) -> (Method, Action, Outcome, String) {
+    let Some(found) = &findings.null_mx else {
+        return (Method::NullMx, checks.null_mx, Outcome::Good, String::new());
+    };
+    let outcome = match found.result {
+        _ if checks.spares(&found.domain) => Outcome::Good,
+        NullMxResult::Absent => Outcome::Good,
+        NullMxResult::TempError => Outcome::Unknown,
+        NullMxResult::Present => Outcome::Bad(Refusal::NullMx),
+    };
+    (Method::NullMx, checks.null_mx, outcome, found.line().to_string())
+}
+
 /// RFC 7372 §3.1: no signature is right. One that is wrong is as good as none (RFC 6376 §6.1).
 fn dkim(checks: &Checks, findings: &Findings) -> (Method, Action, Outcome, String) {
     let signatures = findings.dkim.as_deref();
@@ -233,7 +255,7 @@ fn dmarc(checks: &Checks, findings: &Findings) -> (Method, Action, Outcome, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::{Chain, Dmarc, Iprev, Signature};
+    use crate::checks::{Chain, Dmarc, Iprev, NullMx, Signature};
 
     const IP: &str = "192.0.2.1";
 
@@ -331,6 +353,28 @@ mod tests {
         assert_eq!(decide(&checks, &found).verdict.word(), "refuse");
         found.mail_from = Some(sender(Spf::Pass, "a.example"));
         assert_eq!(decide(&checks, &found).verdict.word(), "accept");
+    }
+
+    #[test]
+    fn a_sender_whom_nobody_could_answer_may_be_refused() {
+        for (result, refuse, junk, put_off) in [
+            (NullMxResult::Present, "refuse", "junk", "refuse"),
+            (NullMxResult::Absent, "accept", "accept", "accept"),
+            (NullMxResult::TempError, "accept", "accept", "put off"),
+        ] {
+            let null_mx = Some(NullMx { domain: "a.example".to_owned(), result });
+            let found = Findings { null_mx, ..Findings::default() };
+            let decided = |toml: &str| decide(&checks(toml), &found);
+            assert_eq!(decided("null_mx = \"refuse\"").verdict.word(), refuse, "{result:?}");
+            assert_eq!(decided("null_mx = \"junk\"").verdict.word(), junk, "{result:?}");
+            assert_eq!(decided("null_mx = \"refuse\"\ntemporary = \"put-off\"").verdict.word(), put_off);
+            assert_eq!(decided("").verdict, Verdict::Accept);
+            assert_eq!(decided("null_mx = \"refuse\"\ndomains = [\"a.example\"]").verdict, Verdict::Accept);
+            if result == NullMxResult::Present {
+                let because = "[checks] null_mx = \"refuse\": x-null-mx=fail smtp.mailfrom=a.example";
+                assert_eq!(decided("null_mx = \"refuse\"").because, because);
+            }
+        }
     }
 
     fn unproven(policy: Policy, percent: u8, lot: u8) -> Findings {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::chain::{Chain, ChainResult};
 use super::dmarc::{Dmarc, DmarcResult};
 use super::line::Line;
+use super::null_mx::NullMx;
 use super::spf::Spf;
 
 /// Everything that was found. What was not looked for is `None`.
@@ -16,6 +17,8 @@ pub struct Findings {
     pub helo: Option<Sender>,
     /// Of the reverse-path, if that names somebody (RFC 7208 §2.4).
     pub mail_from: Option<Sender>,
+    /// Of mail for the reverse-path's domain.
+    pub null_mx: Option<NullMx>,
     /// Of each signature.
     pub dkim: Option<Vec<Signature>>,
     /// Of all who have sealed it.
@@ -206,13 +209,15 @@ impl Findings {
         let iprev = self.iprev.iter().map(Iprev::line);
         let helo = self.helo.iter().map(|sender| sender.line("smtp.helo"));
         let mail_from = self.mail_from.iter().map(|sender| sender.line("smtp.mailfrom"));
+        let null_mx = self.null_mx.iter().filter_map(NullMx::told);
         let dkim = self.dkim.iter().flat_map(|dkim| signatures(dkim));
         let arc = self.arc.iter().map(Chain::line);
         let dmarc = self.dmarc.iter().map(|dmarc| {
             let vouched = self.voucher.as_ref().map(|voucher| format!("{voucher} has found it to pass"));
             Dmarc { reason: vouched.or_else(|| dmarc.reason.clone()), ..dmarc.clone() }.line()
         });
-        iprev.chain(helo).chain(mail_from).chain(dkim).chain(arc).chain(dmarc).collect()
+        let sender = iprev.chain(helo).chain(mail_from).chain(null_mx);
+        sender.chain(dkim).chain(arc).chain(dmarc).collect()
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `reading.rs` | the message as it passes: its header section, and hashes of its body |
 //! | `signatures.rs`, `keys.rs`, `chain.rs` | DKIM and ARC, verified by the library without any look-up of its own |
 //! | `author.rs`, `dmarc/` | whose message it claims to be, and whether that is proven |
+//! | `null_mx.rs` | whether the sender's domain takes mail at all |
 //! | `tags.rs` | tag lists of keys and policies |
 //! | `findings.rs` | [`Findings`]: what was found |
 //! | `decision.rs` | [`decide`]: what follows; it asks nobody |
@@ -28,6 +29,7 @@ mod dmarc;
 mod findings;
 mod keys;
 mod line;
+mod null_mx;
 mod reading;
 mod signatures;
 mod source;
@@ -41,5 +43,6 @@ pub use config::{Action, Checks, Temporary};
 pub use decision::{Decision, Method, Refusal, Verdict, decide};
 pub use dmarc::{Dmarc, DmarcResult, Policy};
 pub use findings::{Dkim, Findings, Iprev, IprevResult, Sender, Signature};
+pub use null_mx::{NullMx, NullMxResult};
 pub(crate) use reading::{HEADER_OCTETS_MAX, Reading};
 pub use spf::Spf;
