@@ -42,6 +42,8 @@ const FORWARDED: &str = "forwarded for";
 const REFUSED: &str = "refused ";
 /// What stands in front of it for an address whose mail is here.
 const DELIVERED: &str = "delivered ";
+/// The same for an address to which mail goes whatever is wrong with TLS there.
+const RELAXED: &str = "relaxed ";
 /// No type.
 const NOTHING: &str = "-";
 
@@ -51,6 +53,16 @@ impl RecipientTerms {
     pub fn forwarded(original: &Mailbox, notify: Option<Notify>) -> Self {
         let (address_type, address) = (FORWARDED.to_owned(), original.text());
         Self { notify, original: Some(OriginalRecipient { address_type, address }) }
+    }
+
+    /// With `mark` in front of the type of the address that the sender used first.
+    fn marked(&self, mark: &str) -> Self {
+        let (address_type, address) = match self.original() {
+            Some(OriginalRecipient { address_type, address }) => (address_type, address),
+            None => (NOTHING.to_owned(), String::new()),
+        };
+        let original = OriginalRecipient { address_type: format!("{mark}{address_type}"), address };
+        Self { notify: self.notify, original: Some(original) }
     }
 
     /// True where the message was not sent to this recipient, but forwarded by another one.
@@ -75,12 +87,23 @@ impl RecipientTerms {
     /// The same for a recipient who has got the message here: it goes nowhere, but its sender hears of that.
     #[must_use]
     pub fn delivered(&self) -> Self {
-        let (address_type, address) = match self.original() {
-            Some(OriginalRecipient { address_type, address }) => (address_type, address),
-            None => (NOTHING.to_owned(), String::new()),
-        };
-        let address_type = format!("{DELIVERED}{address_type}");
-        Self { notify: self.notify, original: Some(OriginalRecipient { address_type, address }) }
+        self.marked(DELIVERED)
+    }
+
+    /// The same for a recipient elsewhere whose mail is not held up by what its domain promises about TLS.
+    #[must_use]
+    pub fn relaxed(&self) -> Self {
+        self.marked(RELAXED)
+    }
+
+    /// True for a recipient to whom mail goes whatever is wrong with TLS there.
+    #[must_use]
+    pub fn is_relaxed(&self) -> bool {
+        self.relaxed_type().is_some()
+    }
+
+    fn relaxed_type(&self) -> Option<&str> {
+        self.original.as_ref()?.address_type.strip_prefix(RELAXED)
     }
 
     /// True for a recipient who has got the message here.
@@ -109,7 +132,8 @@ impl RecipientTerms {
     #[must_use]
     pub fn original(&self) -> Option<OriginalRecipient> {
         let mut original = self.original.clone()?;
-        match self.refused_type().map(|(address_type, _)| address_type).or(self.delivered_type()) {
+        let refused = self.refused_type().map(|(address_type, _)| address_type);
+        match refused.or(self.delivered_type()).or(self.relaxed_type()) {
             Some(NOTHING) => return None,
             Some(address_type) => address_type.clone_into(&mut original.address_type),
             None => {}
@@ -246,6 +270,9 @@ mod tests {
             let asked = RecipientTerms { notify, original };
             let delivered = asked.delivered();
             assert!(delivered.is_delivered() && !asked.is_delivered());
+            let relaxed = asked.relaxed();
+            assert!(relaxed.is_relaxed() && !asked.is_relaxed() && !delivered.is_relaxed());
+            assert_eq!((relaxed.notify, relaxed.original()), (asked.notify, asked.original.clone()));
             assert_eq!((delivered.notify, delivered.original()), (asked.notify, asked.original.clone()));
             assert!(delivered.refusal().is_none() && !delivered.is_forwarded());
         }

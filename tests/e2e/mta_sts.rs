@@ -61,9 +61,15 @@ fn world(policy: &str, host: &str, tls: Tls) -> World {
 
 impl World {
     fn send(&self) {
+        self.send_with("", "Subject: hello\r\n");
+    }
+
+    /// With these parameters of MAIL and these fields.
+    fn send_with(&self, parameters: &str, fields: &str) {
         let mut smtp = self.server.submission("alice").unwrap();
-        smtp.envelope("alice@example.test", &["bob@elsewhere.test"]).unwrap();
-        smtp.data(b"Subject: hello\r\n\r\ntext\r\n").unwrap().positive().unwrap();
+        smtp.ask(&format!("MAIL FROM:<alice@example.test>{parameters}")).unwrap().positive().unwrap();
+        smtp.ask("RCPT TO:<bob@elsewhere.test>").unwrap().positive().unwrap();
+        smtp.data(format!("{fields}\r\ntext\r\n").as_bytes()).unwrap().positive().unwrap();
         smtp.quit().unwrap();
     }
 
@@ -103,6 +109,33 @@ fn a_policy_that_is_enforced_stops_mail_to_whoever_does_not_fulfil_it() {
         world.send();
         world.waits_for(reason);
     }
+}
+
+/// RFC 8689 §4.2.2, and §4.1 for the one that asks for both.
+#[test]
+fn mail_that_says_that_it_needs_no_tls_is_stopped_by_no_policy() {
+    if !postfix::available().unwrap() {
+        return;
+    }
+    let world = world(POLICY, "other.elsewhere.test", Tls::Offered);
+    world.send();
+    world.waits_for("certificate");
+    world.send_with(" REQUIRETLS", "TLS-Required: No\r\nMessage-ID: <both@example.test>\r\n");
+    world.send_with("", "TLS-Required: No\r\nMessage-ID: <open@example.test>\r\n");
+    world.arrives();
+    for (id, expected) in [
+        ("open@example.test", "what domains promise about TLS holds nothing up"),
+        ("both@example.test", "No, which does not count beside REQUIRETLS"),
+    ] {
+        let told = world.server.mailstack(&["explain", id], "").unwrap();
+        assert!(told.contains(expected) && told.contains("tls-required"), "{told}");
+    }
+    let queue = world.server.mailstack(&["queue", "list", "--to", "bob@elsewhere.test"], "").unwrap();
+    assert_eq!(
+        (queue.lines().count(), world.server.maildrop("bob").unwrap().count().unwrap()),
+        (2, 1),
+        "{queue}"
+    );
 }
 
 #[test]

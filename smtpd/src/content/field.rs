@@ -33,6 +33,8 @@ pub(crate) enum Field {
     SpamFlag,
     /// RFC 5322 §3.6.5.
     Subject,
+    /// RFC 8689 §3.
+    TlsRequired,
     /// Any other.
     Other,
 }
@@ -60,6 +62,7 @@ impl Field {
             | Self::ResentSender
             | Self::ReturnPath
             | Self::SpamFlag
+            | Self::TlsRequired
             | Self::Other => false,
         }
     }
@@ -82,6 +85,7 @@ impl Field {
             Self::Subject => 1 << 12,
             Self::SpamFlag => 1 << 13,
             Self::Other => 1 << 14,
+            Self::TlsRequired => 1 << 15,
         }
     }
 }
@@ -103,6 +107,7 @@ impl fmt::Display for Field {
             Self::Sender => "Sender",
             Self::SpamFlag => "X-Spam-Flag",
             Self::Subject => "Subject",
+            Self::TlsRequired => "TLS-Required",
             Self::Other => "another field",
         })
     }
@@ -157,6 +162,7 @@ impl FieldName {
             Some(b"return-path") => Field::ReturnPath,
             Some(b"sender") => Field::Sender,
             Some(b"subject") => Field::Subject,
+            Some(b"tls-required") => Field::TlsRequired,
             Some(b"x-spam-flag") => Field::SpamFlag,
             Some(_) | None => Field::Other,
         }
@@ -167,7 +173,7 @@ impl FieldName {
 mod tests {
     use super::*;
 
-    const ALL: [Field; 14] = [
+    const ALL: [Field; 15] = [
         Field::AuthenticationResults,
         Field::Bcc,
         Field::Date,
@@ -182,6 +188,7 @@ mod tests {
         Field::Sender,
         Field::SpamFlag,
         Field::Subject,
+        Field::TlsRequired,
     ];
 
     fn named(name: &str) -> Field {

@@ -53,7 +53,7 @@ enum Place {
 enum Fate {
     /// It passes.
     Keep,
-    /// It passes, and is read at its end.
+    /// It passes, and is read at its end: who is named in it, or whether it says `No`.
     Read(Field),
     /// It goes.
     Drop,
@@ -69,13 +69,15 @@ pub(super) struct HeaderSection {
     fate: Fate,
     /// Held back: a name, or a field that is weighed.
     held: Vec<u8>,
-    /// The body of an originator field, as far as it may be long.
+    /// The body of a field that is read, as far as it may be long.
     body: Vec<u8>,
     octets: u64,
     beginning: Beginning,
     received_fields: u32,
     fields: Fields,
     originators: Vec<(Field, Mailbox)>,
+    /// A submission says that it needs no TLS.
+    is_relaxed: bool,
     problem: Option<Problem>,
 }
 
@@ -92,6 +94,7 @@ impl HeaderSection {
             received_fields: 0,
             fields: Fields::default(),
             originators: Vec::new(),
+            is_relaxed: false,
             problem: None,
         }
     }
@@ -115,6 +118,11 @@ impl HeaderSection {
 
     pub(super) const fn has(&self, field: Field) -> bool {
         self.fields.contain(field)
+    }
+
+    /// True where a submission says `TLS-Required: No`.
+    pub(super) const fn is_relaxed(&self) -> bool {
+        self.is_relaxed
     }
 
     /// Who a submission claims to be from, and in which fields.
@@ -249,6 +257,7 @@ impl HeaderSection {
                 }
                 Fate::Read(field)
             }
+            Field::TlsRequired if self.is_submitted() => Fate::Read(field),
             Field::SpamFlag => match self.rules.spam_flags {
                 SpamFlags::Kept => Fate::Keep,
                 SpamFlags::Dropped => Fate::Drop,
@@ -271,6 +280,7 @@ impl HeaderSection {
             | Field::ReturnPath
             | Field::Sender
             | Field::Subject
+            | Field::TlsRequired
             | Field::Other => Fate::Keep,
         };
         match self.fate {
@@ -284,6 +294,10 @@ impl HeaderSection {
     fn end_field(&mut self, output: &mut Vec<u8>) {
         match self.fate {
             Fate::Keep | Fate::Drop => {}
+            Fate::Read(Field::TlsRequired) => {
+                let body = std::mem::take(&mut self.body);
+                self.is_relaxed |= body.trim_ascii().eq_ignore_ascii_case(b"No");
+            }
             Fate::Read(field) => self.originator(field),
             Fate::Weigh(_) => self.weigh(output),
         }

@@ -163,6 +163,11 @@ impl Inspector {
         self.header.has(field)
     }
 
+    /// True where a submission says that it needs no TLS (RFC 8689 §3).
+    pub(crate) const fn is_relaxed(&self) -> bool {
+        self.header.is_relaxed()
+    }
+
     /// Who a submission claims to be from, and in which fields.
     pub(crate) fn take_originators(&mut self) -> Vec<(Field, Mailbox)> {
         self.header.take_originators()
@@ -279,6 +284,27 @@ mod tests {
         let message =
             inspected(b"Subject: y\r\n Date: x\r\nDates: 1\r\n\r\nDate: x\r\nMessage-ID: <a@b>\r\n");
         assert_eq!(facts(&message), Ok((false, false, false)));
+    }
+
+    #[test]
+    fn only_a_submission_that_says_no_needs_no_tls() {
+        let submitted = Rules { treatment: Treatment::Submitted, ..rules() };
+        for (content, expected) in [
+            ("TLS-Required: No\r\n\r\n", true),
+            ("tls-required:\r\n nO \r\n\r\n", true),
+            ("TLS-Required: No", true),
+            ("TLS-Required: None\r\n\r\n", false),
+            ("TLS-Required: Yes\r\nSubject: No\r\n\r\n", false),
+            ("TLS-Required:\r\n\r\nNo\r\n", false),
+            ("Subject: x\r\n\r\nTLS-Required: No\r\n", false),
+        ] {
+            for chunk in 1..=content.len() {
+                let (inspector, output) = passed(submitted.clone(), content.as_bytes(), chunk);
+                assert_eq!(inspector.is_relaxed(), expected, "{content:?} by {chunk}");
+                assert_eq!(output, content.as_bytes());
+            }
+            assert!(!inspected(content.as_bytes()).is_relaxed(), "{content:?} from elsewhere");
+        }
     }
 
     #[test]

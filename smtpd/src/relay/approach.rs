@@ -49,6 +49,15 @@ pub(super) struct Reached {
     pub(super) place: String,
 }
 
+/// What a domain promises about TLS with its hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Promises {
+    /// It must be kept.
+    Asked,
+    /// It is of no interest.
+    Ignored,
+}
+
 /// Tries one destination.
 struct Search<'a> {
     common: &'a Common,
@@ -64,14 +73,24 @@ pub(super) async fn reach(common: &Common, destination: &Destination) -> Result<
     let search = Search { common, deadline, tried: 0, worst: None };
     match (common.routes.route(destination), destination) {
         (Route::Host(host), _) => search.smarthost(&host).await,
-        (Route::Exchangers(mode), Destination::Domain(_, domain)) => search.exchangers(domain, mode).await,
+        (Route::Exchangers(mode), Destination::Domain(_, domain)) => {
+            search.exchangers(domain, mode, Promises::Asked).await
+        }
+        (Route::Exchangers(mode), Destination::Relaxed(_, domain)) => {
+            search.exchangers(domain, mode, Promises::Ignored).await
+        }
         // A route that has no host has no such destination either.
         (Route::Exchangers(_), Destination::Host(_)) => Err(search.end()),
     }
 }
 
 impl Search<'_> {
-    async fn exchangers(mut self, domain: &Domain, mode: TlsMode) -> Result<Reached, Unreachable> {
+    async fn exchangers(
+        mut self,
+        domain: &Domain,
+        mode: TlsMode,
+        asks: Promises,
+    ) -> Result<Reached, Unreachable> {
         let exchangers = match self.common.names.exchangers(domain).await {
             Ok(exchangers) => exchangers,
             Err(no_route) => {
@@ -83,14 +102,19 @@ impl Search<'_> {
             if self.is_over() {
                 break;
             }
-            if let Some(reached) = self.exchanger(domain, exchanger, mode).await {
+            if let Some(reached) = self.exchanger((domain, exchanger), mode, asks).await {
                 return Ok(reached);
             }
         }
         Err(self.end())
     }
 
-    async fn exchanger(&mut self, domain: &Domain, exchanger: &Exchanger, mode: TlsMode) -> Option<Reached> {
+    async fn exchanger(
+        &mut self,
+        (domain, exchanger): (&Domain, &Exchanger),
+        mode: TlsMode,
+        asks: Promises,
+    ) -> Option<Reached> {
         let host = exchanger.host.clone();
         let addresses = match self.common.names.addresses(&host).await {
             Ok(addresses) => addresses,
@@ -101,9 +125,12 @@ impl Search<'_> {
             }
         };
         let port = self.common.config.port;
-        let promise = match mode {
-            TlsMode::Opportunistic => self.common.names.promise(domain, exchanger, &addresses, port).await,
-            TlsMode::Required | TlsMode::Implicit | TlsMode::Never => Ok(Promise::Nothing),
+        let promise = match (mode, asks) {
+            (TlsMode::Opportunistic, Promises::Asked) => {
+                self.common.names.promise(domain, exchanger, &addresses, port).await
+            }
+            (TlsMode::Opportunistic, Promises::Ignored)
+            | (TlsMode::Required | TlsMode::Implicit | TlsMode::Never, _) => Ok(Promise::Nothing),
         };
         let promise = match promise {
             Ok(promise) => promise,

@@ -113,6 +113,8 @@ pub(super) enum SecretFile {
 pub(super) enum Destination {
     /// The exchangers of a domain, by the route of this number, or none.
     Domain(Option<usize>, Domain),
+    /// The same, for what is to arrive whatever is wrong with TLS there: nothing that the domain promises about it is asked for.
+    Relaxed(Option<usize>, Domain),
     /// The server of the route of this number.
     Host(usize),
 }
@@ -133,8 +135,12 @@ impl Routes {
         let destination = self.destination_of(reverse_path, recipient);
         let by = |number: &usize| format!("[[relay.routes]] no. {}", number.saturating_add(1));
         match &destination {
-            Destination::Domain(None, _) => Way { by: "no route in [relay] fits".to_owned(), host: None },
-            Destination::Domain(Some(number), _) => Way { by: by(number), host: None },
+            Destination::Domain(None, _) | Destination::Relaxed(None, _) => {
+                Way { by: "no route in [relay] fits".to_owned(), host: None }
+            }
+            Destination::Domain(Some(number), _) | Destination::Relaxed(Some(number), _) => {
+                Way { by: by(number), host: None }
+            }
             Destination::Host(number) => Way { by: by(number), host: Some(self.name(&destination)) },
         }
     }
@@ -152,7 +158,15 @@ impl Routes {
 
     /// Where `entry` goes.
     pub(super) fn destination(&self, entry: &QueueEntry) -> Destination {
-        self.destination_of(&entry.reverse_path, &entry.recipient)
+        match self.destination_of(&entry.reverse_path, &entry.recipient) {
+            // RFC 8689 §4.2.2.
+            Destination::Domain(number, domain) if entry.recipient_terms.is_relaxed() => {
+                Destination::Relaxed(number, domain)
+            }
+            destination @ (Destination::Domain(..) | Destination::Relaxed(..) | Destination::Host(_)) => {
+                destination
+            }
+        }
     }
 
     fn destination_of(&self, reverse_path: &ReversePath, recipient: &Mailbox) -> Destination {
@@ -169,7 +183,7 @@ impl Routes {
     /// How to get to `destination`.
     pub(super) fn route(&self, destination: &Destination) -> Route {
         let number = match destination {
-            Destination::Domain(number, _) => *number,
+            Destination::Domain(number, _) | Destination::Relaxed(number, _) => *number,
             Destination::Host(number) => Some(*number),
         };
         let rule = number.and_then(|number| self.rules.get(number));
@@ -180,7 +194,9 @@ impl Routes {
     pub(super) fn name(&self, destination: &Destination) -> String {
         match (self.route(destination), destination) {
             (Route::Host(host), _) => host.to_string(),
-            (Route::Exchangers(_), Destination::Domain(_, domain)) => domain.to_string(),
+            (Route::Exchangers(_), Destination::Domain(_, domain) | Destination::Relaxed(_, domain)) => {
+                domain.to_string()
+            }
             (Route::Exchangers(_), Destination::Host(number)) => format!("route {number}"),
         }
     }
@@ -356,6 +372,17 @@ mod tests {
         assert_ne!(to("b@b.example"), to("b@c.example"));
         assert!(matches!(routes.route(&to("b@b.example")), Route::Exchangers(TlsMode::Opportunistic)));
         assert_eq!(routes.name(&to("b@b.example")), "b.example");
+    }
+
+    #[test]
+    fn what_needs_no_tls_goes_apart_and_by_the_same_route() {
+        let routes = routes("[[routes]]\ndomains = [\"b.example\"]\ntls = \"required\"\n").unwrap();
+        for (recipient, number) in [("b@b.example", Some(0)), ("b@c.example", None)] {
+            let mut entry = entry(1, 0, recipient);
+            entry.recipient_terms = entry.recipient_terms.relaxed();
+            let destination = routes.destination(&entry);
+            assert_eq!(destination, Destination::Relaxed(number, entry.recipient.domain().clone()));
+        }
     }
 
     #[test]

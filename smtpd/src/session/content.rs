@@ -10,7 +10,7 @@ use mailwire::smtp::Reply;
 
 use super::envelope::Envelope;
 use super::incoming::{Failure, Framing, Reason, Storage};
-use super::life::shown;
+use super::life::{shown, step};
 use super::machine::Phase;
 use super::reason::{Refused, STORE, failed_by};
 use super::refusals::Unanswered;
@@ -385,7 +385,9 @@ impl Session {
             }
         };
         envelope.convert(inspector);
-        let steps = self.steps(&envelope);
+        let mut steps = self.steps(&envelope);
+        let relaxed = envelope.relax(inspector).map(str::to_owned);
+        steps.extend(relaxed.map(|detail| step(unix_seconds, "tls-required", detail)));
         let (reverse_path, recipients) = (envelope.reverse_path.clone(), envelope.recipients);
         self.unanswered = Some(Box::new(Unanswered { reverse_path, recipients, untaken: Vec::new() }));
         Delivery {

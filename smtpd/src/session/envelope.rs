@@ -101,6 +101,21 @@ impl Envelope {
         }
     }
 
+    /// RFC 8689 §4.2.2: a submission that says `TLS-Required: No` is to arrive whatever is wrong with TLS there. REQUIRETLS counts
+    /// more (§4.1). What is told of that.
+    pub(super) fn relax(&mut self, inspector: &Inspector) -> Option<&'static str> {
+        if !inspector.is_relaxed() || self.relay.is_empty() {
+            return None;
+        }
+        if self.terms.requires_tls {
+            return Some("No, which does not count beside REQUIRETLS");
+        }
+        for recipient in &mut self.relay {
+            recipient.terms = recipient.terms.relaxed();
+        }
+        Some("No: what domains promise about TLS holds nothing up")
+    }
+
     fn add(&mut self, mailbox: Mailbox, maildrops: Vec<MaildropId>) {
         self.recipients.push(mailbox);
         self.maildrops.extend(&maildrops);
