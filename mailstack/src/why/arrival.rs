@@ -101,6 +101,10 @@ impl Map {
 
 /// True for what this recipient gets elsewhere, or has forwarded.
 fn is_for(relayed: &RelayRecipient, recipient: &Mailbox) -> bool {
+    // What its sender hears of a delivery here goes to nobody who was named.
+    if relayed.terms.is_delivered() {
+        return false;
+    }
     if relayed.terms.is_forwarded() {
         let original = relayed.terms.original();
         return original.is_some_and(|original| original.address == recipient.text());

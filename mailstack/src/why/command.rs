@@ -161,12 +161,15 @@ impl Oracle {
         if let End::Committed(committed) = &rehearsed.end {
             let map = Map::draw(store).await?;
             let directory = &*store.directory;
+            let accepted = |number| rehearsed.verdict(number) == Verdict::Accepted;
             for (number, (to, arrival)) in mail.to.iter().zip(&mut arrivals).enumerate() {
-                if rehearsed.verdict(number) == Verdict::Accepted {
+                if accepted(number) {
                     *arrival = map.arrival(directory, (&self.names, &self.routes), committed, to).await;
                 }
             }
-            also_into = map.elsewhere(directory, committed, &mail.to).await;
+            let named = mail.to.iter().enumerate().filter(|(number, _)| accepted(*number));
+            let named: Vec<_> = named.map(|(_, to)| to.clone()).collect();
+            also_into = map.elsewhere(directory, committed, &named).await;
         }
         match &mail.content {
             Content::Given(_) => {}

@@ -13,7 +13,7 @@ use mailwire::smtp::{MailParameters, RcptParameters, Reply};
 use super::consulting::Candidate;
 use super::gate::{Found, Passage};
 use super::machine::{Client, Phase};
-use super::reason::{QUOTA, Reason, Refused, STORE};
+use super::reason::{QUOTA, REWRITTEN, Reason, Refused, STORE};
 use super::terms::rcpt_terms;
 use super::{FilteredRecipient, Kind, RecipientQuestion, SenderQuestion, Session, Step};
 use crate::content::{Inspector, octets_encoded};
@@ -409,11 +409,18 @@ impl Session {
                 let terms = RecipientTerms::forwarded(&question.mailbox, question.terms.notify);
                 self.consult(Candidate::Elsewhere(mailbox, terms))
             }
-            (Ok(_), _) => self.no_recipient(&question.mailbox, replies::only_reports()),
+            (Ok(_), _) => {
+                self.because(REWRITTEN);
+                self.no_recipient(&question.mailbox, replies::only_reports())
+            }
             (Err(NoWayBack::Aged), _) => {
+                self.because(REWRITTEN);
                 self.no_recipient(&question.mailbox, replies::too_late_for_reports())
             }
-            (Err(NoWayBack::Forged), _) => self.no_recipient(&question.mailbox, replies::no_such_mailbox()),
+            (Err(NoWayBack::Forged), _) => {
+                self.because("this server has made no such address (SRS)");
+                self.no_recipient(&question.mailbox, replies::no_such_mailbox())
+            }
         }
     }
 

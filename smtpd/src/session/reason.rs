@@ -114,5 +114,7 @@ pub(super) fn not_stored_by(error: &IntakeError) -> Reason {
 /// Where limits of accounts stand.
 pub(super) const QUOTA: &str =
     "the quota of the account: its own, or [store] quota_octets and quota_messages";
+/// What is for reports, and for a while.
+pub(super) const REWRITTEN: &str = "it is a sender under which mail was forwarded (SRS)";
 /// Whoever cannot be asked.
 pub(super) const STORE: &str = "the store does not answer";
