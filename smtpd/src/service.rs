@@ -226,6 +226,7 @@ pub(crate) fn resolver(shared: &Shared) -> Result<Option<Resolver>, BindError> {
     let needs = [
         ("[relay]", shared.relay.relay.enabled),
         ("[dnsbl]", shared.gate.asks_lists()),
+        ("[greylist]", shared.gate.asks_spf()),
         ("[checks]", shared.checks.is_on()),
     ];
     let needed_by: Vec<_> = needs.into_iter().filter(|(_, needs)| *needs).map(|(table, _)| table).collect();
@@ -256,10 +257,10 @@ fn relay(
     Relay::new(&shared.relay, &shared.server, names, &shared.store).map(Some)
 }
 
-/// Who looks at strangers; DNS is asked only where there are lists.
+/// Who looks at strangers; DNS is asked only where there are lists, or where it says whose hosts they are.
 fn gate(shared: &Shared, resolver: Option<&Resolver>) -> Gate {
     let resolver = resolver.map(Resolver::for_strangers);
-    Gate::new(&shared.gate, resolver.as_ref(), &shared.store.recollections)
+    Gate::new(&shared.gate, resolver.as_ref(), &shared.store.recollections, &shared.server.hostname)
 }
 
 /// Listeners for one service; they count their connections together.

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mailwire::address::{Domain, ReversePath};
+use mailwire::address::{Domain, Mailbox, ReversePath};
 use mailwire::clock;
+use mailwire::smtp::Hello;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -73,6 +74,17 @@ impl Checker {
             hostname: hostname.to_owned(),
             turns: Arc::new(Semaphore::new(VERIFIED_AT_ONCE_MAX)),
         }
+    }
+
+    /// True where the sender's domain says that this host, which calls itself so, sends its mail.
+    pub(crate) async fn lets_send(&self, ip: IpAddr, hello: &Hello, sender: &Mailbox) -> bool {
+        let seen = Seen { ip: ip.to_canonical(), helo: called(hello), read: Arc::default() };
+        let deadline = Instant::from_std(clock::instant()) + self.checks.deadline();
+        let asking = Asking::new(&self.resolver, self.checks.look_ups_max);
+        let local_part = sender.local_part().as_str();
+        let identity =
+            Identity::MailFrom { identity: sender.text(), local_part, domain: a_labels(sender.domain()) };
+        self.spf(&asking, &seen, identity, deadline).await.result == Spf::Pass
     }
 
     /// Makes all checks that are on.
@@ -247,6 +259,14 @@ fn lot() -> u8 {
 enum Identity<'a> {
     Helo,
     MailFrom { identity: String, local_part: &'a str, domain: String },
+}
+
+/// What a client calls itself: a domain in A-labels, or nothing that could have records.
+pub(crate) fn called(hello: &Hello) -> String {
+    match hello {
+        Hello::Domain(domain) => a_labels(domain),
+        Hello::Other(name) => name.clone(),
+    }
 }
 
 /// A domain as DNS knows it.

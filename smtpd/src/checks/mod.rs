@@ -37,8 +37,8 @@ mod spf;
 mod tags;
 
 pub use chain::{Chain, ChainResult, Sealer};
-pub(crate) use checker::a_labels;
 pub use checker::{Checker, Judgement, Seen};
+pub(crate) use checker::{a_labels, called};
 pub use config::{Action, Checks, Temporary};
 pub use decision::{Decision, Method, Refusal, Verdict, decide};
 pub use dmarc::{Dmarc, DmarcResult, Policy};

@@ -54,8 +54,13 @@ impl GateTables {
         self.asks_lists() || self.greylist.enabled
     }
 
-    /// True where DNS is asked.
+    /// True where lists in DNS are asked.
     pub(crate) const fn asks_lists(&self) -> bool {
         !self.dnsbl.lists.is_empty()
+    }
+
+    /// True where greylisting asks DNS whose hosts strangers are.
+    pub(crate) const fn asks_spf(&self) -> bool {
+        self.greylist.enabled && self.greylist.spf
     }
 }

@@ -5,19 +5,25 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mailstore::Recollections;
-use mailwire::address::{Domain, ReversePath};
+use mailwire::address::{Domain, Mailbox, ReversePath};
 use mailwire::smtp::Hello;
 
 use super::dnsbl::{Asked, Finding, Lists, Measure};
 use super::greylist::Keeper;
-use super::{GateTables, Judgement};
+use super::{GateTables, Greylisting, Judgement};
+use crate::checks::{Checker, Checks};
 use crate::dns::Resolver;
 use crate::session::GateQuestion;
+
+/// Seconds that it may take to find out whether a domain lets a client send its mail.
+const SPF_SECONDS: u64 = 5;
 
 /// What the gate knows of the configuration, and whom it asks; the same for all clients.
 pub(crate) struct Gate {
     lists: Option<Arc<Lists>>,
     keeper: Option<Keeper>,
+    /// Who says whose hosts strangers are, where greylisting goes by that.
+    spf: Option<Checker>,
 }
 
 /// One client, as the gate sees it.
@@ -28,6 +34,8 @@ pub(crate) struct Visitor {
     /// The domains that were asked about last, and what was found.
     domains: Vec<String>,
     of_domains: Vec<Finding>,
+    /// Of which sender it was asked last whether the domain lets the client send its mail, and whether it does.
+    sends_for: Option<(Mailbox, bool)>,
 }
 
 /// What is known of a client when it names a recipient.
@@ -45,12 +53,16 @@ impl Gate {
         tables: &GateTables,
         resolver: Option<&Resolver>,
         recollections: &Arc<dyn Recollections>,
+        hostname: &str,
     ) -> Self {
+        let checks = Checks { seconds: SPF_SECONDS, ..Checks::default() };
+        let spf = |resolver| Checker::new(&checks, resolver, hostname);
         let lists = |resolver: &Resolver| Arc::new(Lists::new(tables.dnsbl.clone(), resolver.clone()));
         let keeper = || Keeper::new(tables.greylist.clone(), Arc::clone(recollections));
         Self {
             lists: resolver.filter(|_| tables.asks_lists()).map(lists),
             keeper: tables.greylist.enabled.then(keeper),
+            spf: resolver.filter(|_| tables.asks_spf()).map(spf),
         }
     }
 
@@ -72,9 +84,29 @@ impl Visitor {
                 let (address, sender) = (question.address(), question.sender());
                 judgement.greylisting =
                     keeper.judge(address, &sender.reverse_path, question.mailbox(), now).await;
+                // Only where it makes a difference is it asked whose host this is.
+                if let (Greylisting::PutOff { .. }, ReversePath::Mailbox(mailbox)) =
+                    (judgement.greylisting, &sender.reverse_path)
+                    && self.sends_for(gate, address, (&sender.hello, mailbox)).await
+                {
+                    judgement.greylisting = keeper.judge_domain(mailbox, question.mailbox(), now).await;
+                }
             }
         }
         judgement
+    }
+
+    /// True where the sender's domain lets the client send its mail.
+    async fn sends_for(&mut self, gate: &Gate, address: IpAddr, (hello, sender): (&Hello, &Mailbox)) -> bool {
+        let Some(spf) = &gate.spf else { return false };
+        if let Some((known, sends)) = &self.sends_for
+            && known == sender
+        {
+            return *sends;
+        }
+        let sends = spf.lets_send(address, hello, sender).await;
+        self.sends_for = Some((sender.clone(), sends));
+        sends
     }
 
     async fn looked_up(&mut self, gate: &Gate, address: IpAddr, sender: &Sender) -> Judgement {
@@ -130,8 +162,6 @@ async fn all(mut asked: Asked) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use mailwire::address::Mailbox;
-
     use super::*;
 
     fn domains(mailbox: Option<&str>, hello: &str) -> Vec<String> {

@@ -4,12 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mailstore::TraceStep;
-use mailwire::smtp::Hello;
 
 use super::content::filing;
 use super::machine::Client;
 use super::{Acceptance, Kind, Session, Step};
-use crate::checks::{Checks, Judgement, Reading, Seen, Verdict, a_labels};
+use crate::checks::{Checks, Judgement, Reading, Seen, Verdict, called};
 use crate::replies;
 
 impl Session {
@@ -17,10 +16,7 @@ impl Session {
     /// trusted.
     pub(super) fn seen(&self, client: &Client, reading: Option<Box<Reading>>) -> Option<Box<Seen>> {
         let ip = self.looked_at()?;
-        let helo = match &client.hello {
-            Hello::Domain(domain) => a_labels(domain),
-            Hello::Other(name) => name.clone(),
-        };
+        let helo = called(&client.hello);
         let read = reading.map(|reading| reading.read()).unwrap_or_default();
         Some(Box::new(Seen { ip, helo, read: Arc::new(read) }))
     }

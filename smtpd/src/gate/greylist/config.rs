@@ -26,6 +26,8 @@ pub struct GreylistConfig {
     pub known_days: u64,
     /// How often mail of one network and domain must have come again before all of it is known; 0: however often.
     pub passes: u32,
+    /// Whether a sender's domain stands for all hosts that it lets send its mail (SPF), so that any of them may come again.
+    pub spf: bool,
     /// Bits of an IPv4 address that count.
     #[serde(deserialize_with = "bits4")]
     pub ipv4_bits: u32,
@@ -59,6 +61,7 @@ impl Default for GreylistConfig {
             window_seconds: 24 * 60 * 60,
             known_days: 35,
             passes: 2,
+            spf: false,
             ipv4_bits: 24,
             ipv6_bits: 64,
         }

@@ -42,6 +42,8 @@ pub enum Why {
         /// So many seconds after the first time.
         after: u64,
     },
+    /// Mail of its domain has come again before, from hosts that the domain lets send it.
+    KnownDomain,
     /// Nobody knows: the store does not answer.
     NotKnown,
 }
@@ -99,6 +101,16 @@ pub fn decide(config: &GreylistConfig, known: &Known, now: u64) -> (Greylisting,
 }
 
 impl Greylisting {
+    /// What is said by the sender's domain, where it stands for the network.
+    pub(super) const fn by_domain(self) -> Self {
+        match self {
+            Self::Passes(Why::KnownClient | Why::KnownTriplet | Why::CameAgain { .. } | Why::KnownDomain) => {
+                Self::Passes(Why::KnownDomain)
+            }
+            Self::Off | Self::Passes(Why::NotKnown) | Self::PutOff { .. } => self,
+        }
+    }
+
     /// In words, for the trace of a message; nothing where nobody was asked.
     #[must_use]
     pub fn row(&self) -> Option<String> {
@@ -113,6 +125,10 @@ impl Greylisting {
             }
             Self::Passes(Why::CameAgain { after }) => {
                 format!("greylist=pass: it has come again after {after} s")
+            }
+            Self::Passes(Why::KnownDomain) => {
+                "greylist=pass by [greylist] spf: mail of that domain, which lets this host send it, has come again before"
+                    .to_owned()
             }
             Self::Passes(Why::NotKnown) => "greylist=pass: the store does not say who is known".to_owned(),
             Self::PutOff { seconds } => {

@@ -53,8 +53,16 @@ impl Keeper {
         if !self.config.is_about(address) {
             return Greylisting::Off;
         }
-        let triplet = Triplet::new(&self.config, address, reverse_path, recipient);
-        let failure = match timeout(self.patience, self.look(&triplet, now)).await {
+        self.look_up(&Triplet::new(&self.config, address, reverse_path, recipient), now).await
+    }
+
+    /// What is said at `now` of mail of this sender, whose domain lets the host send it, where the network is not known.
+    pub(crate) async fn judge_domain(&self, sender: &Mailbox, recipient: &Mailbox, now: u64) -> Greylisting {
+        self.look_up(&Triplet::of_domain(sender, recipient), now).await.by_domain()
+    }
+
+    async fn look_up(&self, triplet: &Triplet, now: u64) -> Greylisting {
+        let failure = match timeout(self.patience, self.look(triplet, now)).await {
             Ok(Ok(said)) => return said,
             Ok(Err(error)) => chain(&error),
             Err(_) => "it has not answered in time".to_owned(),
@@ -213,6 +221,29 @@ mod tests {
                 "{address} at {now}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_domain_stands_for_its_hosts_once_its_mail_has_come_again() {
+        let keeper = keeper(Memory::default());
+        let mailbox = |text| Mailbox::parse(text).unwrap();
+        let known = Greylisting::Passes(Why::KnownDomain);
+        for (sender, recipient, now, expected) in [
+            ("x@b.example", "bob@a.test", 1000, Greylisting::PutOff { seconds: 60 }),
+            ("x@b.example", "bob@a.test", 1030, Greylisting::PutOff { seconds: 30 }),
+            ("x@B.example", "bob@a.test", 1060, known),
+            ("x@b.example", "carol@a.test", 1061, Greylisting::PutOff { seconds: 60 }),
+            ("x@b.example", "carol@a.test", 1200, known),
+            // All of its mail, by now.
+            ("y@b.example", "dora@a.test", 1201, known),
+            ("y@c.example", "dora@a.test", 1202, Greylisting::PutOff { seconds: 60 }),
+        ] {
+            let said = keeper.judge_domain(&mailbox(sender), &mailbox(recipient), now).await;
+            assert_eq!(said, expected, "{sender} at {now}");
+        }
+        // A network is known by itself, whatever its hosts may send.
+        let put_off = Greylisting::PutOff { seconds: 60 };
+        assert_eq!(said(&keeper, "192.0.2.1", "y@b.example", "dora@a.test", 1203).await, put_off);
     }
 
     #[tokio::test]

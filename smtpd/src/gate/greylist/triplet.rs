@@ -34,6 +34,14 @@ impl Triplet {
         };
         Self { name, client }
     }
+
+    /// The same, where the sender's domain has said that the host sends for it: then it stands in the place of the network.
+    #[must_use]
+    pub fn of_domain(sender: &Mailbox, recipient: &Mailbox) -> Self {
+        let name = format!("spf <{sender}> <{recipient}>").to_lowercase();
+        let client = format!("spf {}", sender.domain().in_a_labels()).to_lowercase();
+        Self { name, client: Some(client) }
+    }
 }
 
 /// The name of a network and a domain, in one spelling.
