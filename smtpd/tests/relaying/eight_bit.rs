@@ -82,6 +82,29 @@ async fn what_cannot_be_converted_goes_back_with_the_reason() {
     }
 }
 
+/// RFC 6533 §4: what is about an address in UTF-8 is in UTF-8 itself.
+#[tokio::test]
+async fn a_report_about_an_international_address_is_international() {
+    let script = Script::default()
+        .says("EHLO", &["250-peer.test\r\n250-8BITMIME\r\n250 SMTPUTF8"])
+        .says("RCPT", &["550 5.1.1 no such user"]);
+    let peer = Peer::new(script).await;
+    let world = World::new(&[("b.test", &peer)], "").await;
+    let terms = Terms { is_utf8: true, ..eight_bit() };
+    world.send(Mail { terms, ..Mail::to(&["\u{e4}@b.test"]) }).await;
+    world.is_done().await;
+    let [report] = world.reports().await.try_into().unwrap();
+    for expected in [
+        "report-type=global-delivery-status;",
+        "Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n",
+        "Final-Recipient: utf-8; \u{e4}@b.test\r\nAction: failed\r\nStatus: 5.1.1\r\n",
+        "Content-Type: message/global\r\n",
+    ] {
+        assert!(report.contains(expected), "{expected} is not in\n{report}");
+    }
+    world.end().await;
+}
+
 /// RFC 6531 §3.1: what nobody needs it for goes without SMTPUTF8, though it was handed in with it.
 #[tokio::test]
 async fn international_mail_that_is_not_goes_to_servers_without_smtputf8() {
