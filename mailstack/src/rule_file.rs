@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use mailstore::{AdministrationError, Filing, NoRuleFile, RULE_FILE_OCTETS_MAX, RuleFile, Store};
 use mailwire::address::{Mailbox, ReversePath};
-use smtpd::filing::rules::{Decision, Facts, Mistake, Place as Put, Rules, decide};
+use mailwire::clock;
+use smtpd::filing::rules::{Answer, Decision, Facts, Mistake, Place as Put, Rules, decide};
 use smtpd::session::Class;
 use thiserror::Error;
 
@@ -175,13 +176,28 @@ fn tried(
         rules,
         &Facts {
             reverse_path: options.from.as_ref().unwrap_or(&ReversePath::Null),
-            recipients: &[to],
+            recipients: std::slice::from_ref(&to),
             octets: u64::try_from(message.len())?,
             header,
             is_authenticated: options.authenticated,
             class: &class,
+            doubt: None,
+            account: address,
+            personal: std::slice::from_ref(&to),
+            now: clock::unix_seconds(),
         },
     ))
+}
+
+/// What the answer says, and how often.
+fn answered(answer: &Answer) -> Vec<String> {
+    let Answer { vacation, why_not } = answer;
+    if why_not.is_some() {
+        return Vec::new();
+    }
+    let subject = vacation.subject.as_deref().unwrap_or("Auto: and that of the message");
+    let head = format!("    once in {} days, subject: {subject}", vacation.days);
+    std::iter::once(head).chain(vacation.text.trim().lines().map(|line| format!("    | {line}"))).collect()
 }
 
 /// In words: each place with the maildrop that it is, and the lines that have decided.
@@ -199,6 +215,10 @@ fn told(decision: &Decision, address: &Mailbox, filing: Option<&Filing>) -> Stri
         };
         let place = place.unwrap_or_else(|| format!("{address}{note}"));
         lines.push(format!("  goes to {place}"));
+    }
+    if let Some(answer) = &decision.answer {
+        lines.push(format!("  {answer}"));
+        lines.extend(answered(answer));
     }
     if decision.is_given_up {
         lines.push("  the rules take too long for this message, and do nothing with it".to_owned());
@@ -297,6 +317,12 @@ mod tests {
         assert_eq!(house.test("A: b\n\nList-Id: x\n", &junk).await.unwrap(), "line 4: discarded\n");
         let told = house.test("A: b\n", &Class::Wanted).await.unwrap();
         assert_eq!(told, "no rule: kept\n  goes to alice@example.test\n");
+        house.set("always vacation \"I am away.\nAsk Bob.\" days 3 subject \"Away\"").await.unwrap();
+        let told = house.test("To: alice@example.test\n", &Class::Wanted).await.unwrap();
+        assert_eq!(
+            told,
+            "line 1: kept\n  goes to alice@example.test\n  its sender is not answered: it comes from nobody\n"
+        );
         let (address, whereabouts) = (ALICE.to_owned(), house.whereabouts());
         house.run(RulesCommand::Remove { address, whereabouts }).await.unwrap();
         assert_eq!(house.show().await, "");

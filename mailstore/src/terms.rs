@@ -44,6 +44,8 @@ const REFUSED: &str = "refused ";
 const DELIVERED: &str = "delivered ";
 /// The same for an address to which mail goes whatever is wrong with TLS there.
 const RELAXED: &str = "relaxed ";
+/// What stands in front of the name of an answer, of which the address is the account that gives it.
+const ANSWER: &str = "answer ";
 /// No type.
 const NOTHING: &str = "-";
 
@@ -128,9 +130,28 @@ impl RecipientTerms {
         self.original.as_ref()?.address_type.strip_prefix(REFUSED)?.split_once(' ')
     }
 
+    /// For a sender to whom `account` owes an answer, of which `handle` tells which one, in one word. The message does not go
+    /// there.
+    #[must_use]
+    pub fn answer(account: &Mailbox, handle: &str) -> Self {
+        let original =
+            OriginalRecipient { address_type: format!("{ANSWER}{handle}"), address: account.text() };
+        Self { notify: Some(Notify::Never), original: Some(original) }
+    }
+
+    /// The account that owes the recipient an answer, and which one.
+    #[must_use]
+    pub fn answering(&self) -> Option<(&str, &str)> {
+        let original = self.original.as_ref()?;
+        Some((&original.address, original.address_type.strip_prefix(ANSWER)?))
+    }
+
     /// The address that the sender used first, with a type that others know.
     #[must_use]
     pub fn original(&self) -> Option<OriginalRecipient> {
+        if self.answering().is_some() {
+            return None;
+        }
         let mut original = self.original.clone()?;
         let refused = self.refused_type().map(|(address_type, _)| address_type);
         match refused.or(self.delivered_type()).or(self.relaxed_type()) {
@@ -276,6 +297,16 @@ mod tests {
             assert_eq!((delivered.notify, delivered.original()), (asked.notify, asked.original.clone()));
             assert!(delivered.refusal().is_none() && !delivered.is_forwarded());
         }
+    }
+
+    #[test]
+    fn who_is_owed_an_answer_is_no_recipient() {
+        let terms = RecipientTerms::answer(&Mailbox::parse("a@b.example").unwrap(), "0f");
+        assert_eq!(terms.answering(), Some(("a@b.example", "0f")));
+        assert_eq!((terms.notify, terms.original(), terms.refusal()), (Some(Notify::Never), None, None));
+        assert!(!terms.is_forwarded());
+        let forwarded = RecipientTerms::forwarded(&Mailbox::parse("a@b.example").unwrap(), None);
+        assert_eq!((forwarded.answering(), RecipientTerms::default().answering()), (None, None));
     }
 
     #[test]

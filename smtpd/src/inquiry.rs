@@ -223,6 +223,7 @@ impl Inquiry {
         let policy = &self.common.policy;
         let means = Means {
             directory: &*self.common.store.directory,
+            recollections: &*self.common.store.recollections,
             is_local: &|domain| policy.is_local(domain),
             forwards_for_seconds: policy.forwards_for_seconds(),
         };

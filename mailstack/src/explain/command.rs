@@ -98,7 +98,12 @@ async fn known(
         known.entry(message).or_default().trace = Some(trace);
     }
     for (message, here) in here {
-        known.entry(message).or_default().here = here;
+        let known = known.entry(message).or_default();
+        known.here = here;
+        if known.trace.is_none() {
+            // It may have gone elsewhere as well.
+            known.trace = store.traces.trace(message).await?;
+        }
     }
     Ok(known)
 }

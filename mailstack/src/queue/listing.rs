@@ -3,6 +3,7 @@
 use mailstore::{Attempt, DomainCounts, Ending, QueueEntry, QueueState, TracedRecipient};
 use mailwire::address::ReversePath;
 use serde::Serialize;
+use smtpd::filing::answers;
 
 use super::entry_name::EntryName;
 use crate::listing::size;
@@ -154,8 +155,10 @@ pub(crate) fn tried(traced: &TracedRecipient) -> Vec<String> {
         lines.extend(attempt.dialogue.lines().map(|line| format!("      {line}")));
     }
     if let Some((at, how)) = traced.ended {
+        let is_answer = traced.attempts.iter().any(|(_, attempt)| attempt.place.starts_with(answers::PLACE));
         let how = match how {
             Ending::Relayed if traced.attempts.last().is_some_and(is_here) => "done",
+            Ending::Relayed | Ending::Removed if is_answer => "done",
             Ending::Relayed => "relayed",
             Ending::Failed => "failed for good",
             Ending::Expired => "expired",

@@ -109,7 +109,8 @@ fn is_for(relayed: &RelayRecipient, recipient: &Mailbox) -> bool {
         let original = relayed.terms.original();
         return original.is_some_and(|original| original.address == recipient.text());
     }
-    relayed.mailbox == *recipient
+    // Who is owed an answer gets that, and not the message.
+    relayed.terms.answering().is_none() && relayed.mailbox == *recipient
 }
 
 async fn relay(

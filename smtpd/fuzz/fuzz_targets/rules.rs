@@ -33,6 +33,10 @@ fuzz_target!(|input: &[u8]| {
             header: header.get(1..).unwrap_or_default(),
             is_authenticated: class.is_junk(),
             class: &class,
+            doubt: None,
+            account: &RECIPIENTS[0],
+            personal: &[],
+            now: 0,
         };
         let decision = decide(&rules, &facts);
         assert!(decision.lines.len() <= rules.len());

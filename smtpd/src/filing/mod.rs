@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `rules/` | the rules of accounts: their text, and what they come to for a message. Pure |
 //! | `forwards.rs` | what is forwarded comes into the queue, and goes in no circles |
+//! | `answers.rs` | whose sender is answered, and when that was |
 //! | `refusals.rs` | what recipients do not take: who says so to the sender, and how |
 //! | `receipts.rs` | what was delivered, and whose sender wants to hear of it |
 //! | `srs.rs` | the senders under which it is forwarded, and the way back of reports |
 //! | `places.rs` | [`file`]: each recipient's maildrop becomes the ones that the account wants it in |
 
+pub mod answers;
 mod forwards;
 mod places;
 mod receipts;

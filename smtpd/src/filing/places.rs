@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use mailstore::{Body, Delivery, Directory, Fate, Filing, MaildropId, TraceStep, Unavailable};
+use mailstore::{Body, Delivery, Directory, Fate, Filing, MaildropId, Recollections, TraceStep, Unavailable};
 use mailwire::address::{Domain, Mailbox, ReversePath};
 use tokio::task::spawn_blocking;
 use tracing::warn;
 
+use super::answers::{Correspondence, owe};
 use super::forwards::{self, Destinations, Forward};
 use super::refusals::{self, refusal};
-use super::rules::{Decision, Facts, Place, Reason, Rules, decide};
+use super::rules::{Answer, Decision, Facts, Place, Reason, Rules, WhyNot, decide};
 use super::srs::Srs;
 use crate::replies;
 use crate::session::{Acceptance, Class, Filtering};
@@ -22,6 +23,8 @@ const MARK: &[u8] = b"X-Spam-Flag: YES\r\n";
 /// Whom filing asks, and what it may do.
 pub(crate) struct Means<'a> {
     pub(crate) directory: &'a dyn Directory,
+    /// Where it is remembered who was answered.
+    pub(crate) recollections: &'a dyn Recollections,
     /// Whether mail for a domain is kept here.
     pub(crate) is_local: &'a (dyn Fn(&Domain) -> bool + Sync),
     /// For how long what is forwarded is tried; `None` where nothing leaves.
@@ -35,6 +38,8 @@ pub(super) struct Placed {
     forward: Option<Forward>,
     /// It is not taken, in these words.
     pub(super) refusal: Option<Reason>,
+    /// Whether its sender is answered, and by whom.
+    answer: Option<(Mailbox, Answer)>,
     /// The reason says how the sender hears of that.
     pub(super) is_told: bool,
     /// For the trace, where rules have decided it.
@@ -63,6 +68,8 @@ impl Placed {
 struct Look {
     reverse_path: ReversePath,
     class: Class,
+    doubt: Option<String>,
+    now: u64,
     filtering: Option<Box<Filtering>>,
     /// `None` where nothing leaves.
     srs: Option<Srs>,
@@ -89,7 +96,8 @@ pub(crate) async fn file(means: &Means<'_>, acceptance: &mut Acceptance) -> Resu
         filtering.header.splice(..0, acceptance.delivery.prefix.iter().copied());
     }
     let reverse_path = acceptance.delivery.reverse_path.clone();
-    let look = Look { reverse_path, class: acceptance.class.clone(), filtering, srs };
+    let (class, doubt) = (acceptance.class.clone(), acceptance.doubt.clone());
+    let look = Look { reverse_path, class, doubt, now: acceptance.delivery.trace.at, filtering, srs };
     // Looking through a header section may take as long as it may; the network is not to wait for it.
     let placed = spawn_blocking(move || {
         let place = |(maildrop, filing): (&MaildropId, &Filing)| (*maildrop, look.place(*maildrop, filing));
@@ -100,6 +108,7 @@ pub(crate) async fn file(means: &Means<'_>, acceptance: &mut Acceptance) -> Resu
         placed.await.map_err(|error| Unavailable(format!("rules ended before their end: {error}")))?;
     let body = if is_ascii { Body::SevenBit } else { Body::EightBit };
     forward(means, &mut acceptance.delivery, &mut placed, body).await?;
+    answer(means, &mut acceptance.delivery, &mut placed).await;
     if let Some(filtering) = filtering {
         refusals::settle(acceptance, &mut placed, &filtering, means.forwards_for_seconds);
     }
@@ -132,6 +141,28 @@ async fn forward(
     Ok(())
 }
 
+/// Whoever has been answered lately gets no other answer.
+async fn answer(means: &Means<'_>, delivery: &mut Delivery, placed: &mut BTreeMap<MaildropId, Placed>) {
+    for placed in placed.values_mut() {
+        let Some((account, mut answer)) = placed.answer.take() else { continue };
+        if let (None, ReversePath::Mailbox(sender)) = (&answer.why_not, &delivery.reverse_path) {
+            let handle = answer.vacation.handle();
+            let correspondence = Correspondence { account: &account, sender, handle: &handle };
+            let answered = correspondence.answered_at(means.recollections, delivery.trace.at).await;
+            // Where the store cannot say so now, it is asked again before the answer is made.
+            answer.why_not = match (answered, means.forwards_for_seconds) {
+                (_, None) => Some(WhyNot::NothingLeaves),
+                (Ok(Some(at)), Some(_)) => Some(WhyNot::Answered(at)),
+                (Ok(None) | Err(_), Some(_)) => None,
+            };
+        }
+        placed.tell(&answer);
+        if let Some(seconds) = means.forwards_for_seconds {
+            owe(delivery, &account, &answer, seconds);
+        }
+    }
+}
+
 impl Look {
     fn place(&self, maildrop: MaildropId, filing: &Filing) -> Placed {
         let (Some(rules), Some(filtering)) = (&filing.rules, &self.filtering) else {
@@ -145,11 +176,16 @@ impl Look {
             header: &filtering.header,
             is_authenticated: filtering.is_authenticated,
             class: &self.class,
+            doubt: self.doubt.as_deref(),
+            account: &filing.account.address,
+            personal: &personal(filtering, maildrop),
+            now: self.now,
         };
         let mut decision = by_rules(filing, rules.as_str(), &facts);
         let original = recipients.first().unwrap_or(&filing.account.address);
         let forward = self.forward(&mut decision, &filing.account.address, original, &filtering.header);
-        Placed { forward, ..placed(maildrop, filing, &decision) }
+        let answer = decision.answer.take().map(|answer| (filing.account.address.clone(), answer));
+        Placed { forward, answer, ..placed(maildrop, filing, &decision) }
     }
 
     /// What is forwarded; kept instead where it has been before, or nothing leaves.
@@ -190,6 +226,12 @@ fn recipients(filtering: &Filtering, maildrop: MaildropId) -> Vec<Mailbox> {
     leads_there.map(|recipient| recipient.mailbox.clone()).collect()
 }
 
+/// Those of them that lead nowhere else: others read mail for a common address as well (RFC 3834 §2).
+fn personal(filtering: &Filtering, maildrop: MaildropId) -> Vec<Mailbox> {
+    let alone = filtering.recipients.iter().filter(|recipient| recipient.maildrops == [maildrop]);
+    alone.map(|recipient| recipient.mailbox.clone()).collect()
+}
+
 /// Rules that cannot be read are as if they were not there, and the administrator hears of them.
 fn by_rules(filing: &Filing, text: &str, facts: &Facts<'_>) -> Decision {
     let account = &filing.account.address;
@@ -228,6 +270,7 @@ fn placed(own: MaildropId, filing: &Filing, decision: &Decision) -> Placed {
         is_junk: decision.places == [Place::Junk],
         forward: None,
         refusal: decision.refusal.clone(),
+        answer: None,
         is_told: false,
         reason: (!decision.lines.is_empty()).then(|| format!("{}: {decision}", filing.account.address)),
     }

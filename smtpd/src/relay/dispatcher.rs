@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 use tracing::{Instrument, info_span, warn};
 
+use super::answer::answer;
 use super::board::{Added, Down};
 use super::conclusion::{Attempted, conclude, settle};
 use super::schedule::is_too_late;
@@ -54,6 +55,8 @@ struct Posted {
     no_more: Vec<(QueueEntry, Finding)>,
     /// It was delivered here, and its sender wants to hear of that.
     delivered: Vec<(QueueEntry, Finding)>,
+    /// An account here owes the recipient an answer.
+    answers: Vec<QueueEntry>,
     /// There is no room for it now, which is no attempt.
     no_room: Vec<QueueOutcome>,
 }
@@ -162,13 +165,16 @@ impl Dispatcher {
     }
 
     /// Makes entries ours, and puts them on the board.
-    async fn take(&self, page: Vec<QueueEntry>, now: u64) -> Result<(), QueueError> {
+    async fn take(&mut self, page: Vec<QueueEntry>, now: u64) -> Result<(), QueueError> {
         let leased_until = now.saturating_add(LEASE_SECONDS);
         let ids: Vec<QueueId> = page.iter().map(|entry| entry.id).collect();
         let mut ours = self.common.store.queue.lease(&ids, leased_until).await?;
         ours.sort_unstable();
         let page = page.into_iter().filter(|entry| ours.binary_search(&entry.id).is_ok());
-        let Posted { not_now, no_more, delivered, no_room } = self.post(page, now, leased_until);
+        let Posted { not_now, no_more, delivered, answers, no_room } = self.post(page, now, leased_until);
+        if !answers.is_empty() {
+            self.workers.spawn(answer(Arc::clone(&self.common), answers));
+        }
         settle(&self.common, no_room).await;
         if !delivered.is_empty() {
             conclude(&self.common, &Attempted::here(), delivered).await;
@@ -184,7 +190,7 @@ impl Dispatcher {
     /// Puts entries on the board, all of them at once, or a worker would take a message's first recipient before the others
     /// are there.
     fn post(&self, page: impl Iterator<Item = QueueEntry>, now: u64, leased_until: u64) -> Posted {
-        let Posted { mut not_now, mut no_more, mut delivered, mut no_room } = Posted::default();
+        let Posted { mut not_now, mut no_more, mut delivered, mut answers, mut no_room } = Posted::default();
         let page: Vec<QueueEntry> = page.collect();
         let mut board = self.common.board();
         board.expects(page.last().map(|entry| entry.id.message));
@@ -197,6 +203,10 @@ impl Dispatcher {
             }
             if entry.recipient_terms.is_delivered() {
                 delivered.push((entry, Finding::delivered()));
+                continue;
+            }
+            if entry.recipient_terms.answering().is_some() {
+                answers.push(entry);
                 continue;
             }
             if is_too_late(&entry, now) {
@@ -217,7 +227,7 @@ impl Dispatcher {
                 }
             }
         }
-        Posted { not_now, no_more, delivered, no_room }
+        Posted { not_now, no_more, delivered, answers, no_room }
     }
 
     /// Starts a worker for each destination that may have one more. Those that have ended go first, all of them: each holds

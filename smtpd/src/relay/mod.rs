@@ -28,9 +28,11 @@
 //! | `conclusion.rs` | outcomes and reports, made true |
 //! | `reporter.rs` | who sends reports |
 //! | `bouncer.rs` | mail that the postmaster ends |
+//! | `answer/` | what accounts that are away say to senders |
 //! | `report/` | what senders read |
 //! | `names/` | what DNS says |
 
+mod answer;
 mod approach;
 mod board;
 mod bouncer;

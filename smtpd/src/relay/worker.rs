@@ -12,7 +12,7 @@ use mailwire::clock;
 use mailwire::net::Shutdown;
 use mailwire::smtp::client::Envelope;
 use mailwire::smtp::{Enhanced, Hello};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
@@ -55,6 +55,8 @@ pub(super) struct Common {
     /// Rings when the board may have room, or something to start.
     pub(super) room: Notify,
     pub(super) hello: Hello,
+    /// Whoever makes answers has it: no two are made at a time.
+    pub(super) answering: AsyncMutex<()>,
     /// Messages of which nobody knows whether they were taken: the connection broke behind the final dot.
     pub(super) in_doubt: AtomicU64,
 }
@@ -84,6 +86,7 @@ impl Common {
             room: Notify::new(),
             hello: Hello::Domain(reporter.hostname.clone()),
             reporter,
+            answering: AsyncMutex::new(()),
             in_doubt: AtomicU64::new(0),
         }
     }

@@ -1,6 +1,7 @@
 //! Mail leaves for other servers, whatever these say or do, and its sender hears what became of it.
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
+mod answered;
 mod bounced;
 mod by_dns;
 mod eight_bit;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use mailstore::{
-    Account, CommonRules, Detail, Draft, IntakeError, LocalRecipient, Login, Notify, Receipt, Recipient,
-    RecipientTerms, RuleFile, Terms, TraceRow,
+    Account, CommonRules, Detail, Draft, IntakeError, LocalRecipient, Login, Note, Notify, Receipt,
+    Recipient, RecipientTerms, RuleFile, Terms, TraceRow,
 };
 use mailwire::address::ReversePath;
 use mailwire::sasl::ScramKeys;
@@ -21,9 +21,37 @@ const ALICES_LISTS: MaildropId = MaildropId(6);
 const MARKED: &[u8] = b"Return-Path: <>\r\nX-Spam-Flag: YES\r\n";
 
 /// alice has two further maildrops, and these rules; bob has nothing.
+#[derive(Default)]
 struct House {
     alices_rules: Option<&'static str>,
     is_away: bool,
+    /// When alice has answered whoever it is.
+    answered: Option<u64>,
+}
+
+#[async_trait]
+impl Recollections for House {
+    async fn recall(&self, topic: &str, names: &[String], _: u64) -> Result<Vec<Note>, Unavailable> {
+        if self.is_away {
+            return Err(Unavailable("a test says so".to_owned()));
+        }
+        let [name] = names else { panic!() };
+        let note = |at: u64| Note {
+            topic: topic.to_owned(),
+            name: name.clone(),
+            text: at.to_string(),
+            until: u64::MAX,
+        };
+        Ok(self.answered.map(note).into_iter().collect())
+    }
+
+    async fn remember(&self, _: Vec<Note>) -> Result<(), Unavailable> {
+        unreachable!("nobody is answered here")
+    }
+
+    async fn recollections(&self, _: &str, _: &str, _: u64) -> Result<Vec<Note>, Unavailable> {
+        unreachable!("nobody looks")
+    }
 }
 
 #[async_trait]
@@ -133,11 +161,11 @@ fn acceptance(recipients: &[(&str, MaildropId)], fate: Fate) -> Acceptance {
 
 fn means(house: &House) -> Means<'_> {
     let is_local = &|domain: &Domain| *domain == Domain::parse("example.test").unwrap();
-    Means { directory: house, is_local, forwards_for_seconds: Some(100) }
+    Means { directory: house, recollections: house, is_local, forwards_for_seconds: Some(100) }
 }
 
 async fn filed(alices_rules: Option<&'static str>, mut acceptance: Acceptance) -> Acceptance {
-    let house = House { alices_rules, is_away: false };
+    let house = House { alices_rules, ..House::default() };
     file(&means(&house), &mut acceptance).await.unwrap();
     acceptance
 }
@@ -212,7 +240,7 @@ async fn what_cannot_be_done_keeps_the_mail() {
         assert_eq!(filed.delivery.maildrops, [ALICE, BOB], "{rules}");
     }
     let mut put_off = to_alice_and_bob();
-    let house = House { alices_rules: Some("always discard"), is_away: true };
+    let house = House { alices_rules: Some("always discard"), is_away: true, ..House::default() };
     assert!(file(&means(&house), &mut put_off).await.is_err());
 }
 
@@ -249,7 +277,7 @@ async fn what_comes_back_is_not_forwarded_again_and_neither_is_anything_where_no
     assert_eq!(again.delivery.maildrops, [ALICE]);
     assert!(again.delivery.relay.is_empty());
 
-    let house = House { alices_rules: rules, is_away: false };
+    let house = House { alices_rules: rules, ..House::default() };
     let mut kept = acceptance(&[("alice", ALICE)], Fate::Shared);
     file(&Means { forwards_for_seconds: None, ..means(&house) }, &mut kept).await.unwrap();
     assert_eq!(kept.delivery.maildrops, [ALICE]);
@@ -331,7 +359,7 @@ async fn nobody_hears_of_a_refusal_who_may_have_nothing_to_do_with_it() {
 
 #[tokio::test]
 async fn where_no_report_leaves_the_mail_is_kept_and_behind_a_common_address_others_have_it() {
-    let house = House { alices_rules: REJECT, is_away: false };
+    let house = House { alices_rules: REJECT, ..House::default() };
     let mut kept = from_carol(to_alice_and_bob());
     file(&Means { forwards_for_seconds: None, ..means(&house) }, &mut kept).await.unwrap();
     assert_eq!(
@@ -363,4 +391,61 @@ async fn by_lmtp_each_recipient_refuses_alone() {
     let said: Vec<_> = filed.settled.iter().map(|(number, reply)| (*number, reply.code())).collect();
     assert_eq!(said, [(0, 550)]);
     assert!(filed.refusal.is_none() && filed.delivery.relay.is_empty());
+}
+
+const AWAY: &str = "always vacation \"I am away.\" days 2";
+
+/// A message from carol that names alice.
+fn to_alice(fate: Fate) -> Acceptance {
+    let mut acceptance = from_carol(acceptance(&[("alice", ALICE), ("bob", BOB)], fate));
+    acceptance.filtering.as_mut().unwrap().header = b"To: Alice <alice@example.test>\r\n".to_vec();
+    acceptance
+}
+
+#[tokio::test]
+async fn an_answer_is_owed_by_the_commit_of_the_message_that_is_kept() {
+    for fate in [Fate::Shared, Fate::Apart(vec![vec![ALICE], vec![BOB]])] {
+        let filed = filed(Some(AWAY), to_alice(fate)).await;
+        let delivery = &filed.delivery;
+        assert_eq!(delivery.maildrops, [ALICE, BOB]);
+        let [owed] = delivery.relay.as_slice() else { panic!() };
+        assert_eq!((&owed.mailbox, owed.due, owed.expires), (&mailbox("carol"), 7, 107));
+        assert_eq!(owed.terms.answering().unwrap().0, "alice@example.test");
+        assert_eq!(reasons(&filed), ["alice@example.test: line 1: kept: its sender is answered"]);
+    }
+    // Two maildrops of an account have the same rules.
+    let mut twice = to_alice(Fate::Shared);
+    twice.filtering.as_mut().unwrap().recipients[1].maildrops = vec![ALICES_LISTS];
+    twice.delivery.maildrops.push(ALICES_LISTS);
+    assert_eq!(filed(Some(AWAY), twice).await.delivery.relay.len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_was_answered_lately_is_not_and_nobody_is_where_nothing_leaves() {
+    let house = House { alices_rules: Some(AWAY), answered: Some(5), ..House::default() };
+    let mut again = to_alice(Fate::Shared);
+    file(&means(&house), &mut again).await.unwrap();
+    assert_eq!((again.delivery.relay.len(), again.delivery.maildrops.len()), (0, 2));
+    let said = "its sender is not answered: the last answer to it was on Thu, 1 Jan 1970 00:00:05 +0000";
+    assert!(reasons(&again)[0].ends_with(said), "{:?}", reasons(&again));
+    let house = House { answered: None, ..house };
+    let mut kept = to_alice(Fate::Shared);
+    file(&Means { forwards_for_seconds: None, ..means(&house) }, &mut kept).await.unwrap();
+    assert_eq!(kept.delivery.relay.len(), 0);
+    assert!(reasons(&kept)[0].contains("nothing leaves here"));
+}
+
+#[tokio::test]
+async fn a_common_address_is_nobodys_own() {
+    let to_team = |maildrops: Vec<MaildropId>| {
+        let mut acceptance = from_carol(acceptance(&[("team", ALICE)], Fate::Shared));
+        let filtering = acceptance.filtering.as_mut().unwrap();
+        filtering.header = b"To: team@example.test\r\n".to_vec();
+        filtering.recipients[0].maildrops = maildrops;
+        acceptance
+    };
+    assert_eq!(filed(Some(AWAY), to_team(vec![ALICE])).await.delivery.relay.len(), 1);
+    let common = filed(Some(AWAY), to_team(vec![ALICE, BOB])).await;
+    assert!(common.delivery.relay.is_empty());
+    assert!(reasons(&common)[0].contains("neither To nor Cc names the account"));
 }

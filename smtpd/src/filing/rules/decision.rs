@@ -10,6 +10,7 @@ use super::fields::fields;
 use super::pattern::{Effort, How, Pattern, TooMuchWork};
 use super::reason::Reason;
 use super::rule::{Action, Condition, Rules, Test};
+use super::vacation::Answer;
 use crate::session::Class;
 
 /// Looks at an octet that one message may cost: some hundredths of a second.
@@ -24,6 +25,8 @@ pub struct Decision {
     pub forwards: Vec<Mailbox>,
     /// It is not taken, for the reason that these words give its sender.
     pub refusal: Option<Reason>,
+    /// Whether its sender is answered, where a rule wants that.
+    pub answer: Option<Answer>,
     /// The lines of the rules that have decided that; none where no rule has.
     pub lines: Vec<usize>,
     /// The rules were more work than one message may make, so they are as if they were not there.
@@ -106,12 +109,18 @@ pub fn decide(rules: &Rules, facts: &Facts<'_>) -> Decision {
 fn decided(rules: &Rules, facts: &Facts<'_>, effort: &mut Effort) -> Result<Decision, TooMuchWork> {
     let mut decision = Decision::default();
     let mut is_disposed_of = false;
+    let mut vacation = None;
     for rule in &rules.rules {
         if !holds(&rule.condition, facts, effort)? {
             continue;
         }
         decision.lines.push(rule.line);
         for action in &rule.actions {
+            if let Action::Vacation(first) = action {
+                // RFC 5230 §4.7: one answer; the message goes where it goes without it.
+                vacation = vacation.or(Some(first));
+                continue;
+            }
             is_disposed_of = true;
             match action {
                 Action::Keep => decision.put(Place::Own),
@@ -124,7 +133,7 @@ fn decided(rules: &Rules, facts: &Facts<'_>, effort: &mut Effort) -> Result<Deci
                 Action::Reject(reason) if decision.places.is_empty() && decision.forwards.is_empty() => {
                     decision.refusal = Some(reason.clone());
                 }
-                Action::Forward(_) | Action::Discard | Action::Reject(_) => {}
+                Action::Forward(_) | Action::Discard | Action::Reject(_) | Action::Vacation(_) => {}
             }
         }
         if !rule.goes_on {
@@ -133,6 +142,11 @@ fn decided(rules: &Rules, facts: &Facts<'_>, effort: &mut Effort) -> Result<Deci
     }
     if !is_disposed_of {
         decision.places = Decision::without_rules(facts.class).places;
+    }
+    if let Some(vacation) = vacation.filter(|_| !decision.places.is_empty() || !decision.forwards.is_empty())
+    {
+        let why_not = vacation.why_not(facts, &decision.places, effort)?;
+        decision.answer = Some(Answer { vacation: vacation.clone(), why_not });
     }
     Ok(decision)
 }

@@ -19,4 +19,12 @@ pub struct Facts<'a> {
     pub is_authenticated: bool,
     /// What it was taken for.
     pub class: &'a Class,
+    /// What says that its sender may be somebody else.
+    pub doubt: Option<&'a str>,
+    /// Whose rules these are.
+    pub account: &'a Mailbox,
+    /// Those of the recipients that are the account's alone.
+    pub personal: &'a [Mailbox],
+    /// Seconds since 1970.
+    pub now: u64,
 }

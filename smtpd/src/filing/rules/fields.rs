@@ -8,6 +8,8 @@ use super::pattern::{Effort, TooMuchWork};
 
 /// What decoding an octet costs, in looks at one.
 const DECODING: usize = 8;
+/// Characters of a name that are shown.
+const NAME_CHARACTERS_MAX: usize = 60;
 
 /// One field: its name, and its body with its line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,25 @@ fn unfolded(header: &[u8]) -> Option<(&[u8], &[u8])> {
 impl Field<'_> {
     pub(super) fn is_called(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// True where its name begins so, in whatever case.
+    pub(super) fn begins_with(&self, beginning: &str) -> bool {
+        let found = self.name.get(..beginning.len());
+        found.is_some_and(|found| found.eq_ignore_ascii_case(beginning.as_bytes()))
+    }
+
+    /// Its name, as far as it can be shown.
+    pub(super) fn shown_name(&self) -> String {
+        let shown = self.name.iter().filter(|octet| octet.is_ascii_graphic()).take(NAME_CHARACTERS_MAX);
+        shown.map(|octet| char::from(*octet)).collect()
+    }
+
+    /// What stands in it between blanks, commas, semicolons and parentheses, in lower case.
+    pub(super) fn words(&self) -> impl Iterator<Item = Vec<u8>> {
+        let is_between = |octet: &u8| octet.is_ascii_whitespace() || b",;()".contains(octet);
+        let words = self.body.split(is_between).filter(|word| !word.is_empty());
+        words.map(<[u8]>::to_ascii_lowercase)
     }
 
     /// The text that a reader sees: unfolded, with encoded-words decoded (RFC 2047).

@@ -7,6 +7,7 @@
 //! | `parser.rs` | text becomes rules, or a [`Mistake`] with its place |
 //! | `pattern.rs` | texts to compare with, and globs |
 //! | `reason.rs` | [`Reason`]: the words of whoever does not take a message |
+//! | `vacation.rs` | [`Vacation`]: answers, and what speaks against one |
 //! | `facts.rs` | [`Facts`]: what is known of a message |
 //! | `fields.rs` | the header section, field by field, decoded |
 //! | `decision.rs` | [`decide`]: pure, so that a dry run is the real one |
@@ -28,6 +29,7 @@ mod pattern;
 mod reason;
 mod rule;
 mod token;
+mod vacation;
 
 pub use decision::{Decision, Place, decide};
 pub use facts::Facts;
@@ -35,3 +37,5 @@ pub(super) use fields::{has_field, value};
 pub use parser::Mistake;
 pub use reason::Reason;
 pub use rule::Rules;
+pub(super) use vacation::fingerprint;
+pub use vacation::{Answer, Vacation, WhyNot};

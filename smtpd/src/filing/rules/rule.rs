@@ -5,6 +5,7 @@ use mailwire::address::Mailbox;
 
 use super::pattern::Pattern;
 use super::reason::Reason;
+use super::vacation::Vacation;
 
 /// Most rules of an account.
 pub(super) const RULES_MAX: usize = 200;
@@ -70,7 +71,7 @@ impl Action {
         match self {
             Self::Discard => Some("discard"),
             Self::Reject(_) => Some("reject"),
-            Self::Keep | Self::Junk | Self::Maildrop(_) | Self::Forward(_) => None,
+            Self::Keep | Self::Junk | Self::Maildrop(_) | Self::Forward(_) | Self::Vacation(_) => None,
         }
     }
 }
@@ -86,6 +87,8 @@ pub(super) enum Action {
     Discard,
     /// It is not taken, and its sender is told so.
     Reject(Reason),
+    /// Its sender is answered.
+    Vacation(Vacation),
 }
 
 impl Rules {
@@ -101,11 +104,32 @@ impl Rules {
         self.rules.is_empty()
     }
 
+    /// The answer with this handle.
+    #[must_use]
+    pub fn vacation(&self, handle: &str) -> Option<&Vacation> {
+        let mut vacations =
+            self.rules.iter().flat_map(|rule| &rule.actions).filter_map(|action| match action {
+                Action::Vacation(vacation) => Some(vacation),
+                Action::Keep
+                | Action::Junk
+                | Action::Maildrop(_)
+                | Action::Forward(_)
+                | Action::Discard
+                | Action::Reject(_) => None,
+            });
+        vacations.find(|vacation| vacation.handle() == handle)
+    }
+
     /// The further maildrops that mail is put into.
     pub fn maildrops(&self) -> impl Iterator<Item = &Detail> {
         self.rules.iter().flat_map(|rule| &rule.actions).filter_map(|action| match action {
             Action::Maildrop(detail) => Some(detail),
-            Action::Keep | Action::Junk | Action::Forward(_) | Action::Discard | Action::Reject(_) => None,
+            Action::Keep
+            | Action::Junk
+            | Action::Forward(_)
+            | Action::Discard
+            | Action::Reject(_)
+            | Action::Vacation(_) => None,
         })
     }
 }

@@ -20,7 +20,7 @@ use mailwire::smtp::Enhanced;
 
 use super::verdict::Finding;
 
-pub(super) use send::{SendError, send};
+pub(super) use send::{Place, SendError, header_section, place, send};
 
 /// What a report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

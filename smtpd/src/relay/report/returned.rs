@@ -37,7 +37,7 @@ impl HeaderSection {
     }
 
     /// Whole lines, without the empty one behind them.
-    pub(super) fn octets(&self) -> &[u8] {
+    pub(in super::super) fn octets(&self) -> &[u8] {
         &self.octets
     }
 }

@@ -1,8 +1,8 @@
 //! A report becomes a message, by one commit with the outcomes that it is about.
 
 use mailstore::{
-    Body, Delivery, Draft, Fate, IntakeError, Notify, QueueError, QueueOutcome, Recipient, RecipientTerms,
-    RelayRecipient, Returns, Terms, TraceRow, Unavailable,
+    Body, Delivery, Draft, Fate, IntakeError, Notify, QueueEntry, QueueError, QueueOutcome, Recipient,
+    RecipientTerms, RelayRecipient, Returns, Terms, TraceRow, Unavailable,
 };
 use mailwire::address::{Mailbox, ReversePath};
 use thiserror::Error;
@@ -66,13 +66,19 @@ pub(in super::super) async fn send(
     Ok(())
 }
 
-/// Where a report goes.
-enum Place {
+/// Where a report goes, or another message that nobody answers.
+pub(in super::super) enum Place {
     Here(Vec<mailstore::MaildropId>),
     Elsewhere(Box<RelayRecipient>),
 }
 
-async fn place(reporter: &Reporter, sender: &Mailbox, octets: u64, now: u64) -> Result<Place, SendError> {
+/// Finds that out for a message of so many octets to `sender`.
+pub(in super::super) async fn place(
+    reporter: &Reporter,
+    sender: &Mailbox,
+    octets: u64,
+    now: u64,
+) -> Result<Place, SendError> {
     if !reporter.domains.contains(sender.domain()) {
         // RFC 3461 §6.2: nobody wants to hear of a report.
         let terms = RecipientTerms { notify: Some(Notify::Never), original: None };
@@ -119,6 +125,14 @@ async fn returned(
             Form::Plain
         }));
     }
+    header_section(reporter, entry).await.map(Returned::Headers)
+}
+
+/// The header section of the message that an entry is about.
+pub(in super::super) async fn header_section(
+    reporter: &Reporter,
+    entry: &QueueEntry,
+) -> Result<HeaderSection, SendError> {
     let mut content = Content::new(&*reporter.store.queue, entry);
     let mut headers = HeaderSection::default();
     loop {
@@ -132,7 +146,7 @@ async fn returned(
             break;
         }
     }
-    Ok(Returned::Headers(headers))
+    Ok(headers)
 }
 
 async fn write(

@@ -32,6 +32,10 @@ fn facts(reverse_path: &ReversePath) -> Facts<'_> {
         header: HEADER,
         is_authenticated: false,
         class: &Class::Wanted,
+        doubt: None,
+        account: &RECIPIENTS[0],
+        personal: &[],
+        now: 0,
     }
 }
 
@@ -165,7 +169,7 @@ fn a_mistake_is_told_with_its_place_and_what_to_do() {
         ),
         (
             "always",
-            "line 1, column 7: the text ends where `keep`, `junk`, `maildrop`, `forward`, `reject`, `discard` or `go on` should stand; write `keep`, `junk`, `maildrop`, `forward`, `reject`, `discard` or `go on` here",
+            "line 1, column 7: the text ends where `keep`, `junk`, `maildrop`, `forward`, `vacation`, `reject`, `discard` or `go on` should stand; write `keep`, `junk`, `maildrop`, `forward`, `vacation`, `reject`, `discard` or `go on` here",
         ),
         (
             "\n  if junk the keep",
@@ -203,6 +207,20 @@ fn a_mistake_is_told_with_its_place_and_what_to_do() {
             "always keep; junk",
             "line 1, column 12: there is ';', which belongs to nothing; put names and values into double quotes",
         ),
+        ("always keep and keep", "line 1, column 17: the same is done twice; leave it out once"),
+        (
+            "always discard and keep",
+            "line 1, column 20: `discard` stands with something else; such mail is not kept anywhere: leave one of them out",
+        ),
+    ] {
+        let mistake = Rules::parse(text).expect_err(text);
+        assert_eq!(mistake.to_string(), said, "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_told_as_well() {
+    for (text, said) in [
         (
             "always reject \"no\" and junk",
             "line 1, column 24: `reject` stands with something else; such mail is not kept anywhere: leave one of them out",
@@ -219,10 +237,45 @@ fn a_mistake_is_told_with_its_place_and_what_to_do() {
             "always reject",
             "line 1, column 14: the text ends where what the sender is told in double quotes should stand; write what the sender is told in double quotes here",
         ),
-        ("always keep and keep", "line 1, column 17: the same is done twice; leave it out once"),
         (
-            "always discard and keep",
-            "line 1, column 20: `discard` stands with something else; such mail is not kept anywhere: leave one of them out",
+            "always vacation \" \"",
+            "line 1, column 17: there are no words in it; say what senders are to know",
+        ),
+        (
+            "always vacation \"x\" days 31",
+            "line 1, column 26: `31` is no number of days from 1 to 30; say after how many days a sender gets another answer",
+        ),
+        (
+            "always vacation \"x\" days 0",
+            "line 1, column 26: `0` is no number of days from 1 to 30; say after how many days a sender gets another answer",
+        ),
+        (
+            "always vacation \"x\" until 2027-02-29",
+            "line 1, column 27: `2027-02-29` is no date; write year, month and day: 2027-01-31",
+        ),
+        (
+            "always vacation \"x\" until tomorrow",
+            "line 1, column 27: `tomorrow` is no date; write year, month and day: 2027-01-31",
+        ),
+        (
+            "always vacation \"x\" from 2027-02-02 until 2027-02-01",
+            "line 1, column 17: it is over before it begins; put the later date behind `until`",
+        ),
+        (
+            "always vacation \"x\" days 2 days 3",
+            "line 1, column 28: `days` is given twice; leave it out once",
+        ),
+        (
+            "always vacation \"x\" addresses \"alice\"",
+            "line 1, column 31: \"alice\" is no address; write it as name@domain",
+        ),
+        (
+            "always vacation \"x\" subject \"a\nb\"",
+            "line 1, column 29: a subject is one line of 1 to 200 octets; leave it out for that of the message",
+        ),
+        (
+            "always vacation \"x\" and discard",
+            "line 1, column 25: `discard` stands with something else; such mail is not kept anywhere: leave one of them out",
         ),
     ] {
         let mistake = Rules::parse(text).expect_err(text);
