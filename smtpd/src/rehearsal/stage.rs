@@ -22,8 +22,8 @@ use crate::replies;
 use crate::service::{BindError, Shared, resolver};
 use crate::session::{Incoming, Kind, Peer, Session, Step, Tls};
 
-/// What the log and trace fields would call the session.
-const SESSION: &str = "rehearsal";
+/// What the log and trace fields would call the session: as long as a real one's name, since the octets of a message count.
+const SESSION: &str = "why-12345678";
 /// Octets of content that come at a time.
 const PIECE_OCTETS: usize = 64 << 10;
 /// RFC 5321 §4.2.3: the server says goodbye.
