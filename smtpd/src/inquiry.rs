@@ -54,19 +54,21 @@ impl Inquiry {
     }
 
     /// Has a question answered, and says what comes next. What is no question, but for the client, is given back.
+    ///
+    /// Long answers have memory of their own: a connection that waits for its client holds none for them.
     pub(crate) async fn answer(&mut self, step: Step) -> Step {
         match step {
             Step::Sender(question) => self.sender(question).await,
             Step::Recipient(question) => self.recipient(question).await,
-            Step::Gate(question) => self.gate(question).await,
+            Step::Gate(question) => Box::pin(self.gate(question)).await,
             Step::Consult(question) => Box::pin(self.consult(question)).await,
             Step::Expand(question) => self.expand(question).await,
             Step::Draft(question) => self.draft(question).await,
             Step::Originator(question) => self.originator(question).await,
-            Step::Judge(acceptance) => self.judge(acceptance).await,
+            Step::Judge(acceptance) => Box::pin(self.judge(acceptance)).await,
             Step::Scan(acceptance) => Box::pin(self.scan(acceptance)).await,
-            Step::File(acceptance) => self.file(acceptance).await,
-            Step::Commit(acceptance) => self.commit(*acceptance).await,
+            Step::File(acceptance) => Box::pin(self.file(acceptance)).await,
+            Step::Commit(acceptance) => Box::pin(self.commit(*acceptance)).await,
             Step::Reply(_)
             | Step::Close(_)
             | Step::Verdicts(..)
