@@ -8,6 +8,7 @@ mod greylist;
 mod guard;
 mod maildrop;
 mod queue;
+mod reports;
 mod rules;
 mod store;
 mod why;
@@ -27,6 +28,7 @@ pub(crate) use self::greylist::GreylistCommand;
 pub(crate) use self::guard::{ClearOptions, GuardCommand};
 pub(crate) use self::maildrop::{DeletedSelection, MaildropCommand, MaildropListOptions};
 pub(crate) use self::queue::{ExplainOptions, QueueCommand, QueueFilters, QueueListOptions, QueueSelection};
+pub(crate) use self::reports::ReportsCommand;
 pub(crate) use self::rules::{RulesCommand, RulesTestOptions};
 pub(crate) use self::store::{ProveOptions, Sabotage, StoreCommand};
 pub(crate) use self::why::{PortName, WhyOptions};
@@ -88,6 +90,9 @@ pub(crate) enum Command {
     /// List mail on its way out, hold it, release it, have it tried now, and remove it
     #[command(subcommand)]
     Queue(QueueCommand),
+    /// List what is collected for reports to other domains, show it, and send it before it is due
+    #[command(subcommand)]
+    Reports(ReportsCommand),
     /// Tell the life of a message: how it came, what was tried, what became of it, and where it is
     ///
     /// Times are in UTC. What has left is known for a while (`trace_days` in the configuration), what is here as long as it

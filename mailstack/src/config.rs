@@ -12,6 +12,7 @@ use smtpd::dkim::{Dkim, Folder};
 use smtpd::gate::{Dnsbl, GateTables, GreylistConfig, ScanConfig};
 use smtpd::relay::names::{Dns, Itself, MtaStsConfig, Names};
 use smtpd::relay::{RelayConfig, RelayTables};
+use smtpd::reports::ReportsConfig;
 use smtpd::session::Policy;
 use thiserror::Error;
 
@@ -93,6 +94,7 @@ fn check(path: &Path, output: &Output) -> Result<(), Box<dyn Error>> {
         let names = Names::new(&dns, Itself::default());
         note(names.and_then(|names| names.with_policies(&policies, None)), &mut problems);
     }
+    note(file.table::<ReportsConfig>("reports"), &mut problems);
     note(file.table::<Checks>("checks"), &mut problems);
     if let Some(dkim) = note(file.table::<Dkim>("dkim"), &mut problems) {
         note(Folder::new(dkim.keys).check(), &mut problems);
@@ -204,6 +206,7 @@ mod tests {
         assert_eq!(file.table::<Dns>("dns").unwrap(), Dns::default());
         assert_eq!(file.table::<MtaStsConfig>("mta_sts").unwrap(), MtaStsConfig::default());
         assert_eq!(file.table::<Dkim>("dkim").unwrap(), Dkim::default());
+        assert_eq!(file.table::<ReportsConfig>("reports").unwrap(), ReportsConfig::default());
         assert_eq!(file.table::<Checks>("checks").unwrap(), Checks::default());
         assert_eq!(file.table::<pop3d::Config>("pop3").unwrap(), pop3d::Config::default());
     }
@@ -231,6 +234,7 @@ mod tests {
             ("dns", keys::<Dns>()),
             ("mta_sts", keys::<MtaStsConfig>()),
             ("dkim", keys::<Dkim>()),
+            ("reports", keys::<ReportsConfig>()),
             ("checks", keys::<Checks>()),
             ("pop3", keys::<pop3d::Config>()),
         ];

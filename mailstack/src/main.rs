@@ -25,6 +25,7 @@ mod passwords;
 mod place;
 mod queue;
 mod quota;
+mod reports;
 mod route;
 mod rule_file;
 mod rules;
@@ -77,6 +78,7 @@ async fn run(command: Command, output: &Output) -> Result<ExitCode, Box<dyn Erro
         Command::Guard(command) => guard::run(&command, output).await?,
         Command::Greylist(command) => greylist::run(&command, output).await?,
         Command::Queue(command) => queue::command::run(&command, output).await?,
+        Command::Reports(command) => reports::run(&command, output).await?,
         Command::Explain(options) => explain::command::run(&options, output).await?,
         Command::Why(options) => return why::command::run(&options, output).await,
         Command::Maildrop(command) => maildrop::command::run(&command, output).await?,

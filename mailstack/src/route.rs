@@ -77,6 +77,7 @@ fn line(exchanger: &Exchanger, found: Result<(Vec<IpAddr>, Promise), NoRoute>) -
             let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
             let tls = match promise {
                 Promise::Nothing => "TLS where it is offered".to_owned(),
+                Promise::Testing => format!("TLS where it is offered ({})", promise.word()),
                 Promise::Encryption | Promise::Dane(_) | Promise::MtaSts => {
                     format!("TLS is a must: {}", promise.word())
                 }

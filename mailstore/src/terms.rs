@@ -48,6 +48,8 @@ const RELAXED: &str = "relaxed ";
 const ANSWER: &str = "answer ";
 /// No type.
 const NOTHING: &str = "-";
+/// What a report of this server to those who run another one has in the place of the type.
+const REPORT: &str = "report to";
 
 impl RecipientTerms {
     /// For a recipient to whom `original`, who has got the message, has it forwarded.
@@ -146,10 +148,23 @@ impl RecipientTerms {
         Some((&original.address, original.address_type.strip_prefix(ANSWER)?))
     }
 
+    /// For somebody who gets a report of this server about theirs; nobody hears what became of it.
+    #[must_use]
+    pub fn report() -> Self {
+        let original = OriginalRecipient { address_type: REPORT.to_owned(), address: String::new() };
+        Self { notify: Some(Notify::Never), original: Some(original) }
+    }
+
+    /// True where the message is such a report.
+    #[must_use]
+    pub fn is_report(&self) -> bool {
+        self.original.as_ref().is_some_and(|original| original.address_type == REPORT)
+    }
+
     /// The address that the sender used first, with a type that others know.
     #[must_use]
     pub fn original(&self) -> Option<OriginalRecipient> {
-        if self.answering().is_some() {
+        if self.answering().is_some() || self.is_report() {
             return None;
         }
         let mut original = self.original.clone()?;

@@ -21,6 +21,7 @@ mod receiving;
 pub mod rehearsal;
 pub mod relay;
 mod replies;
+pub mod reports;
 mod revising;
 mod service;
 pub mod session;

@@ -26,6 +26,7 @@ use crate::receiving::Receiving;
 use crate::relay::names::{Itself, Names};
 use crate::relay::{Relay, RelayError, RelayTables};
 use crate::replies;
+use crate::reports::{Reports, ReportsError, Tally};
 use crate::session::{Kind, Policy, PolicyError};
 
 /// How long sessions may take to say that they end with the drain, and to finish a commit that has begun.
@@ -70,6 +71,9 @@ pub enum BindError {
     /// The server's own names are wrong.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// Nothing can be reported.
+    #[error(transparent)]
+    Reports(#[from] ReportsError),
     /// Nobody can be asked about names.
     #[error("{needed_by} cannot be used")]
     Dns {
@@ -105,6 +109,7 @@ pub struct Service {
     proxies: Proxies,
     common: Arc<Common>,
     relay: Option<Relay>,
+    reports: Option<(Box<Reports>, Tally)>,
 }
 
 struct Bound {
@@ -152,11 +157,16 @@ impl Service {
             listeners.push(Bound { listener, kind: Kind::Lmtp, security });
         }
         let resolver = resolver(shared)?;
+        let reports = reports(shared, resolver.as_ref())?;
+        let tally = reports.as_ref().map(|(_, tally)| tally);
         let relay = relay(shared, &addresses, resolver.as_ref())?;
+        let counted = tally.filter(|_| shared.relay.reports.tls).cloned();
+        let relay = relay.map(|relay| relay.counting(counted));
         Ok(Self {
             listeners,
             addresses,
             relay,
+            reports,
             limits: config.connection_limits(),
             proxies: config.proxies(),
             common: Arc::new(Common::new(config, shared, resolver.as_ref())?),
@@ -187,6 +197,9 @@ impl Service {
         }
         if let Some(relay) = self.relay {
             running.spawn(relay.run(shutdown.clone()));
+        }
+        if let Some((reports, tally)) = self.reports {
+            running.spawn(reports.run(tally, shutdown.clone()));
         }
         let deadline = async {
             shutdown.begun().await;
@@ -228,6 +241,7 @@ pub(crate) fn resolver(shared: &Shared) -> Result<Option<Resolver>, BindError> {
         ("[dnsbl]", shared.gate.asks_lists()),
         ("[greylist]", shared.gate.asks_spf()),
         ("[checks]", shared.checks.is_on()),
+        ("[reports]", shared.relay.reports.is_on()),
     ];
     let needed_by: Vec<_> = needs.into_iter().filter(|(_, needs)| *needs).map(|(table, _)| table).collect();
     if needed_by.is_empty() {
@@ -255,6 +269,17 @@ fn relay(
     let itself = Itself { names: [shared.server.hostname.to_lowercase()].into(), addresses: own.collect() };
     let names = Names::asking(resolver.clone(), itself);
     Relay::new(&shared.relay, &shared.server, names, &shared.store).map(Some)
+}
+
+/// Who reports to other domains, where that is wanted.
+fn reports(
+    shared: &Shared,
+    resolver: Option<&Resolver>,
+) -> Result<Option<(Box<Reports>, Tally)>, ReportsError> {
+    let Some(resolver) = resolver.filter(|_| shared.relay.reports.is_on()) else { return Ok(None) };
+    let names = Names::asking(resolver.clone(), Itself::default());
+    let reports = Reports::new(&shared.relay, &shared.server, names, &shared.store)?;
+    Ok(Some((Box::new(reports), Tally::new(&shared.store.recollections))))
 }
 
 /// Who looks at strangers; DNS is asked only where there are lists, or where it says whose hosts they are.

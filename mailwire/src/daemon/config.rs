@@ -21,9 +21,9 @@ use crate::net::{CertificateError, Certificates, ClientAuthorities, ServerTls};
 /// The schema version that this release reads; the file says `version = 1`.
 pub const VERSION: i64 = 1;
 /// The tables of mailstack's configuration, whichever program reads it.
-pub const TABLES: [&str; 16] = [
+pub const TABLES: [&str; 17] = [
     "server", "tls", "store", "log", "guard", "oauth", "smtp", "dnsbl", "greylist", "scan", "relay", "dns",
-    "mta_sts", "dkim", "checks", "pop3",
+    "mta_sts", "dkim", "reports", "checks", "pop3",
 ];
 /// Most octets of a configuration file.
 const FILE_OCTETS_MAX: u64 = 1 << 20;

@@ -1,5 +1,6 @@
 //! Certificates that DNS vouches for (RFC 6698, RFC 7671), as SMTP between servers has it (RFC 7672).
 
+use std::fmt;
 use std::sync::Arc;
 
 use ring::digest::{SHA256, SHA512, digest};
@@ -28,6 +29,14 @@ pub struct Tlsa {
     pub matching: u8,
     /// What it must be.
     pub data: Vec<u8>,
+}
+
+/// As a zone file has it (RFC 6698 §2.2).
+impl fmt::Display for Tlsa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} ", self.usage, self.selector, self.matching)?;
+        self.data.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
 }
 
 /// What the records of a host ask of its certificate.

@@ -47,13 +47,18 @@ impl TlsError {
     /// What is wrong with the peer's certificate, where TLS failed for that.
     #[must_use]
     pub fn certificate(&self) -> Option<String> {
-        let Self::Handshake(error) = self else { return None };
-        let cause = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-        let rustls::Error::InvalidCertificate(problem) = cause else { return None };
+        let rustls::Error::InvalidCertificate(problem) = self.cause()? else { return None };
         if let CertificateError::Other(OtherError(ours)) = problem {
             return Some(ours.to_string());
         }
         Some(problem.to_string())
+    }
+
+    /// What TLS itself has said, where it has said anything.
+    #[must_use]
+    pub fn cause(&self) -> Option<&rustls::Error> {
+        let Self::Handshake(error) = self else { return None };
+        error.get_ref()?.downcast_ref::<rustls::Error>()
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::{self, RootCertStore};
 use ureq::config::Config;
 use ureq::http::{Uri, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -76,8 +76,17 @@ impl HttpsUrl {
         if authority.host().is_empty() { Err(HttpsUrlError::Form) } else { Ok(Self(text.to_owned())) }
     }
 
-    fn is_clear(&self) -> bool {
+    /// True for what is reached without TLS, on this machine.
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
         self.0.starts_with("http:")
+    }
+
+    /// The host's name, or its address.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let url: Option<Uri> = self.0.parse().ok();
+        url.as_ref().and_then(Uri::host).unwrap_or_default().to_owned()
     }
 }
 
@@ -144,6 +153,22 @@ pub enum HttpsError {
     /// No connection, no TLS, or no HTTP.
     #[error("no answer was to be had")]
     Failed(#[source] Box<ureq::Error>),
+}
+
+impl HttpsError {
+    /// True where the server has no certificate that is right for it.
+    #[must_use]
+    pub fn is_about_certificate(&self) -> bool {
+        let Self::Failed(error) = self else { return false };
+        let cause = if let ureq::Error::Rustls(cause) = &**error {
+            Some(cause)
+        } else if let ureq::Error::Io(error) = &**error {
+            error.get_ref().and_then(|cause| cause.downcast_ref())
+        } else {
+            None
+        };
+        matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
+    }
 }
 
 /// [`Roots`] that were read, for any number of clients.
@@ -224,6 +249,29 @@ impl HttpsClient {
     pub fn get(&self) -> Result<Vec<u8>, HttpsError> {
         let answer = self.agent.get(&self.url.0).call();
         self.content(answer)
+    }
+
+    /// For posting to `url`, whose host has these addresses.
+    #[must_use]
+    pub fn for_posting(
+        url: HttpsUrl,
+        roots: &KnownRoots,
+        limits: QuestionLimits,
+        addresses: Vec<IpAddr>,
+    ) -> Self {
+        Self { media_type: MediaType::Json, ..Self::for_text(url, roots, limits, addresses) }
+    }
+
+    /// Hands over content of this media type; any status of 200 to 299 says that it was taken (RFC 9110 §15.3).
+    ///
+    /// # Errors
+    /// See [`HttpsError`].
+    pub fn post(&self, media_type: &str, content: &[u8]) -> Result<(), HttpsError> {
+        let answer = self.agent.post(&self.url.0).content_type(media_type).send(content);
+        match answer.map_err(|error| self.failure(error))?.status().as_u16() {
+            200..=299 => Ok(()),
+            status => Err(HttpsError::Status(status)),
+        }
     }
 
     /// What a form is answered with, posted with this field Authorization.

@@ -26,6 +26,7 @@ mod testing;
 mod tickets;
 mod tls;
 mod unix_socket;
+mod watched;
 
 pub use anyone::trusting_anyone;
 pub use certificates::{CertificateError, Certificates, ClientAuthorities};
@@ -50,3 +51,4 @@ pub use proxied::Proxies;
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use socket::{Endpoint, Socket};
 pub use tls::{ServerTls, TlsDetails, client_config, client_name};
+pub use watched::{Watched, trusting_watched};

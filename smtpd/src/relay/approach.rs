@@ -18,11 +18,12 @@ use mailwire::tls_policy::TlsPolicy;
 use tracing::{debug, warn};
 
 use super::config::TlsMode;
-use super::link::{Approach, Link, Obstacle, Tls};
+use super::link::{Approach, Link, NotOpened, Obstacle, Tls};
 use super::names::{Exchanger, Promise};
 use super::route::{Access, Destination, Route, SecretFile, Smarthost};
 use super::security::{Protection, Security};
 use super::verdict::{Fate, Finding};
+use super::witness::Witness;
 use super::worker::Common;
 
 /// Addresses that are tried in one attempt.
@@ -52,7 +53,7 @@ pub(super) struct Reached {
 /// What a domain promises about TLS with its hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Promises {
-    /// It must be kept.
+    /// It must be kept, and reports tell how that went.
     Asked,
     /// It is of no interest.
     Ignored,
@@ -125,9 +126,13 @@ impl Search<'_> {
             }
         };
         let port = self.common.config.port;
+        let mut witness = None;
         let promise = match (mode, asks) {
             (TlsMode::Opportunistic, Promises::Asked) => {
-                self.common.names.promise(domain, exchanger, &addresses, port).await
+                let promised = self.common.names.promised(domain, exchanger, &addresses, port).await;
+                let tally = self.common.tally.as_ref();
+                witness = tally.map(|tally| Witness::new(tally, domain, &host, &promised));
+                promised.promise
             }
             (TlsMode::Opportunistic, Promises::Ignored)
             | (TlsMode::Required | TlsMode::Implicit | TlsMode::Never, _) => Ok(Promise::Nothing),
@@ -135,6 +140,7 @@ impl Search<'_> {
         let promise = match promise {
             Ok(promise) => promise,
             Err(no_route) => {
+                witness.iter().for_each(Witness::nowhere);
                 self.note(Finding::of_no_route(&no_route), host);
                 return None;
             }
@@ -144,10 +150,11 @@ impl Search<'_> {
             TlsMode::Required | TlsMode::Implicit => Security::Verified,
             TlsMode::Never => Security::Clear,
         };
-        let Protection { policy, tls, is_verified } = self.common.trust.protection(security, &host);
+        let Protection { policy, tls, is_verified, watched } = self.common.trust.protection(security, &host);
         let settings = Settings { hello: self.common.hello.clone(), tls: policy, login: None };
         let approach = Approach { settings, tls, is_verified, waits: self.common.waits() };
-        self.addresses(&host, port, &addresses.addresses, approach).await
+        let witness = witness.map(|witness| witness.watching(watched));
+        self.addresses((&host, port), &addresses.addresses, approach, witness.as_ref()).await
     }
 
     async fn smarthost(mut self, smarthost: &Arc<Smarthost>) -> Result<Reached, Unreachable> {
@@ -175,17 +182,17 @@ impl Search<'_> {
                 return Err(self.end());
             }
         };
-        let verified = |policy| Protection { policy, tls: named(smarthost, host), is_verified: true };
+        let verified = |policy| Protection::verified(policy, named(smarthost, host));
         let protection = match smarthost.tls {
             TlsMode::Implicit => verified(TlsPolicy::Implicit),
             TlsMode::Required => verified(TlsPolicy::Required),
             TlsMode::Opportunistic => self.common.trust.protection(Security::Opportunistic, host),
             TlsMode::Never => self.common.trust.protection(Security::Clear, host),
         };
-        let Protection { policy, tls, is_verified } = protection;
+        let Protection { policy, tls, is_verified, .. } = protection;
         let settings = Settings { hello: self.common.hello.clone(), tls: policy, login };
         let approach = Approach { settings, tls, is_verified, waits: self.common.waits() };
-        let reached = self.addresses(host, smarthost.port, &addresses, approach).await;
+        let reached = self.addresses((host, smarthost.port), &addresses, approach, None).await;
         reached.ok_or_else(|| self.end())
     }
 
@@ -193,22 +200,28 @@ impl Search<'_> {
     /// §4: what is in clear is no worse than what there was before).
     async fn addresses(
         &mut self,
-        host: &str,
-        port: u16,
+        (host, port): (&str, u16),
         addresses: &[IpAddr],
         approach: Approach,
+        witness: Option<&Witness>,
     ) -> Option<Reached> {
         for address in addresses.iter().map(|address| SocketAddr::new(*address, port)) {
-            let mut approach = approach.clone();
+            let (mut approach, mut witness) = (approach.clone(), witness);
             while !self.is_over() {
                 self.tried = self.tried.saturating_add(1);
-                let obstacle = match Link::open(address, approach.clone()).await {
+                let NotOpened { obstacle, local } = match Link::open(address, approach.clone()).await {
                     Ok(link) => {
+                        if let Some(witness) = witness {
+                            witness.opened(&link, address.ip());
+                        }
                         let place = link.place(host);
                         return Some(Reached { link, host: host.to_owned(), place });
                     }
-                    Err(obstacle) => obstacle,
+                    Err(not_opened) => not_opened,
                 };
+                if let Some(witness) = witness {
+                    witness.not_opened(&obstacle, local, address.ip());
+                }
                 debug!(host, %address, reason = chain(&obstacle), "no session");
                 let is_tls = matches!(obstacle, Obstacle::Tls(_));
                 self.note(Finding::of_obstacle(&obstacle), format!("{host} [{}]:{port}", address.ip()));
@@ -218,6 +231,8 @@ impl Search<'_> {
                 warn!(host, %address, reason = chain(&obstacle), "TLS failed that nobody has asked for: in clear");
                 approach.settings.tls = TlsPolicy::Never;
                 approach.tls = None;
+                // It has been told how that session went.
+                witness = None;
             }
         }
         None

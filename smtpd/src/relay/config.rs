@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
 use crate::dkim::Dkim;
+use crate::reports::ReportsConfig;
 
 use super::names::{Dns, MtaStsConfig};
 use super::route::{RouteError, Routes};
@@ -29,6 +30,8 @@ pub struct RelayTables {
     pub mta_sts: MtaStsConfig,
     /// `[dkim]`.
     pub dkim: Dkim,
+    /// `[reports]`.
+    pub reports: ReportsConfig,
 }
 
 impl RelayTables {
@@ -42,6 +45,7 @@ impl RelayTables {
             dns: file.table("dns")?,
             mta_sts: file.table("mta_sts")?,
             dkim: file.table("dkim")?,
+            reports: file.table("reports")?,
         })
     }
 }
@@ -189,7 +193,7 @@ impl RelayConfig {
     }
 
     /// Whom exchangers' certificates are compared with.
-    pub(super) fn roots(&self) -> Roots {
+    pub(crate) fn roots(&self) -> Roots {
         if self.ca_file.as_os_str().is_empty() { Roots::System } else { Roots::File(self.ca_file.clone()) }
     }
 

@@ -2,7 +2,7 @@
 //! transactions, each wait under its own deadline (RFC 5321 §4.5.3.2).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +63,13 @@ pub(super) enum Obstacle {
     Session(#[from] Failure),
     #[error(transparent)]
     Broken(#[from] Broken),
+}
+
+/// The same, with the address of ours from which it was tried, where it has come to that.
+#[derive(Debug)]
+pub(super) struct NotOpened {
+    pub(super) obstacle: Obstacle,
+    pub(super) local: Option<IpAddr>,
 }
 
 /// Why a session has ended early.
@@ -167,15 +174,18 @@ impl Obstacle {
 
 impl Link {
     /// Connects to `address`, and goes as far as a transaction can begin.
-    pub(super) async fn open(address: SocketAddr, approach: Approach) -> Result<Self, Obstacle> {
+    pub(super) async fn open(address: SocketAddr, approach: Approach) -> Result<Self, NotOpened> {
         let Approach { settings, tls, is_verified, waits } = approach;
         let host = address.ip().to_string();
         let connecting = Connection::connect(&host, address.port(), waits.limits);
         let connection = timeout(waits.connect, connecting).await;
-        let connection = connection.map_err(|_| Obstacle::Connect(io::ErrorKind::TimedOut.into()))?;
-        let is_implicit = settings.tls == TlsPolicy::Implicit;
+        let connection = connection.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let nowhere = |error| NotOpened { obstacle: Obstacle::Connect(error), local: None };
+        let connection = connection.map_err(nowhere)?;
+        let local = connection.local().ip();
+        let policy = settings.tls;
         let mut link = Self {
-            connection: connection.map_err(Obstacle::Connect)?,
+            connection,
             replies: ReplyReader::default(),
             session: Session::new(settings),
             waits,
@@ -185,12 +195,18 @@ impl Link {
             address,
             dialogue: Dialogue::default(),
         };
-        if is_implicit {
-            link.start_tls(tls.as_ref()).await?;
+        match link.get_ready(policy, tls.as_ref()).await {
+            Ok(()) => Ok(link),
+            Err(obstacle) => Err(NotOpened { obstacle, local }),
         }
-        link.use_scram();
-        link.begin(tls.as_ref()).await?;
-        Ok(link)
+    }
+
+    async fn get_ready(&mut self, policy: TlsPolicy, tls: Option<&Tls>) -> Result<(), Obstacle> {
+        if policy == TlsPolicy::Implicit {
+            self.start_tls(tls).await?;
+        }
+        self.use_scram();
+        self.begin(tls).await
     }
 
     /// From the greeting to readiness.
@@ -350,6 +366,16 @@ impl Link {
             let bindings = self.connection.channel_bindings();
             self.session.use_scram(ScramMeans { nonce: Nonce::new(random), bindings });
         }
+    }
+
+    /// Our address.
+    pub(super) fn local(&self) -> Option<IpAddr> {
+        self.connection.local().ip()
+    }
+
+    /// True where nobody can listen in.
+    pub(super) fn has_tls(&self) -> bool {
+        self.connection.tls().is_some()
     }
 
     /// Where it is, and how it is protected.

@@ -29,6 +29,7 @@
 //! | `reporter.rs` | who sends reports |
 //! | `bouncer.rs` | mail that the postmaster ends |
 //! | `answer/` | what accounts that are away say to senders |
+//! | `witness.rs` | how TLS went, for the domains that want to know |
 //! | `report/` | what senders read |
 //! | `names/` | what DNS says |
 
@@ -57,6 +58,7 @@ mod signing;
 #[cfg(test)]
 mod testing;
 mod verdict;
+mod witness;
 mod work;
 mod worker;
 

@@ -113,7 +113,8 @@ pub(super) enum SecretFile {
 pub(super) enum Destination {
     /// The exchangers of a domain, by the route of this number, or none.
     Domain(Option<usize>, Domain),
-    /// The same, for what is to arrive whatever is wrong with TLS there: nothing that the domain promises about it is asked for.
+    /// The same, for what is to arrive whatever is wrong with TLS there (RFC 8460 §5.3): nothing that the domain promises
+    /// about it is asked for.
     Relaxed(Option<usize>, Domain),
     /// The server of the route of this number.
     Host(usize),
@@ -132,7 +133,7 @@ impl Routes {
     /// Which way a message of this sender takes to this recipient.
     #[must_use]
     pub fn way(&self, reverse_path: &ReversePath, recipient: &Mailbox) -> Way {
-        let destination = self.destination_of(reverse_path, recipient);
+        let destination = self.destination_of(reverse_path, recipient, Destination::Domain);
         let by = |number: &usize| format!("[[relay.routes]] no. {}", number.saturating_add(1));
         match &destination {
             Destination::Domain(None, _) | Destination::Relaxed(None, _) => {
@@ -158,23 +159,23 @@ impl Routes {
 
     /// Where `entry` goes.
     pub(super) fn destination(&self, entry: &QueueEntry) -> Destination {
-        match self.destination_of(&entry.reverse_path, &entry.recipient) {
-            // RFC 8689 §4.2.2.
-            Destination::Domain(number, domain) if entry.recipient_terms.is_relaxed() => {
-                Destination::Relaxed(number, domain)
-            }
-            destination @ (Destination::Domain(..) | Destination::Relaxed(..) | Destination::Host(_)) => {
-                destination
-            }
-        }
+        let is_relaxed = entry.recipient_terms.is_report() || entry.recipient_terms.is_relaxed();
+        // RFC 8460 §5.3, RFC 8689 §4.2.2.
+        let exchangers = if is_relaxed { Destination::Relaxed } else { Destination::Domain };
+        self.destination_of(&entry.reverse_path, &entry.recipient, exchangers)
     }
 
-    fn destination_of(&self, reverse_path: &ReversePath, recipient: &Mailbox) -> Destination {
+    fn destination_of(
+        &self,
+        reverse_path: &ReversePath,
+        recipient: &Mailbox,
+        exchangers: fn(Option<usize>, Domain) -> Destination,
+    ) -> Destination {
         let domain = recipient.domain();
         match self.rules.iter().enumerate().find(|(_, rule)| rule.fits(reverse_path, domain)) {
-            None => Destination::Domain(None, domain.clone()),
+            None => exchangers(None, domain.clone()),
             Some((number, Rule { route: Route::Exchangers(_), .. })) => {
-                Destination::Domain(Some(number), domain.clone())
+                exchangers(Some(number), domain.clone())
             }
             Some((number, Rule { route: Route::Host(_), .. })) => Destination::Host(number),
         }

@@ -16,6 +16,7 @@ use super::route::{RouteError, Routes};
 use super::security::Trust;
 use super::worker::{Common, Means};
 use crate::dkim::{Folder, Signatory};
+use crate::reports::Tally;
 
 /// Why nothing can be relayed.
 #[derive(Debug, Error)]
@@ -36,7 +37,7 @@ pub enum RelayError {
 
 /// Takes mail out of the queue and to other hosts.
 pub struct Relay {
-    common: Arc<Common>,
+    common: Box<Common>,
 }
 
 impl Relay {
@@ -59,12 +60,18 @@ impl Relay {
             trust: Trust::new(&config.roots())?,
             signatory: Signatory::new(Folder::new(tables.dkim.keys.clone())),
         };
-        Ok(Self { common: Arc::new(Common::new(means)) })
+        Ok(Self { common: Box::new(Common::new(means)) })
+    }
+
+    /// The same, which counts its sessions for reports.
+    pub(crate) fn counting(mut self, tally: Option<Tally>) -> Self {
+        self.common.tally = tally;
+        self
     }
 
     /// Relays until the drain has begun and what was under way has come to its end. Whoever drops this future breaks that
     /// off.
     pub async fn run(self, shutdown: Shutdown) {
-        Dispatcher::new(self.common, shutdown).run().await;
+        Dispatcher::new(Arc::from(self.common), shutdown).run().await;
     }
 }

@@ -33,6 +33,7 @@ use super::security::Trust;
 use super::verdict::{Fate, Finding};
 use super::work::{Work, gone, is_farewell, not_tried};
 use crate::dkim::Signatory;
+use crate::reports::Tally;
 
 /// Seconds for which a job must still be ours when its transaction begins: longer than a usual one takes.
 const LEASE_SECONDS_LEFT_MIN: u64 = 30 * 60;
@@ -51,6 +52,8 @@ pub(super) struct Common {
     pub(super) names: Names,
     pub(super) trust: Trust,
     pub(super) signatory: Signatory,
+    /// Where sessions are counted, if they are.
+    pub(super) tally: Option<Tally>,
     board: Mutex<Board>,
     /// Rings when the board may have room, or something to start.
     pub(super) room: Notify,
@@ -83,6 +86,7 @@ impl Common {
             names,
             trust,
             signatory,
+            tally: None,
             room: Notify::new(),
             hello: Hello::Domain(reporter.hostname.clone()),
             reporter,

@@ -76,7 +76,7 @@ impl World {
         let dns = toml::from_str(dns).unwrap();
         let mta_sts = toml::from_str("enabled = false").unwrap();
         let dkim = Dkim { keys: folder.path().join("dkim") };
-        let tables = RelayTables { relay, dns, mta_sts, dkim };
+        let tables = RelayTables { relay, dns, mta_sts, dkim, ..RelayTables::default() };
         let itself = Itself { names: [server.hostname.clone()].into(), ..Itself::default() };
         let names = Names::new(&tables.dns, itself).unwrap();
         let relay = Relay::new(&tables, &server, names, &store).unwrap();

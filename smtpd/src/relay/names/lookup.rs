@@ -13,7 +13,7 @@ use super::addresses::Addresses;
 use super::exchangers::{Exchanger, Mx, before_itself, in_order};
 use super::mta_sts::{MtaSts, MtaStsConfig};
 use super::no_route::NoRoute;
-use super::promise::{self, Promise};
+use super::promise::{self, Promise, Promised};
 use crate::dns::{Answer, Dns, Nothing, RecordType, Resolver, ResolverError};
 
 /// What this server is called, and where it takes mail: what leads back to it is a loop.
@@ -146,13 +146,24 @@ impl Names {
         addresses: &Addresses,
         port: u16,
     ) -> Result<Promise, NoRoute> {
+        self.promised(domain, exchanger, addresses, port).await.promise
+    }
+
+    /// The same, with what reports tell of it.
+    pub(in super::super) async fn promised(
+        &self,
+        domain: &Domain,
+        exchanger: &Exchanger,
+        addresses: &Addresses,
+        port: u16,
+    ) -> Promised {
         // RFC 8461 §2: where there is DANE, it counts alone.
-        if let Some(promise) = promise::dane(&self.resolver, exchanger, addresses, port).await? {
-            return Ok(promise);
+        if let Some(promised) = promise::dane(&self.resolver, exchanger, addresses, port).await {
+            return promised;
         }
         match (&*domain.in_a_labels(), &self.mta_sts) {
             (Domain::Name(name), Some(mta_sts)) => promise::mta_sts(mta_sts, name, exchanger).await,
-            (Domain::Name(_), None) | (Domain::Address(_), _) => Ok(Promise::Nothing),
+            (Domain::Name(_), None) | (Domain::Address(_), _) => Promised::nothing(),
         }
     }
 

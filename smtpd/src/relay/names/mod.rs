@@ -18,3 +18,4 @@ pub use lookup::{Itself, Names, NamesError};
 pub use mta_sts::MtaStsConfig;
 pub use no_route::NoRoute;
 pub use promise::Promise;
+pub(super) use promise::Promised;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mailstore::Note;
 
 use super::policy::Policy;
+use crate::reports::tls::Fault;
 
 /// What the store's notes about policies have as their topic.
 pub(super) const TOPIC: &str = "mta-sts";
@@ -41,7 +42,7 @@ impl Known {
 pub(super) struct Cache {
     policies: HashMap<String, Known>,
     /// Which could not be fetched, and when.
-    failures: HashMap<String, u64>,
+    failures: HashMap<String, (u64, Fault)>,
     policies_max: usize,
     pause_seconds: u64,
 }
@@ -75,20 +76,20 @@ impl Cache {
         self.policies.insert(domain.to_owned(), known);
     }
 
-    /// True where it could not be fetched a moment ago.
-    pub(super) fn pauses(&self, domain: &str, now: u64) -> bool {
-        let until = |at: &u64| at.saturating_add(self.pause_seconds);
-        self.failures.get(domain).is_some_and(|at| now < until(at))
+    /// Why it could not be fetched a moment ago, where that is so.
+    pub(super) fn pauses(&self, domain: &str, now: u64) -> Option<Fault> {
+        let until = |at: u64| at.saturating_add(self.pause_seconds);
+        self.failures.get(domain).filter(|(at, _)| now < until(*at)).map(|(_, fault)| *fault)
     }
 
-    pub(super) fn failed(&mut self, domain: &str, now: u64) {
+    pub(super) fn failed(&mut self, domain: &str, fault: Fault, now: u64) {
         if self.failures.len() >= self.policies_max {
             let pause = self.pause_seconds;
-            self.failures.retain(|_, at| now < at.saturating_add(pause));
+            self.failures.retain(|_, (at, _)| now < at.saturating_add(pause));
         }
         // Where that many fail, one more may be asked too often.
         if self.failures.len() < self.policies_max {
-            self.failures.insert(domain.to_owned(), now);
+            self.failures.insert(domain.to_owned(), (now, fault));
         }
     }
 
@@ -162,17 +163,16 @@ mod tests {
     #[test]
     fn who_could_not_be_fetched_is_left_alone_for_a_while() {
         let mut cache = Cache::new(2, 300);
-        cache.failed("a.test", 1000);
-        assert!(
-            cache.pauses("a.test", 1299) && !cache.pauses("a.test", 1300) && !cache.pauses("b.test", 1000)
-        );
-        cache.failed("b.test", 1000);
-        cache.failed("c.test", 1000);
-        assert!(!cache.pauses("c.test", 1000), "there is room for two");
-        cache.failed("c.test", 1300);
-        assert!(cache.pauses("c.test", 1300));
+        cache.failed("a.test", Fault::StsPolicyFetchError, 1000);
+        assert_eq!(cache.pauses("a.test", 1299), Some(Fault::StsPolicyFetchError));
+        assert!(cache.pauses("a.test", 1300).is_none() && cache.pauses("b.test", 1000).is_none());
+        cache.failed("b.test", Fault::StsPolicyFetchError, 1000);
+        cache.failed("c.test", Fault::StsPolicyFetchError, 1000);
+        assert!(cache.pauses("c.test", 1000).is_none(), "there is room for two");
+        cache.failed("c.test", Fault::StsPolicyFetchError, 1300);
+        assert!(cache.pauses("c.test", 1300).is_some());
         cache.put("c.test", known("1", 1300, 100), 1300);
-        assert!(!cache.pauses("c.test", 1300));
+        assert!(cache.pauses("c.test", 1300).is_none());
     }
 
     #[test]

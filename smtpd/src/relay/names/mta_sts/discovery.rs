@@ -22,6 +22,7 @@ use super::config::MtaStsConfig;
 use super::policy::{Policy, PolicyError};
 use super::record;
 use crate::dns::{RecordType, Resolver};
+use crate::reports::tls::Fault;
 
 /// Where HTTPS answers; other ports stand in the address.
 const HTTPS_PORT: u16 = 443;
@@ -41,6 +42,38 @@ enum FetchError {
     Thread(#[source] io::Error),
     #[error("asking for it was cut off")]
     CutOff(#[from] oneshot::error::RecvError),
+}
+
+impl FetchError {
+    /// What reports call it (RFC 8460 §4.3.2.2).
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Policy(_) => Fault::StsPolicyInvalid,
+            Self::Https(error) if error.is_about_certificate() => Fault::StsWebpkiInvalid,
+            Self::Name(_) | Self::Url(_) | Self::Https(_) | Self::Thread(_) | Self::CutOff(_) => {
+                Fault::StsPolicyFetchError
+            }
+        }
+    }
+}
+
+/// What is known of a domain's policy.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Found {
+    /// The one that holds now.
+    pub(in super::super) policy: Option<Arc<Policy>>,
+    /// Why there is none, where there should be one.
+    pub(in super::super) fault: Option<Fault>,
+}
+
+impl Found {
+    /// One that was known before, or why there is none now.
+    fn known(known: Option<Known>, fault: Option<Fault>) -> Self {
+        match known {
+            Some(known) => Self { policy: Some(known.policy), fault: None },
+            None => Self { policy: None, fault },
+        }
+    }
 }
 
 /// Finds policies. Clones share what is known.
@@ -81,17 +114,18 @@ impl MtaSts {
     }
 
     /// The policy that holds for a domain now.
-    pub(in super::super) async fn policy(&self, domain: &str) -> Option<Arc<Policy>> {
+    pub(in super::super) async fn policy(&self, domain: &str) -> Found {
         self.shared.take_up().await;
         let now = clock::unix_seconds();
         let known = self.shared.cache().get(domain, now);
         // RFC 8461 §5.1: one that is known holds until its time is over, whatever DNS says meanwhile, or does not say.
-        let Some(id) = self.shared.id(domain).await else { return known.map(|known| known.policy) };
-        if let Some(known) = known.as_ref().filter(|known| known.is_fresh(&id, now)) {
-            return Some(Arc::clone(&known.policy));
+        let Some(id) = self.shared.id(domain).await else { return Found::known(known, None) };
+        if known.as_ref().is_some_and(|known| known.is_fresh(&id, now)) {
+            return Found::known(known, None);
         }
-        if self.shared.cache().pauses(domain, now) {
-            return known.map(|known| known.policy);
+        let pauses = self.shared.cache().pauses(domain, now);
+        if pauses.is_some() {
+            return Found::known(known, pauses);
         }
         match self.shared.fetch(domain).await {
             Ok(policy) => {
@@ -99,12 +133,13 @@ impl MtaSts {
                 let known = Known { id, policy: Arc::new(policy), fetched_at: now };
                 self.shared.cache().put(domain, known.clone(), now);
                 self.shared.keep(domain, &known).await;
-                Some(known.policy)
+                Found::known(Some(known), None)
             }
             Err(error) => {
                 info!(domain, reason = chain(&error), "the domain's MTA-STS policy could not be fetched");
-                self.shared.cache().failed(domain, now);
-                known.map(|known| known.policy)
+                let fault = error.fault();
+                self.shared.cache().failed(domain, fault, now);
+                Found::known(known, Some(fault))
             }
         }
     }

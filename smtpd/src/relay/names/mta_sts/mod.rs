@@ -9,5 +9,5 @@ mod record;
 mod tests;
 
 pub use config::MtaStsConfig;
-pub(super) use discovery::MtaSts;
+pub(super) use discovery::{Found, MtaSts};
 pub(super) use policy::{Mode, Policy};

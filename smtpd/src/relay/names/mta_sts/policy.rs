@@ -89,6 +89,15 @@ impl Policy {
         format!("version: STSv1\nmode: {mode}\nmax_age: {}\n{patterns}", self.max_age_seconds)
     }
 
+    /// Its patterns of hosts, as they are written.
+    pub(in super::super) fn hosts(&self) -> Vec<String> {
+        let written = |pattern: &Pattern| match pattern {
+            Pattern::Host(name) => name.clone(),
+            Pattern::Below(name) => format!("*.{name}"),
+        };
+        self.patterns.iter().map(written).collect()
+    }
+
     /// True for the hosts that may take the domain's mail (RFC 8461 §4.1); the name is in lower case.
     pub(in super::super) fn names(&self, host: &str) -> bool {
         self.patterns.iter().any(|pattern| pattern.is(host))
